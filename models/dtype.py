@@ -1,0 +1,54 @@
+"""The four floating-point types of the wire, and the one rounding to each."""
+
+from typing import Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+DtypeName = Literal["float16", "bfloat16", "float32", "float64"]
+DTYPES: Final[tuple[DtypeName, ...]] = get_args(DtypeName)
+
+Float64Array = NDArray[np.float64]
+FloatArray = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
+
+_STORAGE: Final = {
+    "float16": np.float16,
+    "bfloat16": np.float32,
+    "float32": np.float32,
+    "float64": np.float64,
+}
+
+
+def round_to(values: Float64Array, dtype: DtypeName) -> FloatArray:
+    """Round float64 values once, to nearest and ties to even, to `dtype`.
+
+    Args:
+        values: Any shape.
+        dtype: The name of the type to round to.
+
+    Returns:
+        The same shape. NumPy has no bfloat16, so those values come as float32,
+        each of them exactly a bfloat16. A value beyond the largest of the type
+        becomes an infinity, one below the smallest a subnormal or a zero.
+    """
+    with np.errstate(over="ignore", under="ignore"):
+        if dtype == "bfloat16":
+            return _round_to_bfloat16(values)
+        return values.astype(_STORAGE[dtype])
+
+
+def _round_to_bfloat16(values: Float64Array) -> NDArray[np.float32]:
+    """Round through float32 without rounding twice.
+
+    The first step rounds to odd (truncate, then set the last bit if anything was
+    lost), after which rounding to nearest gives what one direct rounding would:
+    Boldo and Melquiond, "When double rounding is odd", 2005.
+    """
+    nearest = np.ascontiguousarray(values.astype(np.float32))
+    widened = nearest.astype(np.float64)
+    bits = nearest.view(np.uint32)
+    truncated = bits - (np.abs(widened) > np.abs(values))
+    odd = truncated | (widened != values)
+    rounded = (odd + 0x7FFF + ((odd >> 16) & 1)) & 0xFFFF0000
+    result: NDArray[np.float32] = rounded.astype(np.uint32).view(np.float32)
+    return result.reshape(values.shape)

@@ -1,0 +1,1 @@
+"""The web service around `models`: intake, engine, routes, command line."""

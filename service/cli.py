@@ -1,0 +1,278 @@
+"""The command line: serve, train, predict, inspect."""
+
+import csv
+import logging
+import signal
+import sys
+from contextlib import nullcontext
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from models.datasets import BUNDLED, Dataset, DatasetError, read_table
+from service import terminal
+from service.device import DeviceError, resolve_device
+from service.settings import SettingsError, read_settings, unknown_variables
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer(
+    name="sigmoid-serve",
+    help="Serve trained sigmoid classifiers over HTTP.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class UsageError(Exception):
+    """A command that cannot be carried out as it was given."""
+
+
+Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors, .pt or .pth file.")]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")
+]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is told in one sentence."""
+    try:
+        app()
+    except (
+        CheckpointError,
+        DatasetError,
+        DeviceError,
+        SettingsError,
+        UsageError,
+        OSError,
+    ) as error:
+        print(f"sigmoid-serve: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(distribution_version("sigmoid-serve"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show it."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    checkpoints: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[CHECKPOINT ...]",
+            help="Files, or folders NAME/VERSION/model.safetensors; without any, "
+            "what SIGMOID_MODELS names, else the pretrained models.",
+        ),
+    ] = None,
+    device: Device = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address.", show_default="127.0.0.1")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port; 0 for any.", show_default="8080")
+    ] = None,
+    max_body_bytes: Annotated[
+        int | None, typer.Option(help="Longest body.", show_default="64 MiB")
+    ] = None,
+    max_elements: Annotated[
+        int | None, typer.Option(help="Most elements.", show_default="2^24")
+    ] = None,
+    max_batch_rows: Annotated[
+        int | None, typer.Option(help="Rows computed at once.", show_default="4096")
+    ] = None,
+) -> None:
+    """Serve models over HTTP."""
+    settings = read_settings(
+        device=device,
+        host=host,
+        port=port,
+        max_body_bytes=max_body_bytes,
+        max_elements=max_elements,
+        max_batch_rows=max_batch_rows,
+    )
+    # As process 1 of a container nothing would end this process while it loads; and
+    # uvicorn, once it has shut down, hands the signal on to the handler set before.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    logger = logging.getLogger("sigmoid_serve")
+    for name in unknown_variables():
+        logger.warning("%s is no setting and is ignored", name)
+    import uvicorn
+
+    from service.app import create_app
+
+    application = create_app(settings, checkpoints or ())
+    logger.info(
+        "device: %s (setting: %s)", resolve_device(settings.device), settings.device
+    )
+    uvicorn.run(application, host=settings.host, port=settings.port, log_config=None)
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET_OR_CSV", help=f"{', '.join(BUNDLED)}, or a CSV file."
+        ),
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="The CSV's column that names the class.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Checkpoint.", show_default="DATASET.safetensors"),
+    ] = None,
+    model: Annotated[
+        Literal["shallow", "deep"], typer.Option(help="One hidden layer, or more.")
+    ] = "shallow",
+    layers: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="Of deep: hidden layers after the first."),
+    ] = 5,
+    hidden: Annotated[
+        int, typer.Option(min=1, max=65536, help="Units of each hidden layer.")
+    ] = 64,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of split, weights and order.")
+    ] = 0,
+    init: Annotated[
+        Literal["sigmoid", "default"],
+        typer.Option(help="Weights suited to the sigmoid, or PyTorch's default."),
+    ] = "sigmoid",
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 200,
+    patience: Annotated[
+        int, typer.Option(min=1, help="Epochs without a better validation loss.")
+    ] = 20,
+    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of Adam.")] = 5e-3,
+    batch_rows: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 32,
+) -> None:
+    """Train a network on real data and write its checkpoint."""
+    try:
+        from models.training import TrainingOptions
+        from models.training import train as fit
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"training needs {error.name}: pip install 'sigmoid-serve[train]'"
+        ) from None
+    path = output or Path(f"{Path(data).stem}.safetensors")
+    if path.suffix != ".safetensors":
+        raise UsageError(f"{path}: the checkpoint must end in .safetensors")
+    options: TrainingOptions = TrainingOptions(
+        model=model,
+        layers=layers,
+        hidden=hidden,
+        seed=seed,
+        init=init,
+        epochs=epochs,
+        patience=patience,
+        learning_rate=learning_rate,
+        batch_rows=batch_rows,
+    )
+    dataset = _dataset(data, target)
+    with terminal.training_progress(epochs) as on_epoch:
+        trained = fit(dataset, options, on_epoch)
+    save_checkpoint(path, trained.network, trained.card)
+    console = Console()
+    console.print(terminal.metrics_table(trained.card))
+    console.print(terminal.gradients_table(trained.card))
+    console.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def predict(
+    checkpoint: Checkpoint,
+    data: Annotated[Path, typer.Argument(metavar="DATA.csv", help="Rows of features.")],
+    output: Annotated[
+        Path | None, typer.Option(help="CSV to write.", show_default="standard output")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Classify the rows of a CSV: a label and probabilities for each, as CSV.
+
+    Columns are found by the model's feature names, where it has them, else all columns
+    are taken in order.
+    """
+    from models.probabilities import labels, probabilities
+    from service.engine import Engine, RowError
+
+    settings = read_settings(device=device)
+    loaded = load_checkpoint(checkpoint)
+    table, card = read_table(data), loaded.card
+    names = card.features or table.header
+    if len(names) != card.architecture.features:
+        raise UsageError(
+            f"{data}: the model takes {card.architecture.features} features, "
+            f"the header has {len(names)} columns"
+        )
+    engine = Engine(loaded, resolve_device(settings.device), settings.max_batch_rows)
+    fault = engine.golden_fault()
+    if fault:
+        raise UsageError(f"{checkpoint}: {fault}")
+    try:
+        logits = engine.logits(table.numbers(names))
+    except RowError as error:
+        raise UsageError(f"{data}: record {error.index[0] + 2}: {error}") from None
+    likely = probabilities(logits, card)
+    decided = np.asarray(labels(logits, likely, card))
+    classes = card.classes or tuple(map(str, range(likely.shape[1])))
+    shown = classes[-likely.shape[1] :]
+    with output.open("w", newline="") if output else nullcontext(sys.stdout) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        many = decided.ndim == 2
+        heads = [f"label_{name}" for name in shown] if many else ["label"]
+        writer.writerow([*heads, *(f"probability_{name}" for name in shown)])
+        for decision, row in zip(decided.tolist(), likely, strict=True):
+            writer.writerow([*(decision if many else [decision]), *map(str, row)])
+
+
+@app.command()
+def inspect(checkpoint: Checkpoint) -> None:
+    """Show what a checkpoint holds, and whether its golden rows come out right."""
+    from service.engine import Engine
+
+    loaded = load_checkpoint(checkpoint)
+    fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
+    console = Console()
+    console.print(terminal.card_table(checkpoint, loaded, fault))
+    if loaded.card.metrics:
+        console.print(terminal.metrics_table(loaded.card))
+    if loaded.card.training:
+        console.print(terminal.gradients_table(loaded.card))
+
+
+def _dataset(data: str, target: str | None) -> Dataset:
+    from models.datasets import load_bundled, load_csv
+
+    if data in BUNDLED:
+        if target is not None:
+            raise UsageError(f"--target is for CSV files, and {data} is a bundled set")
+        return load_bundled(data)
+    if target is None and not Path(data).is_file():
+        raise UsageError(f"{data} is neither a file nor one of {', '.join(BUNDLED)}")
+    if target is None:
+        raise UsageError(f"{data}: --target COLUMN must name the column of the classes")
+    return load_csv(Path(data), target)

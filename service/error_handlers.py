@@ -1,0 +1,113 @@
+"""The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
+
+import logging
+from http import HTTPStatus
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from service.errors import Code, ElementError, ServiceError, shown
+from service.schemas import Problem
+
+PROBLEM = "application/problem+json"
+
+STATUSES: dict[Code, int] = {
+    "malformed_json": 400,
+    "route_not_found": 404,
+    "model_not_found": 404,
+    "version_not_found": 404,
+    "method_not_allowed": 405,
+    "not_acceptable": 406,
+    "body_too_large": 413,
+    "too_many_elements": 413,
+    "unsupported_media_type": 415,
+    "ragged": 422,
+    "not_a_number": 422,
+    "overflow": 422,
+    "rank": 422,
+    "features": 422,
+    "unknown_field": 422,
+    "missing_field": 422,
+    "dtype": 422,
+    "bad_npy": 422,
+    "not_finite": 422,
+    "internal_error": 500,
+    "not_ready": 503,
+}
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error that a route or the router raises with a problem document."""
+    app.add_exception_handler(ServiceError, _on_service_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_query_error)
+
+
+def problem(request: Request, error: ServiceError) -> Response:
+    """Make the answer to an error, and log one line of it.
+
+    Args:
+        request: Has an id (see `service.middleware`).
+        error: Its texts are bounded where they are made.
+    """
+    status = STATUSES[error.code]
+    request_id: str = request.state.request_id
+    logger.info("%s %s %s", request_id, status, error.code)
+    body = Problem(
+        type=f"urn:sigmoid-serve:{error.code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=error.detail,
+        code=error.code,
+        request_id=request_id,
+        pointer=error.pointer,
+        expected=error.expected,
+        got=error.got,
+    )
+    return Response(
+        orjson.dumps(body.model_dump(exclude_none=True)), status, media_type=PROBLEM
+    )
+
+
+async def _on_service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return problem(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Translate what the router raises: no such path, or another method."""
+    assert isinstance(error, HTTPException)
+    path = shown(request.url.path)
+    if error.status_code != 405:
+        detail = f"there is no {path}; GET /docs shows what there is"
+        return problem(request, ServiceError("route_not_found", detail))
+    methods = (error.headers or {})["Allow"].split(", ")
+    # Every route that answers GET answers HEAD (see service.middleware).
+    allowed = ", ".join(methods + ["HEAD"] * ("GET" in methods))
+    detail = f"{path} takes {allowed}, not {shown(request.method)}"
+    response = problem(
+        request,
+        ServiceError(
+            "method_not_allowed", detail, expected=allowed, got=shown(request.method)
+        ),
+    )
+    response.headers["Allow"] = allowed
+    return response
+
+
+async def _on_query_error(request: Request, error: Exception) -> Response:
+    """Translate FastAPI's verdict on the query, the one thing that it validates."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = shown(str(first["loc"][-1]))
+    expected = f"the query parameter {name} to be {first['ctx']['expected']}"
+    if first["type"] == "extra_forbidden":
+        expected = "only query parameters that the API documentation lists"
+    fault = ElementError(
+        "unknown_field", pointer=None, expected=expected, got=f"another {name}"
+    )
+    return problem(request, fault)

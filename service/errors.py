@@ -1,0 +1,100 @@
+"""What can go wrong with a request, in the order in which a request meets it.
+
+    ServiceError
+    ├── (routing)   route_not_found, method_not_allowed, model_not_found,
+    │               version_not_found
+    ├── (headers)   unsupported_media_type, not_acceptable
+    ├── (bytes)     body_too_large, malformed_json, bad_npy
+    ├── (engine)    not_ready, not_finite
+    ├── (the rest)  internal_error
+    └── ElementError
+        ├── (fields)    unknown_field, missing_field, dtype
+        └── (tensors)   not_a_number, ragged, rank, features, overflow,
+                        too_many_elements
+
+Nothing here knows HTTP: `service.error_handlers` gives each code its status.
+"""
+
+from typing import Literal
+
+Code = Literal[
+    "bad_npy",
+    "body_too_large",
+    "dtype",
+    "features",
+    "internal_error",
+    "malformed_json",
+    "method_not_allowed",
+    "missing_field",
+    "model_not_found",
+    "not_a_number",
+    "not_acceptable",
+    "not_finite",
+    "not_ready",
+    "overflow",
+    "ragged",
+    "rank",
+    "route_not_found",
+    "too_many_elements",
+    "unknown_field",
+    "unsupported_media_type",
+    "version_not_found",
+]
+
+SHOWN_CHARACTERS = 128
+
+
+class ServiceError(Exception):
+    """A request that is not answered as its sender hoped.
+
+    Attributes:
+        code: The reason, for programs.
+        detail: The reason, for people: what was expected, what came, what to do.
+        pointer: JSON Pointer (RFC 6901) to the first bad element of the body.
+        expected: What would have been right there.
+        got: What kind of thing was there; never the payload itself.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        pointer: str | None = None,
+        expected: str | None = None,
+        got: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code: Code = code
+        self.detail = detail
+        self.pointer = pointer
+        self.expected = expected
+        self.got = got
+
+
+class ElementError(ServiceError, ValueError):
+    """An element of the body that is not what it should be.
+
+    A `ValueError` too, so that pydantic takes it for the verdict of a validator.
+    """
+
+    def __init__(
+        self, code: Code, *, pointer: str | None, expected: str, got: str
+    ) -> None:
+        where = f" at {pointer}" if pointer else ""
+        super().__init__(
+            code,
+            f"expected {expected}{where}, got {got}",
+            pointer=pointer,
+            expected=expected,
+            got=got,
+        )
+
+
+def shown(text: str) -> str:
+    """Make text from outside safe to show: printable, encodable and bounded."""
+    cut = text[: SHOWN_CHARACTERS + 1]
+    visible = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+    if len(visible) <= SHOWN_CHARACTERS:
+        return visible
+    return visible[: SHOWN_CHARACTERS - 1] + "…"

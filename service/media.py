@@ -1,0 +1,84 @@
+"""What a request is written in, and what its answer shall be written in."""
+
+from typing import Literal
+
+from service.errors import ServiceError, shown
+
+Media = Literal["json", "npy"]
+
+JSON = "application/json"
+NPY = "application/x-npy"
+MEDIA_TYPES: dict[Media, str] = {"json": JSON, "npy": NPY}
+
+_ACCEPTED: dict[str, Media] = {
+    JSON: "json",
+    "application/*": "json",
+    "*/*": "json",
+    NPY: "npy",
+}
+
+
+def request_media(content_type: str | None, content_encoding: str | None) -> Media:
+    """Read `Content-Type`; JSON where it is absent.
+
+    Raises:
+        ServiceError: `unsupported_media_type`.
+    """
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        raise _unsupported(f"Content-Encoding {shown(content_encoding)}", "none")
+    if content_type is None:
+        return "json"
+    name, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if name == NPY:
+        return "npy"
+    if name != JSON:
+        raise _unsupported(shown(content_type), f"{JSON} or {NPY}")
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8"):
+            raise _unsupported(shown(content_type), "charset utf-8")
+    return "json"
+
+
+def answer_media(accept: str | None) -> Media:
+    """Read `Accept`: of what it takes and we have, the highest `q`, then the first.
+
+    Raises:
+        ServiceError: `not_acceptable`.
+    """
+    best: Media | None = None
+    best_quality = 0.0
+    for item in (accept or "*/*").split(","):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        quality = _quality(parameters)
+        if name in _ACCEPTED and quality > best_quality:
+            best, best_quality = _ACCEPTED[name], quality
+    if best is None:
+        raise ServiceError(
+            "not_acceptable",
+            f"the answer can be {JSON} or {NPY}, but Accept allows neither",
+            expected=f"{JSON} or {NPY}",
+            got=shown(accept or ""),
+        )
+    return best
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _unsupported(got: str, expected: str) -> ServiceError:
+    return ServiceError(
+        "unsupported_media_type",
+        f"expected {expected}, got {got}; "
+        f"with curl, add -H 'Content-Type: {JSON}' or -H 'Content-Type: {NPY}'",
+        expected=expected,
+        got=got,
+    )

@@ -1,0 +1,152 @@
+"""`/openapi.json`: the request and reply models that validate, and live examples."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import orjson
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from models.card import ModelCard
+from service.error_handlers import PROBLEM, STATUSES
+from service.errors import ServiceError
+from service.inference import Exchange, Reply, answer_predict, answer_sigmoid
+from service.media import JSON, NPY
+from service.repository import Repository
+from service.schemas import (
+    PredictReply,
+    PredictRequest,
+    Problem,
+    SigmoidBatchReply,
+    SigmoidReply,
+    SigmoidRequest,
+)
+from service.timing import Timings
+
+_REF = "#/components/schemas/{model}"
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_ERRORS = (400, 404, 406, 413, 415, 422, 503)
+
+SIGMOID_EXAMPLES: dict[str, Any] = {
+    "tensor": {"inputs": [-1.0, 0.0, 1.0]},
+    "batch": {"batch": [0.0, [1, 2], [[3]], []]},
+    "dtype": {"inputs": [[-740.5], [1e-3]], "dtype": "float64"},
+}
+
+
+def inference_operation(
+    request: type[BaseModel], *replies: type[BaseModel]
+) -> dict[str, Any]:
+    """Describe an operation whose route reads the raw body itself."""
+    refs = [{"$ref": _REF.format(model=reply.__name__)} for reply in replies]
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                JSON: {"schema": {"$ref": _REF.format(model=request.__name__)}},
+                NPY: _BINARY,
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The answer",
+                "content": {
+                    JSON: {"schema": refs[0] if len(refs) == 1 else {"oneOf": refs}},
+                    NPY: _BINARY,
+                },
+            },
+            **problem_responses(*_ERRORS),
+        },
+    }
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of an operation, each with the codes that it may have."""
+    schema = {"schema": {"$ref": _REF.format(model=Problem.__name__)}}
+    return {
+        str(status): {
+            "description": ", ".join(c for c, s in STATUSES.items() if s == status),
+            "content": {PROBLEM: schema},
+        }
+        for status in statuses
+    }
+
+
+def build_document(app: FastAPI, repository: Repository) -> dict[str, Any]:
+    """Make the document: what FastAPI finds in the routes, models, and examples.
+
+    The examples are asked of the default model here, so they work when pasted.
+    """
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+    )
+    _, definitions = models_json_schema(
+        [
+            (PredictRequest, "validation"),
+            (SigmoidRequest, "validation"),
+            (PredictReply, "serialization"),
+            (SigmoidReply, "serialization"),
+            (SigmoidBatchReply, "serialization"),
+            (Problem, "serialization"),
+        ],
+        ref_template=_REF,
+    )
+    schemas = document["components"]["schemas"]
+    schemas.update(definitions["$defs"])
+    # FastAPI's own validation errors never leave this service.
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    default = repository.find(repository.default)
+    rows = _predict_examples(default.engine.card)
+    predict = partial(answer_predict, version=default, output="probabilities")
+    path_parameters = {"name": default.name, "version": default.version}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] in path_parameters:
+                    parameter["example"] = path_parameters[parameter["name"]]
+        if path.endswith("/predict"):
+            _add_examples(operations["post"], rows, predict)
+    _add_examples(
+        document["paths"]["/sigmoid"]["post"], SIGMOID_EXAMPLES, answer_sigmoid
+    )
+    return document
+
+
+def _predict_examples(card: ModelCard) -> dict[str, Any]:
+    """Make requests of a model's golden rows, or of zeros where it has none."""
+    zeros = (0.0,) * card.architecture.features
+    rows = card.golden.inputs if card.golden else (zeros, zeros)
+    examples: dict[str, Any] = {
+        "row": {"inputs": rows[0]},
+        "rows": {"inputs": rows[:2]},
+    }
+    if card.features:
+        record = dict(zip(card.features, rows[0], strict=True))
+        examples["record"] = {"inputs": record}
+    return examples
+
+
+def _add_examples(
+    operation: dict[str, Any],
+    requests: dict[str, Any],
+    answer: Callable[[Exchange], Reply],
+) -> None:
+    """Put requests and the answers to them into an operation.
+
+    A model that is not ready has no answers to show.
+    """
+    body = operation["requestBody"]["content"][JSON]
+    body["examples"] = {name: {"value": value} for name, value in requests.items()}
+    answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
+    for name, value in requests.items():
+        exchange = Exchange(orjson.dumps(value), "json", "json", 2**24, Timings())
+        with suppress(ServiceError):
+            answers[name] = {"value": orjson.loads(answer(exchange).content)}

@@ -1,0 +1,308 @@
+"""The request and reply models: what validates, and what `/openapi.json` shows.
+
+A tensor is an annotated type whose validator is `service.tensors`. What a validator
+must know of the model and the limits comes as the validation's context, an `Intake`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from typing_extensions import TypeAliasType
+
+from models.dtype import DTYPES, DtypeName, Float64Array
+from service import tensors
+from service.errors import ElementError, shown
+from service.tensors import Features, child
+
+Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
+"""Nested lists of numbers, of any rank from a bare number to 32."""
+
+Record = dict[str, float]
+Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What the validators know beside the body.
+
+    Attributes:
+        max_elements: Limit of one request, summed over a batch.
+        features: Number of the model's features; for `/predict` alone.
+        names: Of the features, where the model names them.
+    """
+
+    max_elements: int
+    features: int = 0
+    names: Sequence[str] | None = None
+
+
+class Body(BaseModel):
+    """Base of the request models: unknown fields are refused, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+def _intake(info: ValidationInfo) -> Intake:
+    context: Any = info.context
+    intake: Intake = context
+    return intake
+
+
+def _read_features(value: Any, info: ValidationInfo) -> Features:
+    intake = _intake(info)
+    return tensors.read_features(
+        value, intake.features, intake.names, intake.max_elements
+    )
+
+
+def _read_tensor(value: Any, info: ValidationInfo) -> Float64Array:
+    dtype = info.data.get("dtype", "float64")
+    return tensors.read_tensor(value, "/inputs", dtype, _intake(info).max_elements)
+
+
+def _read_batch(value: Any, info: ValidationInfo) -> list[Float64Array]:
+    if not isinstance(value, list):
+        raise ElementError(
+            "rank" if isinstance(value, float) else "not_a_number",
+            pointer="/batch",
+            expected="a list of tensors",
+            got=tensors.kind(value),
+        )
+    dtype, left = info.data.get("dtype", "float64"), _intake(info).max_elements
+    batch = []
+    for position, part in enumerate(value):
+        pointer = child("/batch", position)
+        batch.append(
+            tensors.read_tensor(part, pointer, dtype, _intake(info).max_elements)
+        )
+        left -= batch[-1].size
+        if left < 0:
+            tensors.check_size(
+                _intake(info).max_elements - left, pointer, _intake(info).max_elements
+            )
+    return batch
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+class PredictRequest(Body):
+    """Rows of features, or records by feature name."""
+
+    inputs: Annotated[
+        Features,
+        PlainValidator(
+            _read_features, json_schema_input_type=Numbers | Record | list[Record]
+        ),
+        Field(
+            description="Features in the last dimension: `(features,)` or "
+            "`(..., features)`. Where the model names its features, a record or a "
+            "list of records, their members in any order."
+        ),
+    ]
+
+
+class SigmoidRequest(Body):
+    """One tensor as `inputs`, or several of any shapes as `batch`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["inputs"]}, {"required": ["batch"]}]}
+    )
+
+    # First, since the validators of the tensors read it.
+    dtype: Annotated[
+        DtypeName, Field(description="Of the computation's input and result.")
+    ] = "float32"
+    inputs: Annotated[
+        Float64Array | None,
+        PlainValidator(_read_tensor, json_schema_input_type=Numbers),
+        Field(
+            description="A tensor of any rank from 0 to 32.",
+            json_schema_extra=_without_default,
+        ),
+    ] = None
+    batch: Annotated[
+        list[Float64Array] | None,
+        PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
+        Field(
+            description="Tensors, each of its own shape.",
+            json_schema_extra=_without_default,
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        given = self.model_fields_set & {"inputs", "batch"}
+        if not given:
+            raise ElementError(
+                "missing_field", pointer="", expected="inputs or batch", got="neither"
+            )
+        if len(given) == 2:
+            raise ElementError(
+                "unknown_field",
+                pointer="",
+                expected="either inputs or batch",
+                got="both",
+            )
+        return self
+
+
+class PredictQuery(Body):
+    """Which of the two arrays an `.npy` answer holds."""
+
+    output: Literal["probabilities", "logits"] = "probabilities"
+
+
+class PredictReply(BaseModel):
+    """The network's answer, with the shape of the rows it was asked about."""
+
+    model: str
+    version: str
+    logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
+    probabilities: Annotated[
+        Numbers,
+        Field(description="`sigmoid(logits / temperature)`, element by element."),
+    ]
+    labels: Annotated[
+        Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
+    ]
+    shape: Annotated[list[int], Field(description="Of `logits`.")]
+
+
+class SigmoidReply(BaseModel):
+    """The sigmoid of one tensor."""
+
+    outputs: Numbers
+    shape: list[int]
+    dtype: DtypeName
+
+
+class SigmoidBatchReply(BaseModel):
+    """The sigmoid of several tensors."""
+
+    batch: list[Numbers]
+    shapes: list[list[int]]
+    dtype: DtypeName
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Field(description="`urn:sigmoid-serve:CODE`")]
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    pointer: Annotated[
+        str | None, Field(description="JSON Pointer to the first bad element.")
+    ] = None
+    expected: str | None = None
+    got: str | None = None
+
+
+class ServedModel(BaseModel):
+    """One model of the list."""
+
+    name: str
+    version: Annotated[str, Field(description="The newest, served by default.")]
+    versions: list[str]
+    state: Annotated[Literal["ready", "failed"], Field(description="Of `version`.")]
+    device: str
+
+
+class ModelList(BaseModel):
+    """All models, and the one that `/predict` asks."""
+
+    default: str
+    models: list[ServedModel]
+
+
+class Card(ServedModel):
+    """A model with what its checkpoint says of it."""
+
+    task: str
+    features: int
+    feature_names: list[str] | None
+    classes: list[str] | None
+    architecture: dict[str, Any]
+    activation: str
+    parameters: int
+    sha256: Annotated[str, Field(description="Of the checkpoint file.")]
+    metrics: dict[str, float] | None
+    temperature: float
+    thresholds: list[float] | None
+
+
+class Health(BaseModel):
+    """The answer of a probe."""
+
+    status: Literal["ok", "unavailable"]
+    reasons: list[str] | None = None
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+
+
+def validate(
+    model: type[BodyModel], document: dict[str, Any], intake: Intake
+) -> BodyModel:
+    """Hold a parsed body against its model.
+
+    Raises:
+        ElementError: The first fault in document order; what is missing comes last.
+    """
+    try:
+        return model.model_validate(document, context=intake)
+    except ValidationError as error:
+        order = {name: position for position, name in enumerate(document)}
+        faults = error.errors(include_url=False, include_input=False)
+        first = min(faults, key=lambda fault: _place(fault["loc"], order))
+        raise _as_element_error(first, document) from None
+
+
+def _place(loc: tuple[str | int, ...], order: dict[str, int]) -> int:
+    return order.get(str(loc[0]), len(order)) if loc else len(order)
+
+
+def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
+    """Translate pydantic's verdict; our own validators' errors pass as they are."""
+    own = fault.get("ctx", {}).get("error")
+    if isinstance(own, ElementError):
+        if own.code == "unknown_field":
+            excess = [name for name in document if name in ("inputs", "batch")][-1]
+            own.pointer = child("", excess)
+        return own
+    name = str(fault["loc"][0])
+    if fault["type"] == "missing":
+        return ElementError(
+            "missing_field", pointer="", expected=f"the field {name}", got="none"
+        )
+    if fault["type"] == "extra_forbidden":
+        return ElementError(
+            "unknown_field",
+            pointer=child("", name),
+            expected="only fields that the API documentation lists",
+            got=f"the field {shown(name)}",
+        )
+    return ElementError(
+        _FIELD_CODES.get(name, "unknown_field"),
+        pointer=child("", name),
+        expected=_FIELD_VALUES.get(name, str(fault["msg"])),
+        got=tensors.kind(document[name]),
+    )
+
+
+_FIELD_CODES: Final[dict[str, Literal["dtype"]]] = {"dtype": "dtype"}
+_FIELD_VALUES: Final = {"dtype": f"one of {', '.join(DTYPES)}"}
