@@ -104,9 +104,10 @@ async def _on_query_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = shown(str(first["loc"][-1]))
-    expected = f"the query parameter {name} to be {first['ctx']['expected']}"
     if first["type"] == "extra_forbidden":
         expected = "only query parameters that the API documentation lists"
+    else:
+        expected = f"the query parameter {name} to be {first['ctx']['expected']}"
     fault = ElementError(
         "unknown_field", pointer=None, expected=expected, got=f"another {name}"
     )

@@ -52,6 +52,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
         raise malformed("an object has the same key twice")
+    for key in result:
+        if not key.isascii() and any("\ud800" <= c <= "\udfff" for c in key):
+            raise malformed("a key has half of a surrogate pair")
     return result
 
 

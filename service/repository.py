@@ -142,8 +142,8 @@ def find_sources(path: Path) -> list[Source]:
     """List the checkpoints that a path means.
 
     A file is one model, named by its stem, version 1. A folder holds models as
-    `NAME/VERSION/model.safetensors` (or `.pt`, `.pth`), or is itself such a `NAME`; files
-    that lie in it are models by their stem. Hidden entries are passed over.
+    `NAME/VERSION/model.safetensors` (or `.pt`, `.pth`), or is itself such a `NAME`;
+    files that lie in it are models by their stem. Hidden entries are passed over.
 
     Raises:
         CheckpointError: There is nothing to serve, or a name cannot be used.

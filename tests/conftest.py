@@ -1,0 +1,53 @@
+"""A real server on a free port, with real checkpoints, and a client that calls it."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+
+Serving = Callable[..., Any]
+
+
+@contextmanager
+def serve(
+    settings: Settings, checkpoints: Sequence[Path] = ()
+) -> Iterator[httpx.Client]:
+    app = create_app(settings, checkpoints)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while not server.started:
+            sleep(0.01)
+        try:
+            with httpx.Client(
+                base_url=f"http://127.0.0.1:{port}", timeout=60
+            ) as client:
+                yield client
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[httpx.Client]:
+    """Calls a server of the pretrained models."""
+    with serve(Settings(max_body_bytes=200_000, max_elements=1000)) as client:
+        yield client
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,110 @@
+"""The schema tells the truth: its examples work, and its models are what validates."""
+
+import copy
+import json
+from typing import Annotated, Any
+
+import httpx
+import numpy as np
+import pytest
+from pydantic import Field, create_model
+
+from service.openapi import build_document, inference_operation
+from service.schemas import Intake, PredictRequest, validate
+from service.errors import ElementError
+from service.app import create_app
+from service.settings import Settings
+
+
+def documented(client: httpx.Client) -> Any:
+    return client.get("/openapi.json").json()
+
+
+def close(got: Any, want: Any) -> bool:
+    """Compare as printed; a float may differ in its last bits on another machine."""
+    if isinstance(want, dict):
+        return got.keys() == want.keys() and all(close(got[k], want[k]) for k in want)
+    if isinstance(want, list):
+        return len(got) == len(want) and all(map(close, got, want))
+    if isinstance(want, float):
+        return bool(np.isclose(got, want, rtol=1e-5, atol=1e-12))
+    return bool(got == want)
+
+
+def test_every_example_is_answered_as_printed(client: httpx.Client) -> None:
+    posted = 0
+    for path, operations in documented(client)["paths"].items():
+        operation = operations.get("post")
+        if operation is None:
+            continue
+        names = {p["name"]: p.get("example") for p in operation.get("parameters", [])}
+        requests = operation["requestBody"]["content"]["application/json"]["examples"]
+        success = operation["responses"]["200"]["content"]["application/json"]
+        assert requests.keys() == success["examples"].keys()
+        for name, example in requests.items():
+            response = client.post(path.format(**names), json=example["value"])
+            assert response.status_code == 200, response.text
+            assert close(response.json(), success["examples"][name]["value"])
+            posted += 1
+    assert posted == 3 * 3 + 3
+
+
+def test_references_resolve(client: httpx.Client) -> None:
+    document = documented(client)
+    text = json.dumps(document)
+    for part in text.split('"$ref": "')[1:]:
+        reference = part.split('"', maxsplit=1)[0]
+        assert reference.split("/")[-1] in document["components"]["schemas"]
+    assert "HTTPValidationError" not in text
+
+
+def test_every_route_is_documented(client: httpx.Client) -> None:
+    assert set(documented(client)["paths"]) == {
+        "/predict",
+        "/models/{name}/predict",
+        "/models/{name}/versions/{version}/predict",
+        "/sigmoid",
+        "/models",
+        "/models/{name}",
+        "/limits",
+        "/livez",
+        "/readyz",
+        "/startupz",
+    }
+
+
+def test_the_request_schema_is_that_of_the_model(client: httpx.Client) -> None:
+    schemas = documented(client)["components"]["schemas"]
+    assert schemas["PredictRequest"]["additionalProperties"] is False
+    assert schemas["PredictRequest"]["required"] == ["inputs"]
+    assert schemas["SigmoidRequest"]["properties"].keys() == {"dtype", "inputs", "batch"}
+    assert {"$ref": "#/components/schemas/Numbers"} in schemas["Numbers"]["anyOf"] or any(
+        part.get("items") == {"$ref": "#/components/schemas/Numbers"}
+        for part in schemas["Numbers"]["anyOf"]
+    )
+
+
+def test_a_new_field_changes_intake_and_schema_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    document = {"inputs": [1.0], "note": "x"}
+    with pytest.raises(ElementError, match="the field note"):
+        validate(PredictRequest, document, Intake(10, 1))
+    wider = create_model(
+        "PredictRequest",
+        __base__=PredictRequest,
+        note=(Annotated[str, Field(max_length=3)], ...),
+    )
+    assert validate(wider, document, Intake(10, 1)).inputs.values.tolist() == [1.0]
+    with pytest.raises(ElementError) as raised:
+        validate(wider, {"inputs": [1.0]}, Intake(10, 1))
+    assert raised.value.code == "missing_field"
+    with pytest.raises(ElementError):
+        validate(wider, {**document, "note": "long"}, Intake(10, 1))
+    monkeypatch.setattr("service.openapi.PredictRequest", wider)
+    app = create_app(Settings())
+    schema = build_document(app, app.state.repository)["components"]["schemas"]
+    assert schema["PredictRequest"]["required"] == ["inputs", "note"]
+    operation = copy.deepcopy(inference_operation(wider))
+    body = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert body == {"$ref": "#/components/schemas/PredictRequest"}
