@@ -87,22 +87,20 @@ def build_document(app: FastAPI, repository: Repository) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
     )
+    shown = (
+        PredictRequest,
+        SigmoidRequest,
+        PredictReply,
+        SigmoidReply,
+        SigmoidBatchReply,
+        Problem,
+    )
     _, definitions = models_json_schema(
-        [
-            (PredictRequest, "validation"),
-            (SigmoidRequest, "validation"),
-            (PredictReply, "serialization"),
-            (SigmoidReply, "serialization"),
-            (SigmoidBatchReply, "serialization"),
-            (Problem, "serialization"),
-        ],
-        ref_template=_REF,
+        [(model, "validation") for model in shown], ref_template=_REF
     )
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
-    # FastAPI's own validation errors never leave this service.
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
+    _drop_foreign_errors(document)
     default = repository.find(repository.default)
     rows = _predict_examples(default.engine.card)
     predict = partial(answer_predict, version=default, output="probabilities")
@@ -118,6 +116,17 @@ def build_document(app: FastAPI, repository: Repository) -> dict[str, Any]:
         document["paths"]["/sigmoid"]["post"], SIGMOID_EXAMPLES, answer_sigmoid
     )
     return document
+
+
+def _drop_foreign_errors(document: dict[str, Any]) -> None:
+    """Remove FastAPI's own validation errors, which never leave this service."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation["responses"].get("422", {}).get("content", {})
+            if content.pop(JSON, None) and not content:
+                del operation["responses"]["422"]
 
 
 def _predict_examples(card: ModelCard) -> dict[str, Any]:

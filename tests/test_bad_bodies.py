@@ -249,7 +249,7 @@ def test_a_chunked_body_is_counted(client: httpx.Client) -> None:
 def test_records_and_rows_do_not_mix(client: httpx.Client) -> None:
     names = client.get("/models/breast-cancer").json()["feature_names"]
     record = dict.fromkeys(names, 0)
-    mixed: list[tuple[Any, str, str]] = [
+    mixed: list[tuple[Any, str, str | None]] = [
         ([record, ROW], "ragged", "/inputs/1"),
         ([record, None], "not_a_number", "/inputs/1"),
         ([ROW, record], "not_a_number", "/inputs/1"),
@@ -287,7 +287,7 @@ def test_long_names_stay_bounded(client: httpx.Client, letter: str, size: int) -
 def test_headers(
     client: httpx.Client, path: str, headers: dict[str, str], status: int, code: str
 ) -> None:
-    raw = {name: value.encode() for name, value in headers.items()}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     response = client.post(path, content=b'{"inputs": 0}', headers=raw)
     check(response, status, code or "unsupported_media_type")
 

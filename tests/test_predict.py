@@ -33,7 +33,8 @@ def test_rows(name: str) -> Float64Array:
     _, test = train_test_split(
         indices, test_size=0.2, stratify=dataset.targets, random_state=0
     )
-    return dataset.rows[test]
+    held_back: Float64Array = dataset.rows[test]
+    return held_back
 
 
 test_rows.__test__ = False  # type: ignore[attr-defined]
@@ -44,7 +45,7 @@ def reference(name: str, rows: Float64Array) -> Float64Array:
     tensors = load_file(PRETRAINED / name / "1" / "model.safetensors")
     scaler = card(name).scaler
     assert scaler is not None
-    signal = (rows - np.array(scaler.mean)) / np.array(scaler.scale)
+    signal: Float64Array = (rows - np.array(scaler.mean)) / np.array(scaler.scale)
     inner = sorted({n.rsplit(".", 1)[0] for n in tensors if n.startswith("layers.")})
     for layer in ["fc1", *inner, "fc2"]:
         weight = tensors[f"{layer}.weight"].astype(np.float64)
@@ -112,12 +113,13 @@ def test_every_form_gives_the_same_bits(wide_client: httpx.Client, name: str) ->
     assert rank4["shape"] == [2, 3, 2, outputs]
     assert np.array(rank4["labels"]).shape == (2, 3, 2)
     assert np.array_equal(np.array(rank4["logits"]).reshape(12, outputs), logits)
-    for form in (records, backwards):
-        assert predict(wide_client, name, form) == matrix
+    for many in (records, backwards):
+        assert predict(wide_client, name, many) == matrix
     for row, record, expected, label in zip(
         rows.tolist(), records, matrix["logits"], matrix["labels"], strict=True
     ):
-        for form in (row, record):
+        forms: tuple[Any, ...] = (row, record)
+        for form in forms:
             answer = predict(wide_client, name, form)
             assert answer["shape"] == [outputs]
             assert (answer["logits"], answer["labels"]) == (expected, label)
