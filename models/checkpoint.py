@@ -34,7 +34,11 @@ class CheckpointError(Exception):
     """A file that cannot be served: which file, what was found, what to do."""
 
     def __init__(self, path: Path, finding: str, remedy: str) -> None:
-        super().__init__(f"{path}: {finding}; {remedy}")
+        text = f"{path}: {finding}; {remedy}"
+        # Names in the file may hold anything; the message stays one line.
+        super().__init__(
+            "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+        )
 
 
 @dataclass(frozen=True)

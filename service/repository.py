@@ -155,7 +155,9 @@ def find_sources(path: Path) -> list[Source]:
     sources = [
         _source(entry.stem, "1", entry)
         for entry in sorted(path.iterdir())
-        if entry.suffix in SUFFIXES and not entry.is_dir()
+        if entry.suffix in SUFFIXES
+        and not entry.is_dir()
+        and not entry.name.startswith(".")
     ]
     for folder in _folders(path):
         sources += _versions(folder.name, folder)

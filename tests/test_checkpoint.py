@@ -326,7 +326,7 @@ def test_pickled_code_does_not_run(tmp_path: Path, legacy: bool) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".pth", ".safetensors"])
-@pytest.mark.parametrize("keep", [0.001, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("keep", [0.03, 0.1, 0.5, 0.9, 0.999])
 def test_truncated(tmp_path: Path, suffix: str, keep: float) -> None:
     path = tmp_path / f"model{suffix}"
     write(path, weights())

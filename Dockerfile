@@ -1,0 +1,31 @@
+FROM python:3.11-slim-bookworm AS build
+
+# Where PyTorch comes from; empty for pip's own index. See the README.
+ARG TORCH_INDEX=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+ENV PIP_CONSTRAINT=/src/scripts/constraints.txt
+WORKDIR /src
+RUN python -m venv /opt/venv
+COPY scripts/constraints.txt scripts/
+RUN if [ -n "$TORCH_INDEX" ]; then \
+      /opt/venv/bin/pip install --index-url "$TORCH_INDEX" torch; \
+    else \
+      /opt/venv/bin/pip install torch; \
+    fi
+COPY pyproject.toml README.md LICENSE ./
+COPY models models
+COPY service service
+RUN /opt/venv/bin/pip install . && /opt/venv/bin/pip uninstall -y pip
+
+FROM python:3.11-slim-bookworm
+
+COPY --from=build /opt/venv /opt/venv
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin sigmoid
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV SIGMOID_HOST=0.0.0.0
+USER 10001
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
+  "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('SIGMOID_PORT', '8080') + '/readyz', timeout=2)"]
+ENTRYPOINT ["sigmoid-serve"]
+CMD ["serve"]

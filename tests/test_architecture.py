@@ -1,0 +1,38 @@
+"""Imports go one way only, and no module knows more than it should."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = sorted([*ROOT.glob("models/*.py"), *ROOT.glob("service/*.py")])
+NO_WEB = ("errors", "json_body", "tensors", "npy", "engine", "repository", "device")
+
+
+def imported(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {
+                node.module or "",
+                *(f"{node.module}.{a.name}" for a in node.names),
+            }
+    return names
+
+
+def top_level(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+def test_directions(path: Path) -> None:
+    web = {"fastapi", "starlette", "uvicorn", "httpx"}
+    if path.parent.name == "models":
+        assert not top_level(path) & {"service", *web}
+    elif path.stem in NO_WEB:
+        assert not top_level(path) & web
+    if path.stem in {"schemas", "tensors", "npy", "json_body", "routes"}:
+        assert "torch" not in top_level(path)

@@ -1,0 +1,129 @@
+"""The settings: bounds, sources, misspellings; and the device."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.device import DeviceError, resolve_device
+from service.settings import Settings, SettingsError, read_settings, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("SIGMOID_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults() -> None:
+    settings = read_settings(port=None, host=None)
+    assert settings == Settings()
+    assert (settings.host, settings.port, settings.device) == (
+        "127.0.0.1",
+        8080,
+        "auto",
+    )
+    assert settings.models == ()
+    assert settings.limits() == {
+        "SIGMOID_MAX_BODY_BYTES": 2**26,
+        "SIGMOID_MAX_ELEMENTS": 2**24,
+        "SIGMOID_MAX_BATCH_ROWS": 4096,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("port", 0, 65535),
+        ("max_body_bytes", 1, 2**40),
+        ("max_elements", 1, 2**40),
+        ("max_batch_rows", 1, 2**20),
+    ],
+)
+def test_bounds(
+    name: str, least: int, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = f"SIGMOID_{name.upper()}"
+    for value in (least, most):
+        monkeypatch.setenv(variable, str(value))
+        assert getattr(read_settings(), name) == value
+        assert getattr(read_settings(**{name: value}), name) == value
+    for bad in (str(least - 1), str(most + 1), "", "x", "1.5", "1\n2", "9" * 5000):
+        monkeypatch.setenv(variable, bad)
+        with pytest.raises(SettingsError, match=f"^{variable}: .*, got ") as caught:
+            read_settings()
+        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(caught.value)) < 300
+
+
+def test_option_beats_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_PORT", "1")
+    monkeypatch.setenv("SIGMOID_HOST", "::1")
+    settings = read_settings(port=2, host=None)
+    assert (settings.port, settings.host) == (2, "::1")
+    with pytest.raises(SettingsError, match="^SIGMOID_PORT: .*, got '70000'"):
+        read_settings(port=70_000)
+
+
+def test_models_are_split_at_colons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_MODELS", "/a:b c/d.pt::")
+    assert read_settings().models == (Path("/a"), Path("b c/d.pt"))
+    monkeypatch.setenv("SIGMOID_MODELS", "")
+    assert read_settings().models == ()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
+def test_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_DEVICE", device)
+    assert read_settings().device == device
+
+
+@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "CPU", "cpu\n"])
+def test_no_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_DEVICE", device)
+    with pytest.raises(SettingsError, match="^SIGMOID_DEVICE: "):
+        read_settings()
+
+
+def test_empty_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_HOST", "")
+    with pytest.raises(SettingsError, match="^SIGMOID_HOST: "):
+        read_settings()
+
+
+def test_unknown_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "SIGMOID_PORT",
+        "SIGMOID_SERVICE_HOST",
+        "SIGMOID_SERVICE_PORT",
+        "SIGMOID_SERVICE_PORT_HTTP",
+        "SIGMOID_PORT_8080_TCP",
+        "SIGMOID_PORT_8080_TCP_ADDR",
+        "SIGMOID_PORT_8080_TCP_PROTO",
+        "SIGMOID_SERVE_SERVICE_HOST",
+        "SIGMOID_SERVE_PORT",
+        "SIGMOID_SERVE_PORT_8080_TCP_PORT",
+        "OTHER",
+    ):
+        monkeypatch.setenv(name, "1")
+    assert unknown_variables() == []
+    monkeypatch.setenv("SIGMOID_PORTS", "1")
+    monkeypatch.setenv("SIGMOID_MAX_ROWS", "1")
+    assert unknown_variables() == ["SIGMOID_MAX_ROWS", "SIGMOID_PORTS"]
+
+
+def test_resolved_devices() -> None:
+    assert resolve_device("cpu") == torch.device("cpu")
+    there = torch.cuda.is_available()
+    assert resolve_device("auto").type == ("cuda" if there else "cpu")
+    with pytest.raises(DeviceError, match="asked for, but there is .*; use --device"):
+        resolve_device("cuda:99")
+
+
+def test_kubernetes_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Kubernetes service called sigmoid sets SIGMOID_PORT to an address."""
+    monkeypatch.setenv("SIGMOID_PORT", "tcp://10.0.0.1:8080")
+    with pytest.raises(SettingsError, match="^SIGMOID_PORT: .*, got 'tcp://10"):
+        read_settings()
