@@ -238,7 +238,8 @@ def predict(
         raise UsageError(f"{data}: record {error.index[0] + 2}: {error}") from None
     likely = probabilities(logits, card)
     decided = np.asarray(labels(logits, likely, card))
-    classes = card.classes or tuple(map(str, range(likely.shape[1])))
+    # One output is the probability of the second of two classes.
+    classes = card.classes or tuple(map(str, range(max(2, likely.shape[1]))))
     shown = classes[-likely.shape[1] :]
     with output.open("w", newline="") if output else nullcontext(sys.stdout) as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -63,7 +63,7 @@ def test_option_beats_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_HOST", "::1")
     settings = read_settings(port=2, host=None)
     assert (settings.port, settings.host) == (2, "::1")
-    with pytest.raises(SettingsError, match="^SIGMOID_PORT: .*, got '70000'"):
+    with pytest.raises(SettingsError, match=r"^SIGMOID_PORT: .*, got '70000'"):
         read_settings(port=70_000)
 
 
@@ -83,13 +83,13 @@ def test_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "CPU", "cpu\n"])
 def test_no_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_DEVICE", device)
-    with pytest.raises(SettingsError, match="^SIGMOID_DEVICE: "):
+    with pytest.raises(SettingsError, match=r"^SIGMOID_DEVICE: "):
         read_settings()
 
 
 def test_empty_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_HOST", "")
-    with pytest.raises(SettingsError, match="^SIGMOID_HOST: "):
+    with pytest.raises(SettingsError, match=r"^SIGMOID_HOST: "):
         read_settings()
 
 
@@ -118,12 +118,12 @@ def test_resolved_devices() -> None:
     assert resolve_device("cpu") == torch.device("cpu")
     there = torch.cuda.is_available()
     assert resolve_device("auto").type == ("cuda" if there else "cpu")
-    with pytest.raises(DeviceError, match="asked for, but there is .*; use --device"):
+    with pytest.raises(DeviceError, match=r"asked for, but there is .*; use --device"):
         resolve_device("cuda:99")
 
 
 def test_kubernetes_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Kubernetes service called sigmoid sets SIGMOID_PORT to an address."""
     monkeypatch.setenv("SIGMOID_PORT", "tcp://10.0.0.1:8080")
-    with pytest.raises(SettingsError, match="^SIGMOID_PORT: .*, got 'tcp://10"):
+    with pytest.raises(SettingsError, match=r"^SIGMOID_PORT: .*, got 'tcp://10"):
         read_settings()

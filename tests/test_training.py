@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_shipped_metrics_are_reached_again(name: str) -> None:
 
 @pytest.mark.parametrize("model", ["shallow", "deep"])
 @pytest.mark.parametrize("init", ["sigmoid", "default"])
-def test_a_seed_gives_the_same_bytes(tmp_path: Path, model: str, init: str) -> None:
+def test_a_seed_gives_the_same_bytes(tmp_path: Path, model: Any, init: Any) -> None:
     options = replace(TrainingOptions(epochs=3, layers=2), model=model, init=init)
     paths = [tmp_path / f"{run}.safetensors" for run in range(3)]
     for path, seed in zip(paths, (0, 0, 1), strict=True):
