@@ -8,7 +8,7 @@ WORKDIR /src
 RUN python -m venv /opt/venv
 COPY scripts/constraints.txt scripts/
 RUN if [ -n "$TORCH_INDEX" ]; then \
-      /opt/venv/bin/pip install --index-url "$TORCH_INDEX" torch; \
+      /opt/venv/bin/pip install --no-deps --index-url "$TORCH_INDEX" torch; \
     else \
       /opt/venv/bin/pip install torch; \
     fi

@@ -5,6 +5,7 @@ that the sigmoid of a logit is the probability of that class.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -12,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -96,36 +98,37 @@ def train(
         on_epoch: Called after each epoch.
 
     Raises:
-        DatasetError: A class has fewer than five rows.
+        DatasetError: A class has fewer than five rows, a name is empty or longer
+            than 128 characters, or a feature is too large to be standardised.
+        FloatingPointError: The loss overflowed: the learning rate is too high.
     """
     if np.bincount(dataset.targets).min() < 5:
         raise DatasetError(f"{dataset.name}: a class has fewer than five rows")
     architecture = _architecture(dataset, options)
-    sizes, scaler, (training, validation, test) = _split(dataset, architecture, options)
+    try:
+        card, (training, validation, test) = _split(dataset, architecture, options)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DatasetError(f"{dataset.name}: {place}: {first['msg']}") from None
     generator = torch.Generator().manual_seed(options.seed)
     network = _initialised(architecture, options, generator)
     gradient_norms_initial = _gradient_norms(network, training)
     epochs = _fit(network, training, validation, options, generator, on_epoch)
-    card = ModelCard(
-        architecture=architecture,
-        task="binary" if architecture.outputs == 1 else "multiclass",
-        features=dataset.features,
-        scaler=scaler,
-        classes=dataset.classes,
-        training=Training(
-            dataset=dataset.name,
-            seed=options.seed,
-            init=options.init,
-            epochs=epochs,
-            rows=sizes,
-            gradient_norms_initial=gradient_norms_initial,
-            gradient_norms_final=_gradient_norms(network, training),
-        ),
-    )
+    gradient_norms_final = _gradient_norms(network, training)
     network.requires_grad_(requires_grad=False)
     golden = test.rows[:GOLDEN_ROWS]
     likely = sigmoid64(reference_logits(network, card, test.rows))
     finished = {
+        "training": Training(
+            dataset=dataset.name[:128],
+            seed=options.seed,
+            init=options.init,
+            epochs=epochs,
+            rows=(len(training.rows), len(validation.rows), len(test.rows)),
+            gradient_norms_initial=gradient_norms_initial,
+            gradient_norms_final=gradient_norms_final,
+        ),
         "metrics": measure(likely, test.targets),
         "golden": Golden(
             inputs=_as_tuples(golden),
@@ -146,7 +149,7 @@ def _architecture(dataset: Dataset, options: TrainingOptions) -> Architecture:
 
 def _split(
     dataset: Dataset, architecture: Architecture, options: TrainingOptions
-) -> tuple[tuple[int, int, int], Scaler, list[_Part]]:
+) -> tuple[ModelCard, list[_Part]]:
     """Split by class, 60 : 20 : 20, and standardise by the training rows alone."""
     targets = dataset.targets
     indices = np.arange(len(targets))
@@ -156,15 +159,18 @@ def _split(
     training, validation = train_test_split(
         rest, test_size=0.25, stratify=targets[rest], random_state=options.seed
     )
-    deviation = dataset.rows[training].std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        deviation = dataset.rows[training].std(axis=0)
     scaler = Scaler(
         mean=tuple(dataset.rows[training].mean(axis=0).tolist()),
-        scale=tuple(np.where(deviation > 0, deviation, 1.0).tolist()),
+        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
     )
     card = ModelCard(
         architecture=architecture,
         task="binary" if architecture.outputs == 1 else "multiclass",
+        features=dataset.features,
         scaler=scaler,
+        classes=dataset.classes,
     )
     parts = [
         _Part(
@@ -177,7 +183,7 @@ def _split(
         )
         for chosen in (training, validation, test)
     ]
-    return (len(training), len(validation), len(test)), scaler, parts
+    return card, parts
 
 
 def _initialised(
@@ -219,6 +225,10 @@ def _fit(
         with torch.no_grad():
             logits = network(validation.features)
         loss_now = binary_cross_entropy_with_logits(logits, validation.truth).item()
+        if not math.isfinite(loss_now):
+            raise FloatingPointError(
+                f"the loss is not finite after epoch {number}; lower the learning rate"
+            )
         accuracy = _accuracy(logits, validation.targets)
         on_epoch(Epoch(number, total / len(order), loss_now, accuracy))
         if loss_now < best:

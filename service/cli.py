@@ -51,6 +51,7 @@ def main() -> None:
         DeviceError,
         SettingsError,
         UsageError,
+        FloatingPointError,
         OSError,
     ) as error:
         print(f"sigmoid-serve: {error}", file=sys.stderr)
@@ -167,7 +168,9 @@ def train(
     patience: Annotated[
         int, typer.Option(min=1, help="Epochs without a better validation loss.")
     ] = 20,
-    learning_rate: Annotated[float, typer.Option(min=1e-9, help="Of Adam.")] = 5e-3,
+    learning_rate: Annotated[
+        float, typer.Option(min=1e-9, max=10, help="Of Adam.")
+    ] = 5e-3,
     batch_rows: Annotated[int, typer.Option(min=1, help="Rows per step.")] = 32,
 ) -> None:
     """Train a network on real data and write its checkpoint."""
@@ -175,8 +178,9 @@ def train(
         from models.training import TrainingOptions
         from models.training import train as fit
     except ModuleNotFoundError as error:
+        missing = (error.name or "scikit-learn").partition(".")[0]
         raise UsageError(
-            f"training needs {error.name}: pip install 'sigmoid-serve[train]'"
+            f"training needs {missing}: pip install 'sigmoid-serve[train]'"
         ) from None
     path = output or Path(f"{Path(data).stem}.safetensors")
     if path.suffix != ".safetensors":
@@ -196,7 +200,7 @@ def train(
     with terminal.training_progress(epochs) as on_epoch:
         trained = fit(dataset, options, on_epoch)
     save_checkpoint(path, trained.network, trained.card)
-    console = Console()
+    console = Console(markup=False)  # names may hold brackets
     console.print(terminal.metrics_table(trained.card))
     console.print(terminal.gradients_table(trained.card))
     console.print(f"wrote {path}", highlight=False, soft_wrap=True)
@@ -257,7 +261,7 @@ def inspect(checkpoint: Checkpoint) -> None:
 
     loaded = load_checkpoint(checkpoint)
     fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
-    console = Console()
+    console = Console(markup=False)  # names may hold brackets
     console.print(terminal.card_table(checkpoint, loaded, fault))
     if loaded.card.metrics:
         console.print(terminal.metrics_table(loaded.card))

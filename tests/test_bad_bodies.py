@@ -108,7 +108,7 @@ JSON_BODIES: list[tuple[str, str, int, str, str | None]] = [
     ),
     (
         "/predict",
-        json.dumps({"inputs": [*ROW[:-1], 1e300]}),
+        json.dumps({"inputs": [[*ROW[:-1], 1e300]]}),
         422,
         "overflow",
         "/inputs/0/29",

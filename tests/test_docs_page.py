@@ -33,7 +33,7 @@ def test_the_page_tries_a_request_and_asks_nothing_of_the_outside(
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page()
         page.on("request", lambda request: requested.append(request.url))
-        page.on("pageerror", problems.append)
+        page.on("pageerror", lambda error: problems.append(error))  # noqa: PLW0108
         try:
             page.goto(f"{client.base_url}/docs")
             page.click("#operations-inference-sigmoid_sigmoid_post .opblock-summary")
