@@ -146,8 +146,8 @@ def _read_state_dict(path: Path, content: bytes) -> dict[str, Tensor]:
     remedy = 'save it with torch.save(model.state_dict(), "model.pt")'
     try:
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    # torch.load documents no set of exceptions, and damaged archives were seen to
-    # raise eight kinds from five modules; whatever it is, the file is refused.
+    # torch.load documents no set of exceptions, and damaged files raise many kinds
+    # (AssertionError, struct.error, …); whatever it is, the file is refused.
     except Exception as error:
         message = str(error)
         if "weights_only" in message or "Weights only" in message:

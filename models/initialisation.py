@@ -27,7 +27,7 @@ def initialise_for_sigmoid(network: nn.Module, generator: torch.Generator) -> No
     The condition, variance kept from layer to layer, is that of Glorot and Bengio,
     "Understanding the difficulty of training deep feedforward neural networks",
     2010, for a linear unit; slope and mean of the sigmoid enter as in Xu, Huang and
-    Li, "Revise saturated activation functions", 2016, section 2 (arXiv:1602.05980).
+    Li, "Revise saturated activation functions", 2016 (arXiv:1602.05980).
 
     PyTorch's default, weights of variance `1 / (3 fan_in)`, shrinks the signal by
     `1/48` of its variance per layer, and the gradient likewise: nothing arrives.
