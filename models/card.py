@@ -141,6 +141,14 @@ class ModelCard(Part):
             lengths.append(("golden.logits", self.golden.logits, rows))
             lengths += [("golden.inputs", row, features) for row in self.golden.inputs]
             lengths += [("golden.logits", row, outputs) for row in self.golden.logits]
+        if self.training:
+            layers = len(self.architecture.sizes) - 1
+            initial = self.training.gradient_norms_initial
+            final = self.training.gradient_norms_final
+            lengths += [
+                ("training.gradient_norms_initial", initial, layers),
+                ("training.gradient_norms_final", final, layers),
+            ]
         for name, values, expected in lengths:
             if values is not None and len(values) != expected:
                 raise ValueError(f"{name} has {len(values)} entries, not {expected}")

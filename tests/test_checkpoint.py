@@ -123,7 +123,18 @@ def card(**changes: object) -> str:
     return json.dumps({**document, **changes})
 
 
-ARCHITECTURE_JSON = {"kind": "Classifier", "sizes": [4, 5, 3]}
+def training(**changes: object) -> dict[str, object]:
+    return {
+        "dataset": "d",
+        "seed": 0,
+        "init": "sigmoid",
+        "epochs": 1,
+        "rows": [6, 2, 2],
+        "gradient_norms_initial": [1, 2],
+        "gradient_norms_final": [1, 2],
+        **changes,
+    }
+
 
 BAD_STATES: dict[str, tuple[object, str]] = {
     "whole module": (Classifier(4, 5, 3), "pickled objects"),
@@ -265,6 +276,14 @@ BAD_CARDS: dict[str, tuple[str, str]] = {
         card(golden={"inputs": [], "logits": []}),
         "its card is wrong at golden.inputs",
     ),
+    "initial gradients": (
+        card(training=training(gradient_norms_initial=[1])),
+        "training.gradient_norms_initial has 1 entries, not 2",
+    ),
+    "final gradients": (
+        card(training=training(gradient_norms_final=[1, 2, 3])),
+        "training.gradient_norms_final has 3 entries, not 2",
+    ),
     "a feature twice": (
         card(features=["a", "b", "a", "c"]),
         "features names one of its entries twice",
@@ -275,6 +294,12 @@ BAD_CARDS: dict[str, tuple[str, str]] = {
     ),
     "NaN": (card(temperature=float("nan")), "its card is"),
 }
+
+
+def test_a_card_with_its_training(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), card(training=training()))
+    assert load_checkpoint(path).card.training
 
 
 def refusal(path: Path) -> str:
