@@ -34,7 +34,7 @@ def reference_logits(
     Args:
         network: One of `models.classifier`.
         card: Of the network; its scaler is applied.
-        rows: `(rows, features)`.
+        rows: `(rows, features)`, within the range of float32 once standardised.
 
     Returns:
         `(rows, outputs)`.

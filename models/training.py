@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -99,7 +99,8 @@ def train(
 
     Raises:
         DatasetError: A class has fewer than five rows, a name is empty or longer
-            than 128 characters, or a feature is too large to be standardised.
+            than 128 characters, or the values of a feature are too large to be
+            standardised.
         FloatingPointError: The loss overflowed: the learning rate is too high.
     """
     if np.bincount(dataset.targets).min() < 5:
@@ -159,23 +160,17 @@ def _split(
     training, validation = train_test_split(
         rest, test_size=0.25, stratify=targets[rest], random_state=options.seed
     )
-    with np.errstate(over="ignore", invalid="ignore"):
-        deviation = dataset.rows[training].std(axis=0)
-    scaler = Scaler(
-        mean=tuple(dataset.rows[training].mean(axis=0).tolist()),
-        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
-    )
     card = ModelCard(
         architecture=architecture,
         task="binary" if architecture.outputs == 1 else "multiclass",
         features=dataset.features,
-        scaler=scaler,
+        scaler=_scaler(dataset, dataset.rows[training]),
         classes=dataset.classes,
     )
     parts = [
         _Part(
             rows := dataset.rows[chosen],
-            torch.from_numpy(standardise(rows, card).astype(np.float32)),
+            torch.from_numpy(_network_inputs(dataset, card, rows)),
             torch.from_numpy(
                 one_against_rest(targets[chosen], architecture.outputs)
             ).float(),
@@ -184,6 +179,40 @@ def _split(
         for chosen in (training, validation, test)
     ]
     return card, parts
+
+
+def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    _check_finite(
+        np.stack([mean, deviation]),
+        dataset,
+        "too large to be standardised; divide them by a constant",
+    )
+    return Scaler(
+        mean=tuple(mean.tolist()),
+        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
+    )
+
+
+def _network_inputs(
+    dataset: Dataset, card: ModelCard, rows: Float64Array
+) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        features = standardise(rows, card).astype(np.float32)
+    _check_finite(
+        features,
+        dataset,
+        "beyond float32 in some row, once standardised; correct or remove that row",
+    )
+    return features
+
+
+def _check_finite(values: NDArray[Any], dataset: Dataset, finding: str) -> None:
+    finite = np.isfinite(values).all(axis=0)  # (features,)
+    if not finite.all():
+        name = dataset.features[int(np.argmin(finite))]
+        raise DatasetError(f"{dataset.name}: the values of {name!r} are {finding}")
 
 
 def _initialised(

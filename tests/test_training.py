@@ -127,6 +127,30 @@ def test_too_few_rows() -> None:
         train(table([0] * 50 + [1] * 4), TrainingOptions())
 
 
+@pytest.mark.parametrize("value", [1e150, -1e300, 1.7e308])
+def test_a_value_beyond_float32(value: float) -> None:
+    messages = []
+    for row in range(20):
+        dataset = table([0, 1] * 10)
+        dataset.rows[row, 1] = value
+        try:
+            train(dataset, TrainingOptions(epochs=1))
+        except DatasetError as error:
+            messages.append(str(error))
+    # A training row so large makes a scale that fits it, where float64 holds that.
+    assert len(messages) == (8 if value == 1e150 else 20)
+    for message in messages:
+        assert message.startswith("made: the values of 'x1' are ")
+        assert "; " in message
+
+
+def test_a_mean_beyond_float64() -> None:
+    dataset = table([0, 1] * 10)
+    dataset.rows[:, 0] = 1.7e308
+    with pytest.raises(DatasetError, match="'x0' are too large to be standardised; "):
+        train(dataset, TrainingOptions(epochs=1))
+
+
 def test_one_against_rest() -> None:
     targets = np.array([0, 2, 1])
     expected = [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
