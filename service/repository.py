@@ -18,7 +18,8 @@ PRETRAINED = Path(models.__file__).parent / "pretrained"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
-_RESERVED = ("sigmoid", "stats")
+# HTTP clients resolve dot segments, RFC 3986, section 5.2.4: no request would arrive.
+_RESERVED = (".", "..", "sigmoid", "stats")
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -206,7 +207,7 @@ def _source(name: str, version: str, path: Path) -> Source:
         raise CheckpointError(
             path,
             f"a model cannot be called {shown(name)}",
-            "use 1 to 64 of A-Z a-z 0-9 . _ -, but not sigmoid or stats",
+            "use 1 to 64 of A-Z a-z 0-9 . _ -, but not . .. sigmoid stats",
         )
     return Source(name, version, path)
 

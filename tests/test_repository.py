@@ -106,6 +106,18 @@ def test_names_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     assert "a model cannot be called" in refusal(tmp_path / "in")
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_names_that_a_client_would_take_for_folders(tmp_path: Path, name: str) -> None:
+    message = refusal(put(tmp_path / f"{name}.pt"))
+    assert f"a model cannot be called {name}; use " in message
+    assert "but not . .. sigmoid stats" in message
+
+
+def test_names_with_dots(tmp_path: Path) -> None:
+    paths = [put(tmp_path / f"{name}.pt") for name in ("...", "..a", "a..")]
+    assert [found(path)[0][0] for path in paths] == ["...", "..a", "a.."]
+
+
 @pytest.mark.parametrize("version", ["01", "v1", "1.0", "latest", "1" * 19])
 def test_versions_that_cannot_be_used(tmp_path: Path, version: str) -> None:
     put(tmp_path / "a" / version / "model.pt")
