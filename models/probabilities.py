@@ -23,7 +23,9 @@ def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
     Returns:
         The same shape, rounded once from float64.
     """
-    scaled = logits.astype(np.float64) / card.temperature
+    # A quotient beyond float64 is an infinity, of which the sigmoid is 0 or 1.
+    with np.errstate(over="ignore"):
+        scaled = logits.astype(np.float64) / card.temperature
     return sigmoid(scaled, "float32").astype(np.float32, copy=False)
 
 

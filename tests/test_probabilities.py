@@ -1,0 +1,38 @@
+"""From logits to probabilities: the temperature at its extremes."""
+
+import numpy as np
+import pytest
+
+from models.architecture import Architecture
+from models.card import ModelCard
+from models.probabilities import probabilities
+
+
+def card(temperature: float) -> ModelCard:
+    return ModelCard(
+        architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)),
+        task="multiclass",
+        temperature=temperature,
+    )
+
+
+@pytest.mark.parametrize("temperature", [1e-310, 5e-324, 1e-300])
+def test_a_tiny_temperature_leaves_no_doubt(temperature: float) -> None:
+    smallest, largest = np.float32(1e-45), np.finfo(np.float32).max
+    logits = np.array(
+        [-largest, -1, -smallest, -0.0, 0, smallest, 1, largest], dtype=np.float32
+    )
+    likely = probabilities(logits, card(temperature))
+    assert likely.tolist() == [0, 0, 0, 0.5, 0.5, 1, 1, 1]
+    assert likely.dtype == np.float32
+
+
+def test_a_huge_temperature_leaves_nothing_but_doubt() -> None:
+    logits = np.array([[-1e38, 0, 1e38]], dtype=np.float32)
+    assert probabilities(logits, card(1.7e308)).tolist() == [[0.5, 0.5, 0.5]]
+
+
+def test_probabilities_by_hand() -> None:
+    logits = np.array([-2, 0, 2], dtype=np.float32)
+    expected = 1 / (1 + np.exp([1.0, 0.0, -1.0]))
+    np.testing.assert_allclose(probabilities(logits, card(2)), expected, rtol=1e-7)
