@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from models.architecture import ArchitectureError, infer_architecture
 from models.card import FORMAT, ModelCard, assumed_card
+from models.messages import one_line
 
 HEADER_ENTRY = "sigmoid_serve"
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -34,11 +35,7 @@ class CheckpointError(Exception):
     """A file that cannot be served: which file, what was found, what to do."""
 
     def __init__(self, path: Path, finding: str, remedy: str) -> None:
-        text = f"{path}: {finding}; {remedy}"
-        # Names in the file may hold anything; the message stays one line.
-        super().__init__(
-            "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-        )
+        super().__init__(one_line(f"{path}: {finding}; {remedy}"))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dtype import Float64Array
+from models.messages import one_line
 
 BUNDLED: Final = {
     "breast-cancer": "load_breast_cancer",
@@ -23,6 +24,9 @@ BUNDLED: Final = {
 
 class DatasetError(Exception):
     """Data that cannot be used: where, what was found, what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True)

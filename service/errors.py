@@ -17,6 +17,8 @@ Nothing here knows HTTP: `service.error_handlers` gives each code its status.
 
 from typing import Literal
 
+from models.messages import one_line
+
 Code = Literal[
     "bad_npy",
     "body_too_large",
@@ -93,8 +95,7 @@ class ElementError(ServiceError, ValueError):
 
 def shown(text: str) -> str:
     """Make text from outside safe to show: printable, encodable and bounded."""
-    cut = text[: SHOWN_CHARACTERS + 1]
-    visible = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
+    visible = one_line(text[: SHOWN_CHARACTERS + 1])
     if len(visible) <= SHOWN_CHARACTERS:
         return visible
     return visible[: SHOWN_CHARACTERS - 1] + "…"

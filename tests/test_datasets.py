@@ -49,6 +49,7 @@ def test_columns_come_in_the_order_asked(tmp_path: Path) -> None:
         ("a,k\n1,x\n1,x,y\n", "k", "record 3 has 3 cells, the header 2"),
         ("a,k\n1\n", "k", "record 2 has 1 cells, the header 2"),
         ("a,k\n1,x\n", "z", "there is no column 'z'; the header has a, k"),
+        ('"a\nb\u2028","k\x1b"\n1,x\n', "k", r"the header has a\nb\u2028, k\x1b"),
         ("k\nx\ny\n", "k", "there is no column beside 'k'"),
         ("a,k\n1,x\n2,x\n", "k", "'k' must name two classes or more"),
         ("a,k\n1,x\n2,\n", "k", "'k' must name two classes or more"),
@@ -68,6 +69,12 @@ def test_refused(
     assert str(caught.value).startswith(f"{path}: ")
     assert expected in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_path_of_two_lines(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as caught:
+        read_table(tmp_path / "a\nb.csv")
+    assert str(caught.value) == rf"{tmp_path}/a\nb.csv: No such file or directory"
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
