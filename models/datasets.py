@@ -84,7 +84,8 @@ class Table:
 
     def _number(self, cell: str, line: int, name: str) -> float:
         try:
-            number = float(cell)
+            # Python reads 1_000 as a number; what else reads the file may not.
+            number = math.nan if "_" in cell else float(cell)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):

@@ -58,6 +58,7 @@ def test_columns_come_in_the_order_asked(tmp_path: Path) -> None:
         ("a,k\nnan,x\n2,y\n", "k", "record 2, column 'a'"),
         ("a,k\n1,x\n-inf,y\n", "k", "got '-inf'"),
         ("a,k\n1,x\n1e999,y\n", "k", "got '1e999'"),
+        ("a,k\n1_000,x\n2,y\n", "k", "got '1_000'"),
     ],
 )
 def test_refused(
