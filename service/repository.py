@@ -123,20 +123,25 @@ def load_repository(
             cannot be used or comes twice.
     """
     sources = [s for path in checkpoints or searched for s in find_sources(path)]
-    seen: dict[tuple[str, str], Path] = {}
-    origins: dict[str, Path] = {}
-    for source in sources:
-        first = seen.setdefault((source.name, source.version), source.path)
-        folder = origins.setdefault(source.name, _origin(source))
-        if first is not source.path or folder != _origin(source):
-            raise CheckpointError(
-                source.path,
-                f"{first} already gave a model the name {source.name}",
-                "rename one of them",
-            )
+    _check_names(sources)
     versions = [_load(source, device, max_batch_rows) for source in sources]
     default = sources[0].name if checkpoints else min(s.name for s in sources)
     return Repository(versions, default)
+
+
+def _check_names(sources: Iterable[Source]) -> None:
+    firsts: dict[str, Source] = {}
+    seen: set[tuple[str, str]] = set()
+    for source in sources:
+        first = firsts.setdefault(source.name, source)
+        key = (source.name, source.version)
+        if key in seen or _origin(source) != _origin(first):
+            raise CheckpointError(
+                source.path,
+                f"{first.path} already gave a model the name {source.name}",
+                "rename or leave out one of them",
+            )
+        seen.add(key)
 
 
 def find_sources(path: Path) -> list[Source]:

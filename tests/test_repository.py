@@ -99,6 +99,23 @@ def test_the_name_twice(tmp_path: Path) -> None:
     )
 
 
+def test_the_same_path_twice(tmp_path: Path) -> None:
+    path = put(tmp_path / "m.pt")
+    assert refusal(path, path).startswith(f"{path}: {path} already gave a model")
+    again = Path(str(path))
+    assert refusal(path, again).startswith(f"{path}: {path} already gave a model")
+    nested = put(tmp_path / "x" / "m" / "1" / "model.pt").parent.parent
+    for second in (nested, nested.parent):
+        assert "already gave a model the name m" in refusal(nested, second)
+
+
+def test_the_first_with_a_name_is_told(tmp_path: Path) -> None:
+    first = put(tmp_path / "x" / "m" / "1" / "model.pt")
+    second = put(tmp_path / "y" / "m" / "2" / "model.pt")
+    message = refusal(first.parents[1], second.parents[1])
+    assert message.startswith(f"{second}: {first} already gave a model the name m; ")
+
+
 @pytest.mark.parametrize("name", ["sigmoid", "stats", "a b", "é", "x" * 65])
 def test_names_that_cannot_be_used(tmp_path: Path, name: str) -> None:
     assert "a model cannot be called" in refusal(put(tmp_path / f"{name}.pt"))
