@@ -11,7 +11,7 @@ DTYPES: Final[tuple[DtypeName, ...]] = get_args(DtypeName)
 Float64Array = NDArray[np.float64]
 FloatArray = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
 
-_STORAGE: Final = {
+STORAGE: Final = {
     "float16": np.float16,
     "bfloat16": np.float32,
     "float32": np.float32,
@@ -34,7 +34,7 @@ def round_to(values: Float64Array, dtype: DtypeName) -> FloatArray:
     with np.errstate(over="ignore", under="ignore"):
         if dtype == "bfloat16":
             return _round_to_bfloat16(values)
-        return values.astype(_STORAGE[dtype])
+        return values.astype(STORAGE[dtype])
 
 
 def _round_to_bfloat16(values: Float64Array) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from models.card import ModelCard
 from models.sigmoid import sigmoid
 
 Float32Array = NDArray[np.float32]
+Labels = NDArray[np.bool_] | NDArray[np.int64] | NDArray[np.object_]
 
 
 def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
@@ -23,13 +24,15 @@ def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
     Returns:
         The same shape, rounded once from float64.
     """
-    # A quotient beyond float64 is an infinity, of which the sigmoid is 0 or 1.
-    with np.errstate(over="ignore"):
-        scaled = logits.astype(np.float64) / card.temperature
+    scaled: NDArray[Any] = logits
+    if card.temperature != 1:
+        # A quotient beyond float64 is an infinity, of which the sigmoid is 0 or 1.
+        with np.errstate(over="ignore"):
+            scaled = logits.astype(np.float64) / card.temperature
     return sigmoid(scaled, "float32").astype(np.float32, copy=False)
 
 
-def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> NDArray[Any]:
+def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Labels:
     """Decide, as the card's task says.
 
     Args:
@@ -51,5 +54,5 @@ def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> NDArr
         indices = reached[..., 0].astype(np.int64)
     if card.classes is None:
         return np.asarray(indices)
-    names: NDArray[Any] = np.asarray(card.classes, dtype=object)
+    names: NDArray[np.object_] = np.asarray(card.classes, dtype=object)
     return np.asarray(names[indices])
