@@ -46,7 +46,7 @@ def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Label
         and the first of equals. `multilabel`: `(..., outputs)`, booleans.
     """
     if card.task == "multiclass":
-        indices = np.argmax(logits, axis=-1)
+        indices = logits.argmax(axis=-1)
     else:
         reached = likely >= np.asarray(card.thresholds or 0.5)
         if card.task == "multilabel":

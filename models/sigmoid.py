@@ -11,32 +11,17 @@ BLOCK_ELEMENTS: Final = 8192
 """Computed at once: float64 blocks of this size stay in a core's cache."""
 
 
-def sigmoid64(values: Float64Array) -> Float64Array:
-    """Compute `1 / (1 + exp(-x))` in float64, over the whole range of float64.
-
-    With `e = exp(-|x|)` nothing overflows and nothing cancels: the result is
-    `1 / (1 + e)` for `x >= 0` and `e / (1 + e)` below, so that values far below
-    zero keep their digits (`sigmoid(-740)` is about 4e-322, not 0). Each of the three
-    steps rounds, which makes 2.5 ULP of float64 at most.
-
-    Args:
-        values: Any shape, no NaN.
-
-    Returns:
-        The same shape, in [0, 1].
-    """
-    exponential = np.exp(-np.abs(np.ascontiguousarray(values)))
-    numerator = np.where(values >= 0, 1.0, exponential)
-    exponential += 1.0
-    quotient: Float64Array = np.divide(numerator, exponential, out=numerator)
-    return quotient.reshape(np.shape(values))
+# exp(700) is within float64; the sigmoid there is far below all that is rounded to.
+_LARGEST_EXPONENT: Final = 700.0
 
 
 def sigmoid(values: NDArray[Any], dtype: DtypeName) -> FloatArray:
-    """Compute the sigmoid with more digits than `dtype` has, and round it once.
+    """Compute `1 / (1 + exp(-x))` with more digits than `dtype` has, and round it once.
 
     Through float64 for the shorter types, through the long double for float64: 80 bits
-    on x86-64, 128 on 64-bit Arm under Linux.
+    on x86-64, 128 on 64-bit Arm under Linux. Nothing cancels, so the relative error is
+    that of a few roundings everywhere; and each step is monotone in the one before, so
+    the whole is.
 
     Args:
         values: Any shape and real type, no NaN.
@@ -45,24 +30,43 @@ def sigmoid(values: NDArray[Any], dtype: DtypeName) -> FloatArray:
     Returns:
         The same shape, in [0, 1]; bfloat16 comes as float32 (see `round_to`).
     """
+    compute = sigmoid64 if dtype == "float64" else _through_float64
+    if values.size <= BLOCK_ELEMENTS:
+        return _rounded(compute(values), dtype)
     flat = np.ascontiguousarray(values).reshape(-1)
     result: FloatArray = np.empty(flat.shape, STORAGE[dtype])
     for start in range(0, flat.size, BLOCK_ELEMENTS):
         block = slice(start, start + BLOCK_ELEMENTS)
-        if dtype == "float64":
-            result[block] = _sigmoid_long(flat[block])
-        else:
-            exact = sigmoid64(flat[block].astype(np.float64))
-            result[block] = round_to(exact, dtype) if dtype == "bfloat16" else exact
-    return result.reshape(np.shape(values))
+        result[block] = _rounded(compute(flat[block]), dtype)
+    return result.reshape(values.shape)
 
 
-def _sigmoid_long(values: NDArray[Any]) -> NDArray[np.longdouble]:
-    """Compute `1 / (1 + exp(-x))`; the exponential's range is far beyond float64's.
+def sigmoid64(values: NDArray[Any]) -> Float64Array:
+    """Compute the sigmoid through the long double and round it once to float64.
 
-    Each step is monotone in the one before, so that the whole is.
+    Args:
+        values: Any shape and real type, no NaN.
+
+    Returns:
+        The same shape, in [0, 1].
     """
+    # The range of the long double's exponential is far beyond float64's.
     with np.errstate(over="ignore"):
         exponential = np.exp(-values.astype(np.longdouble))
-    exponential += 1
-    return np.reciprocal(exponential, out=exponential)
+    result: Float64Array = np.reciprocal(exponential + 1).astype(np.float64)
+    return result
+
+
+def _through_float64(values: NDArray[Any]) -> Float64Array:
+    exponential: Float64Array = np.negative(values, dtype=np.float64, order="C")
+    exponential = np.exp(np.minimum(exponential, _LARGEST_EXPONENT))
+    exponential += 1.0
+    return np.reciprocal(exponential)
+
+
+def _rounded(exact: Float64Array, dtype: DtypeName) -> FloatArray:
+    # Rounding a value of [0, 1] cannot overflow, which round_to must expect.
+    if dtype == "bfloat16":
+        return round_to(exact, dtype)
+    rounded: FloatArray = exact.astype(STORAGE[dtype], copy=False)
+    return rounded
