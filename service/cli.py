@@ -1,6 +1,7 @@
 """The command line: serve, train, predict, inspect."""
 
 import csv
+import gc
 import logging
 import signal
 import sys
@@ -124,12 +125,21 @@ def serve(
     import uvicorn
 
     from service.app import create_app
+    from service.server import server_options
 
     application = create_app(settings, checkpoints or ())
+    # What is there by now stays; to look through it again and again takes time.
+    gc.collect()
+    gc.freeze()
     logger.info(
         "device: %s (setting: %s)", resolve_device(settings.device), settings.device
     )
-    uvicorn.run(application, host=settings.host, port=settings.port, log_config=None)
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        **server_options(application),
+    )
 
 
 @app.command()

@@ -1,6 +1,10 @@
-"""Which device a setting means, on this machine."""
+"""Which device a setting means on this machine, and what differs between devices."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 class DeviceError(Exception):
@@ -26,4 +30,43 @@ def resolve_device(setting: str) -> torch.device:
             f"the device {setting} was asked for, but there is {found}; "
             "use --device cpu or --device auto"
         )
+    if device.type == "cuda":
+        # Products of float32 in float32, not in TF32.
+        torch.set_float32_matmul_precision("highest")
     return device
+
+
+class Buffers:
+    """The memory of one batch on a device, with its ends on the CPU.
+
+    Args:
+        widths: Of the features, and of the results of each layer.
+        rows: Of the batch.
+        device: Where it is computed.
+
+    Attributes:
+        features: `(rows, widths[0])`, on the CPU; zeros at first.
+        signals: Of each width, on the device; the first holds the features after
+            `upload`.
+    """
+
+    def __init__(self, widths: Sequence[int], rows: int, device: torch.device) -> None:
+        # PyTorch's memory is aligned, which NumPy's need not be.
+        self._host = torch.zeros(rows, widths[0])
+        self.features: NDArray[np.float32] = self._host.numpy()
+        # On the CPU this is the same memory.
+        self.signals = [self._host.to(device)]
+        self.signals += [
+            torch.empty(rows, width, device=device) for width in widths[1:]
+        ]
+
+    def upload(self) -> None:
+        """Bring the features to the device."""
+        if self.signals[0] is not self._host:
+            self.signals[0].copy_(self._host)
+
+    def logits(self) -> NDArray[np.float32]:
+        """Bring a copy of the last signal to the CPU."""
+        last = self.signals[-1]
+        copied: NDArray[np.float32] = last.cpu().numpy().copy()
+        return copied

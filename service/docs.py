@@ -34,7 +34,9 @@ async def openapi(request: Request) -> dict[str, Any]:
     """Show the schema of the API."""
     app: FastAPI = request.app
     if app.openapi_schema is None:
-        app.openapi_schema = build_document(app, app.state.repository)
+        app.openapi_schema = await build_document(
+            app, app.state.repository, app.state.worker
+        )
     return app.openapi_schema
 
 

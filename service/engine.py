@@ -1,47 +1,78 @@
-"""Rows of features to rows of logits, on one device, in batches.
+"""Rows of features to what a model says of them, on one device, in batches.
 
-Equal rows get equal logits, bit for bit, whatever they are batched with. A matrix
-product may use other kernels for other batch sizes and for the rows at a batch's edge;
-zero-padding the batch to whole blocks of 32 rows, and the weights to multiples of 16 in
-both dimensions, leaves it no edge. The zeros change no sum.
+Equal rows get equal answers, bit for bit, whatever they are batched with, at any place
+in the batch. A matrix product may use other kernels for other batch sizes and for the
+rows at a batch's edge; zero-padding the batch to whole blocks of 32 rows, and the
+weights to multiples of 16 in both dimensions, leaves it no edge. The zeros change no
+sum. `service.invariance` proves it on the machine at hand when the network is loaded,
+and finds the batch sizes that may be used.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from math import isfinite
+from threading import local
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import pad
 
 from models.card import ModelCard
 from models.checkpoint import Checkpoint
 from models.classifier import linear_layers
 from models.dtype import Float64Array
 from models.logits import standardise
-from models.probabilities import Float32Array
+from models.probabilities import Float32Array, Labels, labels, probabilities
+from service.device import Buffers
 from service.errors import Code, ServiceError
+from service.invariance import BLOCK_ROWS, proven_sizes
 
-BLOCK_ROWS = 32
-BLOCK_UNITS = 16
-GOLDEN_TOLERANCE = 1e-4
+BLOCK_UNITS: Final = 16
+GOLDEN_TOLERANCE: Final = 1e-4
+
+# Numbers whose squares sum to less are all below 1e38, well within float32.
+_SAFE_SQUARES: Final = 1e76
+
+# Memory of at most so many numbers is kept from batch to batch, half a megabyte.
+_KEPT_ELEMENTS: Final = 2**17
 
 
 class RowError(ServiceError):
     """A row that the network has no answer to.
 
     Attributes:
-        index: Of the feature (`overflow`) or row (`not_finite`) in its tensor.
+        index: Of the row, and for `overflow` of its feature too.
     """
 
-    def __init__(
-        self, code: Code, index: Sequence[int], expected: str, got: str
-    ) -> None:
+    def __init__(self, code: Code, index: tuple[int, ...], expected: str) -> None:
+        got = "a value that is not finite"
         super().__init__(
             code, f"expected {expected}, got {got}", expected=expected, got=got
         )
         self.index = index
+
+
+class Answer(NamedTuple):
+    """What a model says of some rows.
+
+    Attributes:
+        logits: `(rows, outputs)`, finite.
+        probabilities: The same shape.
+        labels: `(rows,)`, or `(rows, outputs)` for multilabel models.
+    """
+
+    logits: Float32Array
+    probabilities: Float32Array
+    labels: Labels
+
+    def reshaped(self, shape: tuple[int, ...]) -> "Answer":
+        """Lay out the rows in another shape."""
+        logits, likely, labels = self
+        return Answer(
+            logits.reshape((*shape, logits.shape[1])),
+            likely.reshape((*shape, likely.shape[1])),
+            labels.reshape((*shape, *labels.shape[1:])),
+        )
 
 
 class Engine:
@@ -51,6 +82,11 @@ class Engine:
         checkpoint: The network and its card.
         device: Where it computes.
         max_batch_rows: Rows per batch; more are split, with the same bits.
+
+    Attributes:
+        max_batch_rows: As given.
+        products: Multiplications that one row takes, padding included.
+        batch_sizes: Rows of a batch, largest first.
     """
 
     def __init__(
@@ -58,52 +94,104 @@ class Engine:
     ) -> None:
         self.card: ModelCard = checkpoint.card
         self.device = device
-        self._batch_rows = _blocks(max_batch_rows, BLOCK_ROWS)
+        self.max_batch_rows = max_batch_rows
         self._layers = [
             _padded(layer, device) for layer in linear_layers(checkpoint.network)
         ]
+        first = self._layers[0][0]
+        self._widths = [first.shape[0], *(len(bias) for _, bias in self._layers)]
+        self._local = local()
+        self.products = sum(weight.numel() for weight, _ in self._layers)
+        self.batch_sizes = proven_sizes(
+            self._network,
+            self.card.architecture.features,
+            self.products,
+            max_batch_rows,
+        )
 
-    def logits(self, values: Float64Array) -> Float32Array:
+    def answer(self, rows: Float64Array) -> Answer:
+        """Compute all that the model says of raw features, finite, `(rows, features)`.
+
+        Raises:
+            RowError: See `logits`.
+        """
+        logits = self.logits(rows)
+        likely = probabilities(logits, self.card)
+        return Answer(logits, likely, labels(logits, likely, self.card))
+
+    def logits(self, rows: Float64Array) -> Float32Array:
         """Compute the logits of raw features.
 
         Args:
-            values: `(..., features)`, finite.
+            rows: `(rows, features)`, finite.
 
         Returns:
-            `(..., outputs)`, finite.
+            `(rows, outputs)`, finite.
 
         Raises:
             RowError: `overflow` where a standardised feature is beyond float32,
                 `not_finite` where a logit is.
         """
-        rows = values.reshape(-1, self.card.architecture.features)
-        with np.errstate(over="ignore"):
-            features = standardise(rows, self.card).astype(np.float32)
-        _check(
-            features,
-            values.shape,
-            "overflow",
-            "features within the range of float32, once standardised",
-        )
-        logits = np.empty((len(rows), self.card.architecture.outputs), np.float32)
-        for start in range(0, len(rows), self._batch_rows):
-            batch = slice(start, start + self._batch_rows)
-            logits[batch] = self._batch(torch.from_numpy(features[batch]))
-        _check(logits, values.shape[:-1], "not_finite", "finite logits")
-        return logits.reshape(*values.shape[:-1], logits.shape[1])
+        parts = []
+        start = 0
+        while start < len(rows):
+            stop = start + self._size(len(rows) - start)
+            parts.append(self._finite_logits(rows[start:stop], start))
+            start = stop
+        if len(parts) == 1:
+            return parts[0]
+        empty = np.empty((0, self.card.architecture.outputs), np.float32)
+        return np.concatenate([empty, *parts])
 
-    @torch.inference_mode()
-    def _batch(self, features: Tensor) -> NDArray[Any]:
-        rows, units = features.shape
-        missing = (0, -units % BLOCK_UNITS, 0, -rows % BLOCK_ROWS)
-        signal = pad(features, missing).to(self.device)  # (blocks, padded features)
+    def _size(self, rows: int) -> int:
+        """Choose the largest batch that these rows fill, to the last block."""
+        blocks = _whole(rows, BLOCK_ROWS)
+        return next((s for s in self.batch_sizes if s <= blocks), self.batch_sizes[-1])
+
+    def _finite_logits(self, rows: Float64Array, start: int) -> Float32Array:
+        """Compute one batch, whose first row is the row `start` of the request."""
+        features = standardise(rows, self.card)
+        # The squares' sum shows fast that none is too large for float32.
+        if not np.vdot(features, features) < _SAFE_SQUARES:
+            fault = _first_beyond_float32(features)
+            if fault:
+                expected = "features within the range of float32, once standardised"
+                raise RowError("overflow", (start + fault[0], fault[1]), expected)
+        logits = self._network(features)
+        if not isfinite(np.vdot(logits, logits)):
+            finite = np.isfinite(logits).all(axis=1)
+            if not finite.all():
+                row = start + int(np.argmin(finite))
+                raise RowError("not_finite", (row,), "finite logits")
+        return logits
+
+    def _network(self, features: Float64Array | Float32Array) -> Float32Array:
+        """Map standardised features `(rows, features)` to logits `(rows, outputs)`.
+
+        The features are rounded to float32, and the batch is padded to whole blocks.
+        """
+        rows, width = features.shape
+        buffers = self._buffers(rows)
+        buffers.features[:rows, :width] = features
+        buffers.upload()
+        signal, *results = buffers.signals
         for position, (weight, bias) in enumerate(self._layers):
             if position:
-                signal = torch.sigmoid(signal)
-            signal = linear(signal, weight, bias)  # (blocks, padded units)
-        outputs = self.card.architecture.outputs
-        logits: NDArray[Any] = signal[:rows, :outputs].cpu().numpy()
-        return logits
+                signal.sigmoid_()
+            torch.addmm(bias, signal, weight, out=results[position])
+            signal = results[position]
+        return buffers.logits()[:rows, : self.card.architecture.outputs]
+
+    def _buffers(self, rows: int) -> Buffers:
+        """Make the memory of a batch; a thread keeps what is small."""
+        kept: dict[Any, Buffers] = self._local.__dict__
+        size = _whole(rows, BLOCK_ROWS)
+        buffers = kept.get(size)
+        if buffers is None:
+            buffers = Buffers(self._widths, size, self.device)
+            if size * sum(self._widths) <= _KEPT_ELEMENTS:
+                kept[size] = buffers
+        return buffers
 
     def golden_fault(self) -> str | None:
         """Compute the card's golden rows on the device and compare.
@@ -129,28 +217,20 @@ class Engine:
 
 
 def _padded(layer: nn.Linear, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the weight, transposed to `(inputs, units)`, and the bias."""
     units, inputs = layer.weight.shape
     missing = (-inputs % BLOCK_UNITS, -units % BLOCK_UNITS)
     weight = pad(layer.weight.detach(), (0, missing[0], 0, missing[1]))
     bias = pad(layer.bias.detach(), (0, missing[1]))
-    return weight.to(device), bias.to(device)
+    return weight.t().contiguous().to(device), bias.to(device)
 
 
-def _blocks(size: int, block: int) -> int:
+def _first_beyond_float32(features: Float64Array) -> tuple[int, int] | None:
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(features.astype(np.float32))
+    return None if finite.all() else divmod(int(np.argmin(finite)), finite.shape[1])
+
+
+def _whole(size: int, block: int) -> int:
     """Round up to whole blocks."""
     return size + -size % block
-
-
-def _check(
-    values: Float32Array, shape: Sequence[int], code: Code, expected: str
-) -> None:
-    finite = np.isfinite(values)
-    if not finite.all():
-        index = int(np.argmin(finite))
-        place = index if code == "overflow" else index // values.shape[1]
-        raise RowError(
-            code,
-            [int(i) for i in np.unravel_index(place, shape)] if shape else [],
-            expected,
-            "a value that is not finite",
-        )

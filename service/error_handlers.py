@@ -1,7 +1,9 @@
 """The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
 
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -47,15 +49,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_query_error)
 
 
-def problem(request: Request, error: ServiceError) -> Response:
+def problem(request_id: str, error: ServiceError) -> Response:
     """Make the answer to an error, and log one line of it.
 
     Args:
-        request: Has an id (see `service.middleware`).
+        request_id: See `service.context`.
         error: Its texts are bounded where they are made.
     """
     status = STATUSES[error.code]
-    request_id: str = request.state.request_id
     logger.info("%s %s %s", request_id, status, error.code)
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
@@ -75,7 +76,7 @@ def problem(request: Request, error: ServiceError) -> Response:
 
 async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return problem(request, error)
+    return problem(request.state.request_id, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
@@ -84,13 +85,15 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
     path = shown(request.url.path)
     if error.status_code != 405:
         detail = f"there is no {path}; GET /docs shows what there is"
-        return problem(request, ServiceError("route_not_found", detail))
+        return problem(
+            request.state.request_id, ServiceError("route_not_found", detail)
+        )
     methods = (error.headers or {})["Allow"].split(", ")
     # Every route that answers GET answers HEAD (see service.middleware).
     allowed = ", ".join(methods + ["HEAD"] * ("GET" in methods))
     detail = f"{path} takes {allowed}, not {shown(request.method)}"
     response = problem(
-        request,
+        request.state.request_id,
         ServiceError(
             "method_not_allowed", detail, expected=allowed, got=shown(request.method)
         ),
@@ -100,15 +103,18 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_query_error(request: Request, error: Exception) -> Response:
-    """Translate FastAPI's verdict on the query, the one thing that it validates."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
+    return problem(request.state.request_id, query_fault(error.errors()))
+
+
+def query_fault(errors: Sequence[Any]) -> ElementError:
+    """Translate pydantic's verdict on the query."""
+    first = errors[0]
     name = shown(str(first["loc"][-1]))
     if first["type"] == "extra_forbidden":
         expected = "only query parameters that the API documentation lists"
     else:
         expected = f"the query parameter {name} to be {first['ctx']['expected']}"
-    fault = ElementError(
+    return ElementError(
         "unknown_field", pointer=None, expected=expected, got=f"another {name}"
     )
-    return problem(request, fault)

@@ -1,26 +1,28 @@
 """The way of a request: bytes to tensors, tensors to logits, answers to bytes."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from models.dtype import DtypeName, Float64Array, FloatArray
-from models.probabilities import labels, probabilities
+import numpy as np
+from numpy.typing import NDArray
+
+from models.dtype import DtypeName
 from models.sigmoid import sigmoid
-from service.engine import Engine, RowError
+from service.engine import Answer, RowError
 from service.errors import ServiceError
-from service.json_body import parse_object
+from service.json_answer import encode
 from service.media import MEDIA_TYPES, NPY, Media
 from service.npy import read_npy, write_npy
 from service.repository import Version
-from service.schemas import Intake, PredictRequest, SigmoidRequest, validate
-from service.tensors import Features, check_features, encode
-from service.timing import Timings
+from service.schemas import Intake, PredictRequest, SigmoidRequest, read_body
+from service.tensors import Features, check_features
+from service.timing import ENCODE, INFER, PARSE, QUEUE, Timings
+from service.worker import SHORT_BYTES, Worker
 
 Output = Literal["probabilities", "logits"]
 
 
-@dataclass(frozen=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A request to an inference route, as far as its headers tell.
 
     Attributes:
@@ -29,6 +31,7 @@ class Exchange:
         answer: What the answer shall be written in.
         max_elements: More are refused.
         timings: Filled in on the way.
+        worker: Does what takes long.
     """
 
     body: bytes
@@ -36,16 +39,23 @@ class Exchange:
     answer: Media
     max_elements: int
     timings: Timings
+    worker: Worker
 
 
 class Reply(NamedTuple):
-    """An answer: its bytes and their media type."""
+    """An answer: the pieces of its bytes, and their media type."""
 
-    content: bytes
+    pieces: Sequence[bytes | memoryview]
     media_type: str
 
 
-def answer_predict(exchange: Exchange, version: Version, output: Output) -> Reply:
+class _Tensors(NamedTuple):
+    values: list[NDArray[Any]]
+    dtype: DtypeName
+    is_batch: bool
+
+
+async def answer_predict(exchange: Exchange, version: Version, output: Output) -> Reply:
     """Classify the rows of a request.
 
     Args:
@@ -60,93 +70,120 @@ def answer_predict(exchange: Exchange, version: Version, output: Output) -> Repl
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
         )
-    timings, engine = exchange.timings, version.engine
-    with timings.measure("parse"):
-        features = _read_features(exchange, engine)
-    with timings.measure("infer"):
-        try:
-            logits = engine.logits(features.values)
-        except RowError as error:
-            if exchange.request == "json":
-                error.pointer = features.pointer(error.index)
-            raise
-        likely = probabilities(logits, engine.card)
-    with timings.measure("encode"):
-        if exchange.answer == "npy":
-            return _npy(logits if output == "logits" else likely)
-        return _json(
-            {
-                "model": version.name,
-                "version": version.version,
-                "logits": logits,
-                "probabilities": likely,
-                "labels": labels(logits, likely, engine.card).tolist(),
-                "shape": logits.shape,
-            }
-        )
+    timings = exchange.timings
+    if len(exchange.body) <= SHORT_BYTES:
+        features = _read_features(exchange, version)
+    else:
+        timings.enter(QUEUE)
+        features = await exchange.worker.run(_read_features, exchange, version)
+    values = features.values
+    rows = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+    try:
+        answer = await version.batcher.answer(rows, timings)
+    except RowError as error:
+        if exchange.request == "json":
+            error.pointer = features.pointer(_unravelled(error.index, values.shape))
+        raise
+    timings.enter(ENCODE)
+    if values.ndim != 2:
+        answer = answer.reshaped(values.shape[:-1])
+    if answer.logits.nbytes <= SHORT_BYTES:
+        return _predicted(exchange, version, output, answer)
+    return await exchange.worker.run(_predicted, exchange, version, output, answer)
 
 
-def answer_sigmoid(exchange: Exchange) -> Reply:
+async def answer_sigmoid(exchange: Exchange) -> Reply:
     """Compute the sigmoid of the tensor or tensors of a request.
 
     Raises:
         ServiceError: The request is not right.
     """
+    if len(exchange.body) <= SHORT_BYTES:
+        return _answer_sigmoid(exchange)
+    exchange.timings.enter(QUEUE)
+    return await exchange.worker.run(_answer_sigmoid, exchange)
+
+
+def _answer_sigmoid(exchange: Exchange) -> Reply:
     timings = exchange.timings
-    with timings.measure("parse"):
-        tensors, dtype, is_batch = _read_tensors(exchange)
-        if exchange.answer == "npy" and (is_batch or dtype == "bfloat16"):
-            what = "several tensors" if is_batch else "bfloat16"
-            raise ServiceError(
-                "not_acceptable",
-                f"{NPY} cannot hold {what}; ask for application/json",
-                expected="Accept: application/json",
-                got=f"Accept: {NPY}",
-            )
-    with timings.measure("infer"):
-        outputs = [sigmoid(tensor, dtype) for tensor in tensors]
-    with timings.measure("encode"):
-        if exchange.answer == "npy":
-            return _npy(outputs[0])
-        return _json(_sigmoid_document(outputs, dtype, is_batch))
+    timings.enter(PARSE)
+    tensors, dtype, is_batch = _read_tensors(exchange)
+    if exchange.answer == "npy" and (is_batch or dtype == "bfloat16"):
+        what = "several tensors" if is_batch else "bfloat16"
+        raise ServiceError(
+            "not_acceptable",
+            f"{NPY} cannot hold {what}; ask for application/json",
+            expected="Accept: application/json",
+            got=f"Accept: {NPY}",
+        )
+    timings.enter(INFER)
+    outputs = [sigmoid(tensor, dtype) for tensor in tensors]
+    timings.enter(ENCODE)
+    if exchange.answer == "npy":
+        return _npy(outputs[0])
+    is_long = len(exchange.body) > SHORT_BYTES
+    shapes = [output.shape for output in outputs]
+    if is_batch:
+        return _json({"batch": outputs, "shapes": shapes, "dtype": dtype}, is_long)
+    document = {"outputs": outputs[0], "shape": shapes[0], "dtype": dtype}
+    return _json(document, is_long)
 
 
-def _read_features(exchange: Exchange, engine: Engine) -> Features:
-    card = engine.card
+def _read_features(exchange: Exchange, version: Version) -> Features:
+    exchange.timings.enter(PARSE)
+    card = version.engine.card
     count = card.architecture.features
     if exchange.request == "npy":
         values, _ = read_npy(exchange.body, exchange.max_elements)
         check_features(values.shape, count, None)
-        return Features(values)
+        return Features(np.ascontiguousarray(values, dtype=np.float64))
     intake = Intake(exchange.max_elements, count, card.features)
-    return validate(PredictRequest, parse_object(exchange.body), intake).inputs
+    return read_body(PredictRequest, exchange.body, intake).inputs
 
 
-def _read_tensors(exchange: Exchange) -> tuple[list[Float64Array], DtypeName, bool]:
-    """Read the tensors, their dtype, and whether they came as a batch."""
+def _read_tensors(exchange: Exchange) -> _Tensors:
     if exchange.request == "npy":
         values, dtype = read_npy(exchange.body, exchange.max_elements)
-        return [values], dtype, False
+        return _Tensors([values], dtype, is_batch=False)
     intake = Intake(exchange.max_elements)
-    request = validate(SigmoidRequest, parse_object(exchange.body), intake)
+    request = read_body(SigmoidRequest, exchange.body, intake)
     if request.inputs is not None:
-        return [request.inputs], request.dtype, False
-    return request.batch or [], request.dtype, True
+        return _Tensors([request.inputs], request.dtype, is_batch=False)
+    return _Tensors(request.batch or [], request.dtype, is_batch=True)
 
 
-def _sigmoid_document(
-    outputs: list[FloatArray], dtype: DtypeName, is_batch: bool
-) -> dict[str, Any]:
-    if is_batch:
-        shapes = [output.shape for output in outputs]
-        return {"batch": [o[()] for o in outputs], "shapes": shapes, "dtype": dtype}
-    # Indexed so, an array of rank 0 becomes a number and any other stays as it is.
-    return {"outputs": outputs[0][()], "shape": outputs[0].shape, "dtype": dtype}
+def _unravelled(index: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
+    """Turn a row, or a row and a feature, into a place in the tensor."""
+    place: list[int] = []
+    row = index[0]
+    for size in reversed(shape[:-1]):
+        row, position = divmod(row, size)
+        place.insert(0, position)
+    return [*place, *index[1:]]
 
 
-def _npy(values: FloatArray) -> Reply:
+def _predicted(
+    exchange: Exchange, version: Version, output: Output, answer: Answer
+) -> Reply:
+    logits, likely, labels = answer
+    if exchange.answer == "npy":
+        return _npy(logits if output == "logits" else likely)
+    return _json(
+        {
+            "model": version.name,
+            "version": version.version,
+            "logits": logits,
+            "probabilities": likely,
+            "labels": labels,
+            "shape": logits.shape,
+        },
+        is_long=logits.nbytes > SHORT_BYTES,
+    )
+
+
+def _npy(values: NDArray[Any]) -> Reply:
     return Reply(write_npy(values), MEDIA_TYPES["npy"])
 
 
-def _json(document: dict[str, Any]) -> Reply:
-    return Reply(encode(document), MEDIA_TYPES["json"])
+def _json(document: dict[str, Any], is_long: bool) -> Reply:
+    return Reply(encode(document, is_long), MEDIA_TYPES["json"])

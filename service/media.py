@@ -1,6 +1,7 @@
 """What a request is written in, and what its answer shall be written in."""
 
-from typing import Literal
+from functools import lru_cache
+from typing import Final, Literal
 
 from service.errors import ServiceError, shown
 
@@ -10,6 +11,9 @@ JSON = "application/json"
 NPY = "application/x-npy"
 MEDIA_TYPES: dict[Media, str] = {"json": JSON, "npy": NPY}
 
+# Clients send the same few headers again and again.
+_CACHED: Final = 64
+
 _ACCEPTED: dict[str, Media] = {
     JSON: "json",
     "application/*": "json",
@@ -18,12 +22,17 @@ _ACCEPTED: dict[str, Media] = {
 }
 
 
-def request_media(content_type: str | None, content_encoding: str | None) -> Media:
+@lru_cache(_CACHED)
+def request_media(
+    content_type_header: bytes | None, content_encoding_header: bytes | None
+) -> Media:
     """Read `Content-Type`; JSON where it is absent.
 
     Raises:
         ServiceError: `unsupported_media_type`.
     """
+    content_type = _text(content_type_header)
+    content_encoding = _text(content_encoding_header)
     if content_encoding and content_encoding.strip().lower() != "identity":
         raise _unsupported(f"Content-Encoding {shown(content_encoding)}", "none")
     if content_type is None:
@@ -40,12 +49,14 @@ def request_media(content_type: str | None, content_encoding: str | None) -> Med
     return "json"
 
 
-def answer_media(accept: str | None) -> Media:
+@lru_cache(_CACHED)
+def answer_media(accept_header: bytes | None) -> Media:
     """Read `Accept`: of what it takes and we have, the highest `q`, then the first.
 
     Raises:
         ServiceError: `not_acceptable`.
     """
+    accept = _text(accept_header)
     best: Media | None = None
     best_quality = 0.0
     for item in (accept or "*/*").split(","):
@@ -61,6 +72,10 @@ def answer_media(accept: str | None) -> Media:
             got=shown(accept or ""),
         )
     return best
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
 
 
 def _quality(parameters: list[str]) -> float:

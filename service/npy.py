@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dtype import DtypeName, Float64Array
+from models.dtype import DtypeName
 from service.errors import ElementError, ServiceError
 from service.tensors import MAX_RANK, check_size
 
@@ -22,7 +22,7 @@ MAX_HEADER_BYTES = 10_000
 _VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
 
 
-def read_npy(body: bytes, max_elements: int) -> tuple[Float64Array, DtypeName]:
+def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
     """Read one array of float16, float32, float64 or integers.
 
     Args:
@@ -30,7 +30,8 @@ def read_npy(body: bytes, max_elements: int) -> tuple[Float64Array, DtypeName]:
         max_elements: More are refused.
 
     Returns:
-        The values in float64, and the file's dtype (`float32` for integers).
+        The values as they lie in the body, without a copy; and the dtype that they
+        stand for, `float32` for integers.
 
     Raises:
         ServiceError: `bad_npy`, `dtype`, `rank`, `too_many_elements`, or
@@ -46,10 +47,9 @@ def read_npy(body: bytes, max_elements: int) -> tuple[Float64Array, DtypeName]:
             f"its header says {elements} elements of {dtype.itemsize} bytes, "
             f"but {len(data)} bytes follow"
         )
-    array: NDArray[Any] = np.frombuffer(data, dtype).reshape(
+    values: NDArray[Any] = np.frombuffer(data, dtype).reshape(
         shape, order="F" if header["fortran_order"] else "C"
     )
-    values = np.ascontiguousarray(array, dtype=np.float64).reshape(shape)
     finite = np.isfinite(values)
     if not finite.all():
         index = np.unravel_index(int(np.argmin(finite)), shape)
@@ -62,8 +62,12 @@ def read_npy(body: bytes, max_elements: int) -> tuple[Float64Array, DtypeName]:
     return values, _name(dtype)
 
 
-def write_npy(values: NDArray[Any]) -> bytes:
-    """Write one array as `.npy`, format version 1.0, little-endian, C order."""
+def write_npy(values: NDArray[Any]) -> list[bytes | memoryview]:
+    """Write one array as `.npy`, format version 1.0, little-endian, C order.
+
+    Returns:
+        The header, and the array's own memory.
+    """
     stored = np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<"))
     header = (
         f"{{'descr': '{stored.dtype.str}', "
@@ -72,9 +76,8 @@ def write_npy(values: NDArray[Any]) -> bytes:
     # The data starts at a multiple of 64 bytes, for readers that map the file.
     padding = -(len(MAGIC) + 4 + len(header) + 1) % 64
     text = (header + " " * padding + "\n").encode("latin-1")
-    return b"".join(
-        (MAGIC, b"\x01\x00", len(text).to_bytes(2, "little"), text, stored.tobytes())
-    )
+    start = b"".join((MAGIC, b"\x01\x00", len(text).to_bytes(2, "little"), text))
+    return [start, stored.reshape(-1).view(np.uint8).data]
 
 
 def bad_npy(finding: str) -> ServiceError:

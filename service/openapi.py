@@ -1,6 +1,6 @@
 """`/openapi.json`: the request and reply models that validate, and live examples."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from service.schemas import (
     SigmoidRequest,
 )
 from service.timing import Timings
+from service.worker import Worker
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -76,7 +77,9 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def build_document(app: FastAPI, repository: Repository) -> dict[str, Any]:
+async def build_document(
+    app: FastAPI, repository: Repository, worker: Worker
+) -> dict[str, Any]:
     """Make the document: what FastAPI finds in the routes, models, and examples.
 
     The examples are asked of the default model here, so they work when pasted.
@@ -111,10 +114,9 @@ def build_document(app: FastAPI, repository: Repository) -> dict[str, Any]:
                 if parameter["name"] in path_parameters:
                     parameter["example"] = path_parameters[parameter["name"]]
         if path.endswith("/predict"):
-            _add_examples(operations["post"], rows, predict)
-    _add_examples(
-        document["paths"]["/sigmoid"]["post"], SIGMOID_EXAMPLES, answer_sigmoid
-    )
+            await _add_examples(operations["post"], rows, predict, worker)
+    sigmoid = document["paths"]["/sigmoid"]["post"]
+    await _add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, worker)
     return document
 
 
@@ -143,10 +145,11 @@ def _predict_examples(card: ModelCard) -> dict[str, Any]:
     return examples
 
 
-def _add_examples(
+async def _add_examples(
     operation: dict[str, Any],
     requests: dict[str, Any],
-    answer: Callable[[Exchange], Reply],
+    answer: Callable[[Exchange], Awaitable[Reply]],
+    worker: Worker,
 ) -> None:
     """Put requests and the answers to them into an operation.
 
@@ -156,6 +159,8 @@ def _add_examples(
     body["examples"] = {name: {"value": value} for name, value in requests.items()}
     answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
     for name, value in requests.items():
-        exchange = Exchange(orjson.dumps(value), "json", "json", 2**24, Timings())
+        request = orjson.dumps(value)
+        exchange = Exchange(request, "json", "json", 2**24, Timings(), worker)
         with suppress(ServiceError):
-            answers[name] = {"value": orjson.loads(answer(exchange).content)}
+            pieces = (await answer(exchange)).pieces
+            answers[name] = {"value": orjson.loads(b"".join(pieces))}

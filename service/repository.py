@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -11,6 +12,7 @@ import torch
 
 import models
 from models.checkpoint import SUFFIXES, CheckpointError, load_checkpoint
+from service.batching import Arrivals, Batcher
 from service.engine import Engine
 from service.errors import ServiceError, shown
 
@@ -40,6 +42,7 @@ class Version:
         name: Of the model.
         version: A decimal number, as text.
         engine: Computes its logits.
+        batcher: Gathers the rows of many requests for the engine.
         sha256: Of the checkpoint file.
         fault: Why it must not answer, if so.
     """
@@ -47,6 +50,7 @@ class Version:
     name: str
     version: str
     engine: Engine
+    batcher: Batcher
     sha256: str
     fault: str | None
 
@@ -107,6 +111,7 @@ def load_repository(
     searched: Sequence[Path],
     device: torch.device,
     max_batch_rows: int,
+    arrivals: Arrivals,
 ) -> Repository:
     """Load all models, and check each against its golden rows.
 
@@ -117,6 +122,7 @@ def load_repository(
             default is then the first by name.
         device: Where they compute.
         max_batch_rows: Rows per batch.
+        arrivals: See `service.batching`.
 
     Raises:
         CheckpointError: A file cannot be served, a folder has no model, or a name
@@ -124,7 +130,11 @@ def load_repository(
     """
     sources = [s for path in checkpoints or searched for s in find_sources(path)]
     _check_names(sources)
-    versions = [_load(source, device, max_batch_rows) for source in sources]
+    device_thread = ThreadPoolExecutor(1, thread_name_prefix="device")
+    versions = [
+        _load(source, device, device_thread, max_batch_rows, arrivals)
+        for source in sources
+    ]
     default = sources[0].name if checkpoints else min(s.name for s in sources)
     return Repository(versions, default)
 
@@ -224,7 +234,13 @@ def _origin(source: Source) -> Path:
     return folder.parent if in_version else source.path
 
 
-def _load(source: Source, device: torch.device, max_batch_rows: int) -> Version:
+def _load(
+    source: Source,
+    device: torch.device,
+    device_thread: Executor,
+    max_batch_rows: int,
+    arrivals: Arrivals,
+) -> Version:
     checkpoint = load_checkpoint(source.path)
     engine = Engine(checkpoint, device, max_batch_rows)
     fault = engine.golden_fault()
@@ -241,4 +257,11 @@ def _load(source: Source, device: torch.device, max_batch_rows: int) -> Version:
         card.activation,
         fault or "ready",
     )
-    return Version(source.name, source.version, engine, checkpoint.sha256, fault)
+    return Version(
+        source.name,
+        source.version,
+        engine,
+        Batcher(engine, device_thread, arrivals),
+        checkpoint.sha256,
+        fault,
+    )

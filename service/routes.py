@@ -1,18 +1,17 @@
 """The routes of the native API. They name fields and nothing else."""
 
-from collections.abc import Callable
-from time import perf_counter
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+import fastapi
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.concurrency import run_in_threadpool
 
-from service.errors import ServiceError
+from service.bodies import read_body
 from service.inference import Exchange, Reply, answer_predict, answer_sigmoid
+from service.lean import Call
 from service.media import answer_media, request_media
 from service.openapi import inference_operation, problem_responses
-from service.repository import Repository, Version
+from service.repository import Repository
 from service.schemas import (
     Card,
     Health,
@@ -26,49 +25,74 @@ from service.schemas import (
     SigmoidRequest,
 )
 from service.settings import Settings
-from service.timing import Timings
+from service.worker import Worker
 
 router = APIRouter()
 
-_PREDICT = inference_operation(PredictRequest, PredictReply)
-_SIGMOID = inference_operation(SigmoidRequest, SigmoidReply, SigmoidBatchReply)
+_PREDICT: dict[str, Any] = {
+    "tags": ["inference"],
+    "response_model": None,
+    "openapi_extra": inference_operation(PredictRequest, PredictReply),
+}
+_SIGMOID: dict[str, Any] = {
+    **_PREDICT,
+    "openapi_extra": inference_operation(
+        SigmoidRequest, SigmoidReply, SigmoidBatchReply
+    ),
+}
+
+Query = Annotated[PredictQuery, fastapi.Query()]
 
 
-@router.post("/predict", tags=["inference"], openapi_extra=_PREDICT)
-async def predict(
-    request: Request, query: Annotated[PredictQuery, Query()]
-) -> Response:
-    """Ask the default model: logits, probabilities and labels of rows of features."""
-    return await _predict(request, query, _repository(request).default, None)
+def inference_router(
+    repository: Repository, settings: Settings, worker: Worker
+) -> APIRouter:
+    """Make the routes that take the short way (see `service.lean`)."""
+    router = APIRouter()
 
+    async def exchange(call: Call) -> Exchange:
+        fields = call.fields
+        media = request_media(
+            fields.get(b"content-type"), fields.get(b"content-encoding")
+        )
+        return Exchange(
+            body=await read_body(call.receive, fields, settings.max_body_bytes),
+            request=media,
+            answer=answer_media(fields.get(b"accept")),
+            max_elements=settings.max_elements,
+            timings=call.timings,
+            worker=worker,
+        )
 
-@router.post("/models/{name}/predict", tags=["inference"], openapi_extra=_PREDICT)
-async def predict_with_model(
-    request: Request, name: str, query: Annotated[PredictQuery, Query()]
-) -> Response:
-    """Ask the newest version of a model."""
-    return await _predict(request, query, name, None)
+    @router.post("/predict", **_PREDICT)
+    async def predict(call: Call, query: Query) -> Reply:
+        """Ask the default model: logits, probabilities and labels of rows."""
+        found = repository.find(repository.default)
+        return await answer_predict(await exchange(call), found, query.output)
 
+    @router.post("/models/{name}/predict", **_PREDICT)
+    async def predict_with_model(call: Call, name: str, query: Query) -> Reply:
+        """Ask the newest version of a model."""
+        found = repository.find(name)
+        return await answer_predict(await exchange(call), found, query.output)
 
-@router.post(
-    "/models/{name}/versions/{version}/predict",
-    tags=["inference"],
-    openapi_extra=_PREDICT,
-)
-async def predict_with_version(
-    request: Request,
-    name: str,
-    version: str,
-    query: Annotated[PredictQuery, Query()],
-) -> Response:
-    """Ask one version of a model."""
-    return await _predict(request, query, name, version)
+    @router.post(
+        "/models/{name}/versions/{version}/predict",
+        **_PREDICT,
+    )
+    async def predict_with_version(
+        call: Call, name: str, version: str, query: Query
+    ) -> Reply:
+        """Ask one version of a model."""
+        found = repository.find(name, version)
+        return await answer_predict(await exchange(call), found, query.output)
 
+    @router.post("/sigmoid", **_SIGMOID)
+    async def sigmoid(call: Call) -> Reply:
+        """Compute the sigmoid of every element of a tensor, or of several tensors."""
+        return await answer_sigmoid(await exchange(call))
 
-@router.post("/sigmoid", tags=["inference"], openapi_extra=_SIGMOID)
-async def sigmoid(request: Request) -> Response:
-    """Compute the sigmoid of every element of a tensor, or of several tensors."""
-    return await _answer(request, answer_sigmoid)
+    return router
 
 
 @router.get("/models", tags=["models"])
@@ -155,60 +179,3 @@ def _served(repository: Repository, name: str) -> ServedModel:
         state=newest.state,
         device=str(newest.engine.device),
     )
-
-
-async def _predict(
-    request: Request, query: PredictQuery, name: str, version: str | None
-) -> Response:
-    request.state.timings = Timings()
-    found: Version = _repository(request).find(name, version)
-    return await _answer(request, answer_predict, found, query.output)
-
-
-async def _answer(
-    request: Request, answer: Callable[..., Reply], *arguments: Any
-) -> Response:
-    """Read the request, and answer it on a thread, off the event loop."""
-    request.state.timings = timings = Timings()
-    settings, headers = _settings(request), request.headers
-    media = request_media(headers.get("content-type"), headers.get("content-encoding"))
-    exchange = Exchange(
-        body=await _body(request, settings.max_body_bytes),
-        request=media,
-        answer=answer_media(headers.get("accept")),
-        max_elements=settings.max_elements,
-        timings=timings,
-    )
-    submitted = perf_counter()
-
-    def run() -> Reply:
-        timings.seconds["queue"] = perf_counter() - submitted
-        return answer(exchange, *arguments)
-
-    reply = await run_in_threadpool(run)
-    return Response(reply.content, media_type=reply.media_type)
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """Read the body, and no further than its limit allows.
-
-    FastAPI's own `max_body_size` would answer a declared length with plain text.
-    """
-    declared = request.headers.get("content-length", "0")
-    total = int(declared) if declared.isdecimal() else 0
-    chunks = []
-    if total <= max_bytes:
-        total = 0
-        async for chunk in request.stream():
-            total += len(chunk)
-            if total > max_bytes:
-                break
-            chunks.append(chunk)
-    if total > max_bytes:
-        raise ServiceError(
-            "body_too_large",
-            f"the body is longer than {max_bytes} bytes (SIGMOID_MAX_BODY_BYTES)",
-            expected=f"at most {max_bytes} bytes",
-            got="more",
-        )
-    return b"".join(chunks)

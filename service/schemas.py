@@ -5,8 +5,7 @@ must know of the model and the limits comes as the validation's context, an `Int
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,9 +18,10 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType
 
-from models.dtype import DTYPES, DtypeName, Float64Array
+from models.dtype import DTYPES, DtypeName, FloatArray
 from service import tensors
 from service.errors import ElementError, shown
+from service.json_body import parse_object, parse_quickly
 from service.tensors import Features, child
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
@@ -31,8 +31,7 @@ Record = dict[str, float]
 Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
 
 
-@dataclass(frozen=True)
-class Intake:
+class Intake(NamedTuple):
     """What the validators know beside the body.
 
     Attributes:
@@ -52,45 +51,23 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
 
 
-def _intake(info: ValidationInfo) -> Intake:
-    context: Any = info.context
-    intake: Intake = context
-    return intake
-
-
 def _read_features(value: Any, info: ValidationInfo) -> Features:
-    intake = _intake(info)
+    intake: Any = info.context
     return tensors.read_features(
         value, intake.features, intake.names, intake.max_elements
     )
 
 
-def _read_tensor(value: Any, info: ValidationInfo) -> Float64Array:
+def _read_tensor(value: Any, info: ValidationInfo) -> FloatArray:
     dtype = info.data.get("dtype", "float64")
-    return tensors.read_tensor(value, "/inputs", dtype, _intake(info).max_elements)
+    intake: Any = info.context
+    return tensors.read_tensor(value, "/inputs", dtype, intake.max_elements)
 
 
-def _read_batch(value: Any, info: ValidationInfo) -> list[Float64Array]:
-    if not isinstance(value, list):
-        raise ElementError(
-            "rank" if isinstance(value, float) else "not_a_number",
-            pointer="/batch",
-            expected="a list of tensors",
-            got=tensors.kind(value),
-        )
-    dtype, left = info.data.get("dtype", "float64"), _intake(info).max_elements
-    batch = []
-    for position, part in enumerate(value):
-        pointer = child("/batch", position)
-        batch.append(
-            tensors.read_tensor(part, pointer, dtype, _intake(info).max_elements)
-        )
-        left -= batch[-1].size
-        if left < 0:
-            tensors.check_size(
-                _intake(info).max_elements - left, pointer, _intake(info).max_elements
-            )
-    return batch
+def _read_batch(value: Any, info: ValidationInfo) -> list[FloatArray]:
+    dtype = info.data.get("dtype", "float64")
+    intake: Any = info.context
+    return tensors.read_batch(value, "/batch", dtype, intake.max_elements)
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -125,7 +102,7 @@ class SigmoidRequest(Body):
         DtypeName, Field(description="Of the computation's input and result.")
     ] = "float32"
     inputs: Annotated[
-        Float64Array | None,
+        FloatArray | None,
         PlainValidator(_read_tensor, json_schema_input_type=Numbers),
         Field(
             description="A tensor of any rank from 0 to 32.",
@@ -133,7 +110,7 @@ class SigmoidRequest(Body):
         ),
     ] = None
     batch: Annotated[
-        list[Float64Array] | None,
+        list[FloatArray] | None,
         PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
         Field(
             description="Tensors, each of its own shape.",
@@ -255,10 +232,32 @@ class Health(BaseModel):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
+def read_body(model: type[BodyModel], body: bytes, intake: Intake) -> BodyModel:
+    """Parse a body and hold it against its model.
+
+    What the fast way cannot accept at once is judged by the strict way alone, from the
+    start, so that both give the same values and there is one set of errors.
+
+    Raises:
+        ServiceError: `malformed_json`.
+        ElementError: The first fault in document order; what is missing comes last.
+    """
+    for document in parse_quickly(body):
+        try:
+            # What `model_validate` calls, without its handling of options.
+            valid: BodyModel = model.__pydantic_validator__.validate_python(
+                document, context=intake
+            )
+        except ValidationError:
+            continue
+        return valid
+    return validate(model, parse_object(body), intake)
+
+
 def validate(
     model: type[BodyModel], document: dict[str, Any], intake: Intake
 ) -> BodyModel:
-    """Hold a parsed body against its model.
+    """Hold a strictly parsed body against its model.
 
     Raises:
         ElementError: The first fault in document order; what is missing comes last.

@@ -1,28 +1,28 @@
 """JSON values to arrays and back: the one judge of shape, type, finiteness and size.
 
 A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. A
-dense one is recognised level by level without looking at its numbers one by one; only
-when something is wrong does the slow walk find the first bad element in document order.
+dense one is recognised level by level without looking at its numbers one by one, or
+from its text alone (`service.array_text`); only when something is wrong does the slow
+walk find the first bad element in document order.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
+from numpy.typing import NDArray
 
-from models.dtype import DtypeName, Float64Array, round_to
+from models.dtype import DtypeName, Float64Array, FloatArray, round_to
+from service.array_text import ArrayText, Unproven, read_array
 from service.errors import ElementError, shown
 from service.json_body import Constant
 
 MAX_RANK = 32
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """Rows for a network.
 
     Attributes:
@@ -49,32 +49,74 @@ def child(pointer: str, *names: str | int) -> str:
 
 def read_tensor(
     value: Any, pointer: str, dtype: DtypeName, max_elements: int
-) -> Float64Array:
+) -> FloatArray:
     """Read nested lists of numbers, rounded once to `dtype`.
 
     Args:
-        value: As `parse_object` gives it.
+        value: As `service.json_body` gives it.
         pointer: Where the value stands in the body.
         dtype: Of the result's values.
         max_elements: More are refused.
 
     Returns:
-        An array of the lists' shape, widened back to float64: `[]` is `(0,)`,
+        An array of the lists' shape, in the type that stores `dtype`: `[]` is `(0,)`,
         `[[], []]` is `(2, 0)`, a bare number is `()`.
 
     Raises:
         ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
             `too_many_elements`.
+        Unproven: The value is an `ArrayText`, and one of these errors may apply.
     """
-    shape = _outer_shape(value, pointer)
-    numbers = _flattened(value, shape)
+    if isinstance(value, ArrayText):
+        return _read_text(value, dtype, max_elements)
+    shape, numbers = _dense(value)
     if numbers is not None:
         check_size(len(numbers), pointer, max_elements)
-        flat = np.array(numbers, dtype=np.float64)
-        rounded = round_to(flat, dtype).astype(np.float64)
+        parts = [np.array(part, dtype=np.float64) for part in _parts(numbers)]
+        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        # Finite numbers mostly have a finite sum, which is found faster.
+        if dtype == "float64" and len(parts) == 1 and math.isfinite(sum(numbers)):
+            return values.reshape(shape)
+        rounded = round_to(values, dtype)
         if np.isfinite(rounded).all():
             return rounded.reshape(shape)
-    raise next(_faults(value, pointer, shape, dtype))
+    raise next(_faults(value, pointer, _outer_shape(value, pointer), dtype))
+
+
+def read_batch(
+    value: Any, pointer: str, dtype: DtypeName, max_elements: int
+) -> list[FloatArray]:
+    """Read a list of tensors, each of its own shape.
+
+    Args:
+        value: As `service.json_body` gives it.
+        pointer: Where the value stands in the body.
+        dtype: Of the results' values.
+        max_elements: More, of all tensors together, are refused.
+
+    Raises:
+        ElementError: As `read_tensor` does.
+        Unproven: As `read_tensor` does.
+    """
+    if isinstance(value, ArrayText):
+        # Tensors of one shape are together one tensor.
+        together = _read_text(value, dtype, max_elements)
+        return [together[position, ...] for position in range(len(together))]
+    if not isinstance(value, list):
+        raise ElementError(
+            "rank" if isinstance(value, float) else "not_a_number",
+            pointer=pointer,
+            expected="a list of tensors",
+            got=kind(value),
+        )
+    batch: list[FloatArray] = []
+    elements = 0
+    for position, part in enumerate(value):
+        place = child(pointer, position)
+        batch.append(read_tensor(part, place, dtype, max_elements))
+        elements += batch[-1].size
+        check_size(elements, place, max_elements)
+    return batch
 
 
 def read_features(
@@ -94,16 +136,20 @@ def read_features(
     """
     pointer = "/inputs"
     if isinstance(value, dict):
-        row = _read_record(value, pointer, names)
+        row = _record_row(value, names)
+        if row is None:
+            raise _record_fault(value, pointer, names)
         return Features(np.array(row, dtype=np.float64), names)
-    if isinstance(value, list) and value and isinstance(value[0], dict):
+    if type(value) is list and value and type(value[0]) is dict:
         check_size(len(value) * count, pointer, max_elements)
-        rows = [
-            _read_record(record, child(pointer, position), names)
-            for position, record in enumerate(value)
-        ]
-        return Features(np.array(rows, dtype=np.float64), names)
-    values = read_tensor(value, pointer, "float64", max_elements)
+        rows = np.empty((len(value), count), np.float64)
+        for position, record in enumerate(value):
+            row = _record_row(record, names)
+            if row is None:
+                raise _record_fault(record, child(pointer, position), names)
+            rows[position] = row
+        return Features(rows, names)
+    values: Any = read_tensor(value, pointer, "float64", max_elements)
     check_features(values.shape, count, pointer)
     return Features(values)
 
@@ -146,11 +192,6 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
         )
 
 
-def encode(document: dict[str, Any]) -> bytes:
-    """Write JSON; arrays in the shortest digits that read back to the same float."""
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
 def kind(value: Any) -> str:
     """Say what a JSON value is, without showing it."""
     if isinstance(value, Constant):
@@ -166,9 +207,23 @@ _KINDS = {
     bool: "a boolean",
     dict: "an object",
     float: "a number",
+    int: "a number",
     str: "a string",
     type(None): "null",
 }
+
+
+_SAFE_SIZE = 2.0**15
+_PART_ELEMENTS = 2**15
+_LISTS = {list}
+_NUMBERS = {float, int}
+
+
+def _read_text(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[Any]:
+    values = read_array(text, dtype, max_elements)
+    if values.ndim > MAX_RANK:
+        raise Unproven
+    return values
 
 
 def _outer_shape(value: Any, pointer: str) -> tuple[int, ...]:
@@ -189,14 +244,36 @@ def _outer_shape(value: Any, pointer: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _flattened(value: Any, shape: Sequence[int]) -> list[float] | None:
-    """Return the numbers in order if the lists have exactly this shape, else None."""
+def _dense(value: Any) -> tuple[list[int], list[float] | None]:
+    """Return a shape and the numbers in order, if the lists have that shape."""
+    shape: list[int] = []
     level = [value]
-    for size in shape:
-        if any(type(part) is not list or len(part) != size for part in level):
-            return None
-        level = list(chain.from_iterable(level))
-    return level if set(map(type, level)) <= {float} else None
+    while level and type(level[0]) is list and len(shape) < MAX_RANK:
+        size = len(level[0])
+        if len(level) == 1:
+            level = level[0]
+        elif all(_are_lists(part, size) for part in _parts(level)):
+            parts = _parts(level)
+            level = []
+            for part in parts:
+                level += chain.from_iterable(part)
+        else:
+            return shape, None
+        shape.append(size)
+    are_numbers = all(set(map(type, part)) <= _NUMBERS for part in _parts(level))
+    return shape, level if are_numbers else None
+
+
+def _are_lists(level: list[Any], size: int) -> bool:
+    return set(map(type, level)) == _LISTS and set(map(len, level)) == {size}
+
+
+def _parts(level: list[Any]) -> Sequence[list[Any]]:
+    """Cut a long list, so that nothing done to a part takes the interpreter long."""
+    if len(level) <= _PART_ELEMENTS:
+        return (level,)
+    starts = range(0, len(level), _PART_ELEMENTS)
+    return [level[start : start + _PART_ELEMENTS] for start in starts]
 
 
 def _faults(
@@ -217,6 +294,9 @@ def _faults(
         )
     else:
         for position, part in enumerate(value):
+            # Numbers that every dtype holds are passed over fast.
+            if type(part) is float and len(shape) == 1 and abs(part) < _SAFE_SIZE:
+                continue
             yield from _faults(part, child(pointer, position), shape[1:], dtype)
 
 
@@ -243,23 +323,32 @@ def _not_a_number(value: Any, pointer: str, expected: str) -> ElementError:
     )
 
 
-def _read_record(record: Any, pointer: str, names: Sequence[str] | None) -> list[float]:
+def _record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
     """Read one `{"feature name": number, ...}` into the order of the features."""
+    if names is None or type(record) is not dict or len(record) != len(names):
+        return None
+    row: list[Any] = list(map(record.get, names))
+    is_good = set(map(type, row)) <= _NUMBERS and all(map(math.isfinite, row))
+    return row if is_good else None
+
+
+def _record_fault(
+    record: Any, pointer: str, names: Sequence[str] | None
+) -> ElementError:
     if not isinstance(record, dict):
-        raise ElementError(
+        return ElementError(
             "ragged" if isinstance(record, list | float) else "not_a_number",
             pointer=pointer,
             expected="a record like the first (records and rows do not mix)",
             got=kind(record),
         )
     if names is None:
-        raise _not_a_number(
+        return _not_a_number(
             record, pointer, "numbers (this model does not name its features)"
         )
-    known = set(names)
     for name, value in record.items():
-        if name not in known:
-            raise ElementError(
+        if name not in names:
+            return ElementError(
                 "features",
                 pointer=child(pointer, name),
                 expected="the name of a feature (the model card lists them)",
@@ -267,13 +356,11 @@ def _read_record(record: Any, pointer: str, names: Sequence[str] | None) -> list
             )
         fault = _number_fault(value, child(pointer, name), "float64")
         if fault:
-            raise fault
+            return fault
     missing = [name for name in names if name not in record]
-    if missing:
-        raise ElementError(
-            "features",
-            pointer=pointer,
-            expected=f"all {len(names)} features",
-            got=f"a record without {shown(', '.join(missing))}",
-        )
-    return [record[name] for name in names]
+    return ElementError(
+        "features",
+        pointer=pointer,
+        expected=f"all {len(names)} features",
+        got=f"a record without {shown(', '.join(missing))}",
+    )

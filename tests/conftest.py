@@ -13,6 +13,7 @@ import pytest
 import uvicorn
 
 from service.app import create_app
+from service.server import server_options
 from service.settings import Settings
 
 Serving = Callable[..., Any]
@@ -23,7 +24,7 @@ def serve(
     settings: Settings, checkpoints: Sequence[Path] = ()
 ) -> Iterator[httpx.Client]:
     app = create_app(settings, checkpoints)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **server_options(app)))
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

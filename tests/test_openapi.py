@@ -1,5 +1,6 @@
 """The schema tells the truth: its examples work, and its models are what validates."""
 
+import asyncio
 import copy
 import json
 from typing import Annotated, Any
@@ -107,7 +108,8 @@ def test_a_new_field_changes_intake_and_schema_alike(
         validate(wider, {**document, "note": "long"}, Intake(10, 1))
     monkeypatch.setattr("service.openapi.PredictRequest", wider)
     app = create_app(Settings())
-    schema = build_document(app, app.state.repository)["components"]["schemas"]
+    shown = asyncio.run(build_document(app, app.state.repository, app.state.worker))
+    schema = shown["components"]["schemas"]
     assert schema["PredictRequest"]["required"] == ["inputs", "note"]
     operation = copy.deepcopy(inference_operation(wider))
     body = operation["requestBody"]["content"]["application/json"]["schema"]

@@ -1,0 +1,251 @@
+"""Requests in common batches: each gets exactly its own rows, with the same bits."""
+
+import asyncio
+import random
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import torch
+
+from models.architecture import Architecture
+from models.card import ModelCard, Scaler, assumed_card
+from models.checkpoint import Checkpoint, save_checkpoint
+from models.classifier import sequential
+from models.dtype import Float64Array
+from service.batching import Arrivals, Batcher
+from service.engine import Answer, Engine, RowError
+from service.settings import Settings
+from service.timing import Timings
+from tests.conftest import serve
+
+CLIENTS = 64
+SHAPES: list[tuple[int, ...]] = [
+    (10, 20, 2),
+    (13, 7, 3, 1),
+    (64, 257, 129, 10),
+    (5, 5, 5),
+    (30, 64, 1),
+    (64, 64, 64, 64, 64, 64, 64, 10),
+    (1, 1, 1),
+    (33, 65, 17),
+    (784, 512, 10),
+]
+DEVICES = [
+    "cpu",
+    pytest.param(
+        "cuda",
+        marks=[
+            pytest.mark.cuda,
+            pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device"),
+        ],
+    ),
+]
+
+
+def make_checkpoint(shape: tuple[int, ...]) -> Checkpoint:
+    torch.manual_seed(len(shape) + sum(shape))
+    architecture = Architecture(kind="Sequential", sizes=shape)
+    return Checkpoint(sequential(shape), assumed_card(architecture), "0" * 64)
+
+
+def make_engine(shape: tuple[int, ...], device: str = "cpu") -> Engine:
+    return Engine(make_checkpoint(shape), torch.device(device), 4096)
+
+
+def same(got: Answer, want: Answer) -> bool:
+    return all(
+        a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        for a, b in zip(got, want, strict=True)
+    )
+
+
+def alone(engine: Engine, rows: Float64Array) -> Answer:
+    """Each row asked for on its own."""
+    answers = [engine.answer(row[None]) for row in rows]
+    logits, likely, labels = (
+        np.concatenate(part) for part in zip(*answers, strict=True)
+    )
+    return Answer(logits, likely, labels)
+
+
+@pytest.fixture
+def set_threads() -> Any:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_interleaved_clients_get_their_own_rows(
+    threads: int, device: str, set_threads: Any
+) -> None:
+    """Light and heavy requests of mixed sizes to all networks, all at once."""
+    set_threads(threads)
+    engines = [make_engine(shape, device) for shape in SHAPES]
+    generator = np.random.default_rng(threads)
+    pools = [generator.normal(size=(300, shape[0])) for shape in SHAPES]
+    wanted = [alone(e, pool) for e, pool in zip(engines, pools, strict=True)]
+    tried = 0
+
+    async def client(batchers: list[Batcher], seed: int) -> None:
+        nonlocal tried
+        chance = random.Random(seed)
+        for _ in range(6):
+            which = chance.randrange(len(SHAPES))
+            count = chance.choice([0, 1, 1, 1, 2, 5, 31, 32, 33, 100, 700])
+            picked = [chance.randrange(300) for _ in range(count)]
+            answer = await batchers[which].answer(pools[which][picked], Timings())
+            want = Answer(*(array[picked] for array in wanted[which]))  # type: ignore[arg-type]
+            assert same(answer, want)
+            tried += 1
+            if chance.random() < 0.3:
+                await asyncio.sleep(chance.random() / 500)
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            arrivals = Arrivals()
+            batchers = [Batcher(engine, thread, arrivals) for engine in engines]
+            await asyncio.gather(*(client(batchers, seed) for seed in range(CLIENTS)))
+
+    asyncio.run(run())
+    assert tried == 6 * CLIENTS
+
+
+async def ask(batcher: Batcher, *requests: Float64Array) -> list[Any]:
+    return await asyncio.gather(
+        *(batcher.answer(rows, Timings()) for rows in requests), return_exceptions=True
+    )
+
+
+@pytest.mark.parametrize("shape", [(10, 20, 2), (784, 512, 10)], ids=["light", "heavy"])
+def test_a_request_that_fails_fails_alone(shape: tuple[int, ...]) -> None:
+    engine = make_engine(shape)
+    good = np.random.default_rng(0).normal(size=(50, shape[0]))
+    bad = good.copy()
+    bad[37, 4] = 1e300
+    with ThreadPoolExecutor(1) as thread:
+        batcher = Batcher(engine, thread, Arrivals())
+        answers = asyncio.run(ask(batcher, good, bad, good[:1], bad[37:38], good))
+    for position, rows in ((0, good), (2, good[:1]), (4, good)):
+        assert same(answers[position], engine.answer(rows))
+    for position, index in ((1, (37, 4)), (3, (0, 4))):
+        error = answers[position]
+        assert isinstance(error, RowError)
+        assert (error.code, error.index) == ("overflow", index)
+
+
+def test_a_fault_far_down_a_split_request_is_found_where_it_is() -> None:
+    engine = Engine(make_checkpoint((784, 512, 10)), torch.device("cpu"), 64)
+    rows = np.zeros((500, 784))
+    rows[333, 7] = 1e39
+    with ThreadPoolExecutor(1) as thread:
+        (error,) = asyncio.run(ask(Batcher(engine, thread, Arrivals()), rows))
+    assert isinstance(error, RowError)
+    assert error.index == (333, 7)
+
+
+def test_long_requests_take_turns() -> None:
+    """A short heavy request need not wait for all of a long one."""
+    engine = Engine(make_checkpoint((784, 512, 10)), torch.device("cpu"), 64)
+    rows = np.random.default_rng(0).normal(size=(4000, 784))
+    order: list[str] = []
+
+    async def one(batcher: Batcher, name: str, rows: Float64Array) -> None:
+        answer = await batcher.answer(rows, Timings())
+        order.append(name)
+        assert same(answer, engine.answer(rows))
+
+    async def run(thread: ThreadPoolExecutor) -> None:
+        batcher = Batcher(engine, thread, Arrivals())
+        await asyncio.gather(
+            one(batcher, "long", rows), one(batcher, "short", rows[:40])
+        )
+
+    with ThreadPoolExecutor(1) as thread:
+        asyncio.run(run(thread))
+    assert order == ["short", "long"]
+
+
+def test_requests_that_arrived_together_share_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = make_engine((10, 20, 2))
+    sizes: list[int] = []
+    compute = engine.answer
+
+    def answer(rows: Float64Array) -> Answer:
+        sizes.append(len(rows))
+        return compute(rows)
+
+    monkeypatch.setattr(engine, "answer", answer)
+    rows = np.ones((1, 10))
+
+    async def run() -> None:
+        with ThreadPoolExecutor(1) as thread:
+            arrivals = Arrivals()
+            arrivals.begin_counting()
+            batcher = Batcher(engine, thread, arrivals)
+            arrivals.waiting = 5
+
+            async def begun() -> None:
+                arrivals.begin()
+                await batcher.answer(rows, Timings())
+
+            await asyncio.gather(*(begun() for _ in range(5)))
+            await begun()
+            # One was counted that never asks this model.
+            arrivals.waiting = 3
+            await asyncio.gather(begun(), begun())
+            assert arrivals.waiting == 0
+
+    asyncio.run(run())
+    assert sizes == [5, 1, 2]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_over_http_from_64_clients(
+    tmp_path: Path, threads: int, set_threads: Any
+) -> None:
+    set_threads(threads)
+    engines = {}
+    for number, shape in enumerate(SHAPES[:8]):
+        checkpoint = make_checkpoint(shape)
+        card: ModelCard = checkpoint.card
+        if number % 2:
+            scaler = Scaler(mean=(0.5,) * shape[0], scale=(2.0,) * shape[0])
+            card = card.model_copy(update={"scaler": scaler})
+            checkpoint = Checkpoint(checkpoint.network, card, "0" * 64)
+        save_checkpoint(tmp_path / f"m{number}.safetensors", checkpoint.network, card)
+        engines[f"m{number}"] = Engine(checkpoint, torch.device("cpu"), 4096)
+
+    async def client(http: httpx.AsyncClient, seed: int) -> None:
+        generator = np.random.default_rng(seed)
+        for _ in range(3):
+            name = f"m{generator.integers(8)}"
+            engine = engines[name]
+            count = int(generator.choice([1, 1, 2, 40, 300]))
+            rows = generator.normal(size=(count, engine.card.architecture.features))
+            response = await http.post(
+                f"/models/{name}/predict", json={"inputs": rows.tolist()}
+            )
+            want = alone(engine, rows)
+            answer = response.json()
+            assert np.float32(answer["logits"]).tobytes() == want.logits.tobytes()
+            likely = np.float32(answer["probabilities"])
+            assert likely.tobytes() == want.probabilities.tobytes()
+            assert answer["labels"] == want.labels.tolist()
+
+    async def run(base_url: httpx.URL) -> None:
+        limits = httpx.Limits(max_connections=CLIENTS)
+        async with httpx.AsyncClient(
+            base_url=base_url, timeout=60, limits=limits
+        ) as http:
+            await asyncio.gather(*(client(http, seed) for seed in range(CLIENTS)))
+
+    with serve(Settings(), [tmp_path]) as served:
+        asyncio.run(run(served.base_url))
