@@ -1,0 +1,163 @@
+"""The model, the bodies, and what the answers must be."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import orjson
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from benchmark import BenchmarkError
+from benchmark.client import JSON, NPY, Connection, Request
+from models.classifier import Classifier, DeepClassifier
+
+FEATURES, HIDDEN, CLASSES = 10, 20, 2
+DEEP_UNITS = 64
+_SEED = 0
+_TOLERANCE = 1e-5
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A request, and the judge of its answer.
+
+    Attributes:
+        request: What is asked.
+        is_right: Whether a body answers it rightly.
+    """
+
+    request: Request
+    is_right: Callable[[bytes], bool]
+
+
+def asked(connection: Connection, task: Task) -> bytes:
+    """Ask once; return the answer's body.
+
+    Raises:
+        BenchmarkError: It is wrong.
+    """
+    connection.ask(task.request.message())
+    body = connection.body()
+    if not task.is_right(body):
+        raise BenchmarkError(
+            f"a server's answer to {task.request.path} is wrong: {body[:200]!r}"
+        )
+    return body
+
+
+def classifier() -> Classifier:
+    """Make the network that all servers serve."""
+    torch.manual_seed(_SEED)
+    return Classifier(FEATURES, HIDDEN, CLASSES)
+
+
+def write_checkpoint(path: Path, network: nn.Module) -> Path:
+    """Write a `state_dict` as the tutorial does; return the path."""
+    torch.save(network.state_dict(), path)
+    return path
+
+
+def deep_classifier(depth: int) -> DeepClassifier:
+    """Make a network of 64 units with that many hidden layers after the first."""
+    torch.manual_seed(_SEED)
+    return DeepClassifier(FEATURES, DEEP_UNITS, CLASSES, depth)
+
+
+def multiplications(depth: int, rows: int) -> int:
+    """Count those of `deep_classifier(depth)` for some rows."""
+    per_row = FEATURES * DEEP_UNITS + depth * DEEP_UNITS**2 + DEEP_UNITS * CLASSES
+    return rows * per_row
+
+
+def normal(*shape: int) -> Floats:
+    """Draw seeded normal numbers and round them to float32."""
+    values: Floats = np.random.default_rng(_SEED).normal(size=shape).astype(np.float32)
+    return values
+
+
+def json_request(path: str, values: Floats) -> Request:
+    """Write `{"inputs": …}`, each number in the fewest digits that name its float32."""
+    body = orjson.dumps({"inputs": values}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Request("POST", path, body, (("Content-Type", JSON),))
+
+
+def predict_task(path: str, rows: int, network: nn.Module | None = None) -> Task:
+    """Ask for the logits of some rows of 10 features, of `classifier()` by default."""
+    values = normal(rows, FEATURES)
+    with torch.no_grad():
+        logits: Floats = (network or classifier())(torch.from_numpy(values)).numpy()
+    return Task(
+        json_request(path, values),
+        lambda body: _is_close(_from_json(body, "logits"), logits),
+    )
+
+
+def v2_predict_task(path: str, rows: int) -> Task:
+    """Ask for the same in the Open Inference Protocol, version 2."""
+    values, wanted = normal(rows, FEATURES), predict_task(path, rows)
+    tensor = {"name": "rows", "shape": list(values.shape), "datatype": "FP32"}
+    body = orjson.dumps(
+        {"inputs": [{**tensor, "data": values.ravel()}]},
+        option=orjson.OPT_SERIALIZE_NUMPY,
+    )
+
+    def is_right(answer: bytes) -> bool:
+        logits = orjson.loads(answer)["outputs"][0]
+        flat = np.asarray(logits["data"]).reshape(logits["shape"])
+        return wanted.is_right(orjson.dumps({"logits": flat.tolist()}))
+
+    return Task(Request("POST", path, body, (("Content-Type", JSON),)), is_right)
+
+
+def sigmoid_task(*shape: int) -> Task:
+    """Ask for the sigmoid of an array as JSON."""
+    values = normal(*shape)
+    return Task(
+        json_request("/sigmoid", values),
+        lambda body: _is_close(_from_json(body, "outputs"), _sigmoid(values)),
+    )
+
+
+def npy_sigmoid_task(*shape: int) -> Task:
+    """Ask for the sigmoid of an array as `.npy`, in and out."""
+    values, file = normal(*shape), io.BytesIO()
+    np.save(file, values)
+    headers = (("Content-Type", NPY), ("Accept", NPY))
+    return Task(
+        Request("POST", "/sigmoid", file.getvalue(), headers),
+        lambda body: _is_close(np.load(io.BytesIO(body)), _sigmoid(values)),
+    )
+
+
+def echo_task(task: Task) -> Task:
+    """Ask the empty handler for the bytes of another task back."""
+    sent = task.request
+    echo = Request("POST", "/echo", sent.body, sent.headers)
+    return Task(echo, lambda body: body == sent.body)
+
+
+def empty_task(task: Task) -> Task:
+    """Send the bytes of another task to the empty handler, which answers `{}`."""
+    return Task(task.request, lambda body: body == b"{}")
+
+
+def _sigmoid(values: Floats) -> Floats:
+    exact = 1 / (1 + np.exp(-values.astype(np.float64)))
+    rounded: Floats = exact.astype(np.float32)
+    return rounded
+
+
+def _from_json(body: bytes, name: str) -> Floats:
+    return np.asarray(orjson.loads(body)[name], dtype=np.float32)
+
+
+def _is_close(got: Floats, wanted: Floats) -> bool:
+    return got.shape == wanted.shape and np.allclose(
+        got, wanted, rtol=_TOLERANCE, atol=_TOLERANCE
+    )

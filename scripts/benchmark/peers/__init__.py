@@ -1,0 +1,1 @@
+"""The servers to compare with; each file is a program: `FILE CHECKPOINT PORT`."""

@@ -1,0 +1,165 @@
+"""Starts, watches and stops the servers, each alone on its core."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter, sleep
+from typing import BinaryIO
+
+from benchmark import BenchmarkError
+from benchmark.client import Connection, Request
+from benchmark.payloads import Task
+
+SERVER_CORE = 0
+CLIENT_CORE = 1
+_START_SECONDS = 120.0
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a server is started and asked.
+
+    Attributes:
+        name: As the tables show it.
+        command: The command line that serves on a port.
+        ready: Answered with 200 as soon as the server is ready.
+        predict: Makes the request that asks for the logits of some rows.
+        environment: Variables beside those of this process.
+    """
+
+    name: str
+    command: Callable[[int], list[str]]
+    ready: Request
+    predict: Callable[[int], Task]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is ready.
+
+    Attributes:
+        name: Of its program.
+        port: Of 127.0.0.1.
+        pid: Its process.
+        start_seconds: From the start of the process to the first 200.
+    """
+
+    name: str
+    port: int
+    pid: int
+    start_seconds: float
+
+
+@contextmanager
+def running(program: Program) -> Iterator[Server]:
+    """Start a program on the server core; stop it whatever happens.
+
+    Raises:
+        BenchmarkError: It ended, or did not become ready in time.
+    """
+    port = _free_port()
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
+        start = perf_counter()
+        process = subprocess.Popen(
+            ["taskset", "-c", str(SERVER_CORE), *program.command(port)],
+            cwd=folder,  # `python -m` would import from the present folder
+            env={**_environment(), **program.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for this process, which then stops it
+        )
+        try:
+            seconds = _wait_until_ready(program, process, port, start, log)
+            yield Server(program.name, port, process.pid, seconds)
+        finally:
+            _stop(process)
+
+
+def resident_bytes(pid: int, field_name: str = "VmRSS") -> int:
+    """Read a figure of a process's memory from `/proc`.
+
+    Args:
+        pid: The process.
+        field_name: `VmRSS`, resident now, or `VmHWM`, its highest.
+    """
+    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    found = re.search(rf"^{field_name}:\s+(\d+) kB$", status, re.MULTILINE)
+    if found is None:
+        raise BenchmarkError(f"/proc/{pid}/status has no {field_name}")
+    return 1024 * int(found[1])
+
+
+def forget_peak(pid: int) -> None:
+    """Set `VmHWM` to what is resident now, where the system allows it.
+
+    Where it does not, the peak of the start counts too. See proc(5), clear_refs.
+    """
+    with suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")
+
+
+def _environment() -> dict[str, str]:
+    """Leave out settings of the service that this shell happens to have."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("SIGMOID_")
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_until_ready(
+    program: Program,
+    process: subprocess.Popen[bytes],
+    port: int,
+    start: float,
+    log: BinaryIO,
+) -> float:
+    message = program.ready.message()
+    fault = "did not become ready"
+    while perf_counter() - start < _START_SECONDS:
+        if process.poll() is not None:
+            fault = f"ended with code {process.returncode}"
+            break
+        try:
+            connection = Connection(port)
+        except OSError:
+            sleep(_POLL_SECONDS)
+            continue
+        try:
+            connection.ask(message)
+            return perf_counter() - start
+        except (OSError, BenchmarkError):
+            sleep(_POLL_SECONDS)
+        finally:
+            connection.close()
+    log.seek(0)
+    said = log.read().decode(errors="replace").strip()[-1000:]
+    raise BenchmarkError(f"{program.name} {fault}; it said:\n{said}")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOP_SECONDS)
+    # What is left of its session: itself, or workers that it has not ended.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,83 @@
+"""What the workloads share: the servers of a round, and how a pass is timed."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+from benchmark.client import Connection
+from benchmark.figures import Figures, Key, add
+from benchmark.payloads import Task, asked
+from benchmark.servers import Program, Server, running
+
+MINIMUM_REQUESTS = 3
+
+
+@dataclass(frozen=True)
+class Session:
+    """One round of the benchmark.
+
+    Attributes:
+        programs: The servers to compare, by name.
+        folder: For files of the round.
+        seconds: Length of a timed pass.
+        number: Of the round, from 0 on.
+        show: Tells the user what is going on.
+        figures: Where the results go.
+    """
+
+    programs: Mapping[str, Program]
+    folder: Path
+    seconds: int
+    number: int
+    show: Callable[[str], None]
+    figures: Figures
+
+    def record(self, workload: str, case: object, server: str, **values: float) -> None:
+        """Add figures by quantity; in a quantity's name, `_` stands for a space."""
+        for quantity, value in values.items():
+            key = Key(workload, str(case), server, quantity.replace("_", " "))
+            add(self.figures, key, value)
+
+    def in_turn(self, *names: str) -> list[Program]:
+        """List programs (all, by default), another one first in each round."""
+        programs = [self.programs[name] for name in names or self.programs]
+        first = self.number % len(programs)
+        return programs[first:] + programs[:first]
+
+
+@contextmanager
+def all_running(
+    session: Session, programs: list[Program]
+) -> Iterator[list[tuple[Program, Server]]]:
+    """Start servers afresh and keep all of them; the idle ones cost next to nothing."""
+    with ExitStack() as stack:
+        servers = []
+        for program in programs:
+            session.show(f"start {program.name}")
+            servers.append((program, stack.enter_context(running(program))))
+        yield servers
+
+
+def once(server: Server, task: Task) -> bytes:
+    """Ask a server once, on a connection of its own; return the answer, checked."""
+    with closing(Connection(server.port)) as connection:
+        return asked(connection, task)
+
+
+def timed(server: Server, task: Task, seconds: float) -> float:
+    """Ask one request at a time for some seconds, after a checked one.
+
+    Returns:
+        The median of the seconds that an answer took.
+    """
+    message = task.request.message()
+    taken: list[float] = []
+    with closing(Connection(server.port)) as connection:
+        asked(connection, task)
+        end = perf_counter() + seconds
+        while perf_counter() < end or len(taken) < MINIMUM_REQUESTS:
+            taken.append(connection.ask(message))
+    return median(taken)

@@ -1,0 +1,185 @@
+"""Tables of the figures, as text in cells."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from benchmark.figures import Figures, Key, cases, middle, ratio, servers
+from benchmark.growth import FORMATS
+from benchmark.programs import OURS
+from benchmark.targets import RATE, Target
+
+
+class Table(NamedTuple):
+    """A table.
+
+    Attributes:
+        title: What it shows.
+        head: The names of the columns; all but the first one or two hold numbers.
+        rows: The cells.
+    """
+
+    title: str
+    head: Sequence[str]
+    rows: list[list[str]]
+
+
+def all_tables(figures: Figures) -> list[Table]:
+    """Make the tables of the workloads that were measured."""
+    tables = [
+        _load(figures, "W1", "W1: one row, requests per second"),
+        _load(figures, "W2", "W2: 1024 rows, requests per second"),
+        _load(figures, "W4", "W4: one row, one connection"),
+        _seconds(figures, "W3 JSON", "W3: sigmoid of 1000 × 1000 as JSON, one client"),
+        _seconds(figures, "W3 npy", "W3: the same as .npy, one client"),
+        _memory(figures),
+        _seconds(figures, "start", "Start: process to first answer"),
+        _elements(figures),
+        _depth(figures),
+        _livez(figures),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def targets_table(targets: Sequence[Target]) -> Table:
+    """Show each target, what was measured, and whether it is met."""
+    rows = [
+        [
+            target.name,
+            f"{target.sign} {target.bound:g}{target.unit}",
+            f"{target.measured:.3g}{target.unit}",
+            "ok" if target.met else "no",
+        ]
+        for target in targets
+    ]
+    return Table("Targets", ["target", "required", "measured", "met"], rows)
+
+
+def _load(figures: Figures, workload: str, title: str) -> Table:
+    rows = []
+    for case in cases(figures, workload):
+        for server in servers(figures, workload):
+            rate, ours = (Key(workload, case, name, RATE) for name in (server, OURS))
+            p50, p99 = (
+                Key(workload, case, server, quantity)
+                for quantity in ("p50 ms", "p99 ms")
+            )
+            rows.append(
+                [
+                    case,
+                    server,
+                    _value(figures, rate, "{:,.0f}".format),
+                    _range(figures, rate, "{:,.0f}".format),
+                    _value(figures, p50, "{:.2f}".format),
+                    _value(figures, p99, "{:.2f}".format),
+                    _ratio(figures, ours, rate),
+                ]
+            )
+    head = ["connections", "server", "requests/s", "lowest to highest"]
+    return Table(title, [*head, "p50 ms", "p99 ms", "ours ÷ it"], rows)
+
+
+def _seconds(figures: Figures, workload: str, title: str) -> Table:
+    rows = []
+    for server in servers(figures, workload):
+        key, ours = (Key(workload, "", name, "seconds") for name in (server, OURS))
+        rows.append(
+            [
+                server,
+                _value(figures, key, _milliseconds),
+                _range(figures, key, _milliseconds),
+                _ratio(figures, ours, key),
+                _ratio(figures, key, ours),
+            ]
+        )
+    head = ["", "ms", "lowest to highest", "ours ÷ it", "it ÷ ours"]
+    return Table(title, head, rows)
+
+
+def _memory(figures: Figures) -> Table:
+    quantities = (
+        "idle bytes",
+        "bytes after a request",
+        "peak above idle bytes",
+        "bound bytes",
+    )
+    rows = []
+    for server in servers(figures, "memory"):
+        keys = [Key("memory", "", server, quantity) for quantity in quantities]
+        cells = [_value(figures, key, _mebibytes) for key in keys]
+        rows.append([server, *cells, _ratio(figures, keys[2], keys[3])])
+    head = ["server", "idle", "after a request", "W3 JSON above idle", "bound"]
+    title = "Memory, MiB resident; bound: 2 × (body + answer) + 8 × array"
+    return Table(title, [*head, "÷ bound"], rows)
+
+
+def _elements(figures: Figures) -> Table:
+    rows = []
+    workloads = list(FORMATS)
+    for case in cases(figures, workloads[0]):
+        row = [f"{int(case):,}"]
+        for workload in workloads:
+            key = Key(workload, case, OURS, "seconds")
+            seconds = middle(figures, key)
+            row.append(_value(figures, key, _milliseconds))
+            row.append("" if seconds is None else f"{1e9 * seconds / int(case):,.1f}")
+        rows.append(row)
+    head = ["elements"]
+    for name in FORMATS.values():
+        head += [f"{name}: ms", "ns per element"]
+    return Table("Growth: /sigmoid, one client", head, rows)
+
+
+def _depth(figures: Figures) -> Table:
+    rows = []
+    for case in cases(figures, "depth"):
+        count, whole, infer = (
+            Key("depth", case, OURS, quantity)
+            for quantity in ("multiplications", "whole seconds", "infer seconds")
+        )
+        per = ratio(figures, infer, count)
+        rows.append(
+            [
+                case,
+                _value(figures, count, "{:,.0f}".format),
+                _value(figures, infer, _milliseconds),
+                _value(figures, whole, _milliseconds),
+                "" if per is None else f"{1e12 * per:.1f}",
+            ]
+        )
+    head = ["depth", "multiplications", "infer ms", "whole ms", "infer ps each"]
+    return Table("Growth: 1024 rows, DeepClassifier of 64 units", head, rows)
+
+
+def _livez(figures: Figures) -> Table:
+    quantities = ("p50 seconds", "p99 seconds", "longest seconds")
+    rows = []
+    for server in servers(figures, "livez"):
+        keys = [Key("livez", "", server, quantity) for quantity in quantities]
+        bodies = Key("livez", "", server, "bodies per second")
+        cells = [_value(figures, key, _milliseconds) for key in keys]
+        rows.append([server, *cells, _value(figures, bodies, "{:.1f}".format)])
+    head = ["server", "p50 ms", "p99 ms", "longest ms", "bodies/s"]
+    return Table("/livez every 5 ms, under 10 MB bodies without pause", head, rows)
+
+
+def _value(figures: Figures, key: Key, form: Callable[[float], str]) -> str:
+    value = middle(figures, key)
+    return "" if value is None else form(value)
+
+
+def _range(figures: Figures, key: Key, form: Callable[[float], str]) -> str:
+    values = figures.get(key)
+    return f"{form(min(values))} to {form(max(values))}" if values else ""
+
+
+def _ratio(figures: Figures, above: Key, below: Key) -> str:
+    quotient = ratio(figures, above, below)
+    return "" if quotient is None else f"{quotient:.3g}"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:,.2f}" if seconds < 1 else f"{1000 * seconds:,.0f}"
+
+
+def _mebibytes(count: float) -> str:
+    return f"{count / 2**20:,.1f}"
