@@ -1,5 +1,6 @@
 """The four floating-point types of the wire, and the one rounding to each."""
 
+from functools import cache
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -52,3 +53,41 @@ def _round_to_bfloat16(values: Float64Array) -> NDArray[np.float32]:
     rounded = (odd + 0x7FFF + ((odd >> 16) & 1)) & 0xFFFF0000
     result: NDArray[np.float32] = rounded.astype(np.uint32).view(np.float32)
     return result.reshape(values.shape)
+
+
+def shortened(values: FloatArray, dtype: DtypeName) -> FloatArray:
+    """Replace values by those whose shortest digits, read as `dtype`, give them back.
+
+    A float16 of 0.1 is 0.0999755859375, and as float32 has the digits 0.099975586; but
+    0.1 is read back to the same float16.
+
+    Args:
+        values: Any shape, finite, at least 0, as `round_to` gives them.
+        dtype: What they were rounded to.
+
+    Returns:
+        The same shape: float64 for the two short types, the values themselves for the
+        others, which are written well as they are.
+    """
+    if dtype not in ("float16", "bfloat16"):
+        return values
+    is_half = dtype == "float16"
+    patterns = values.view(np.uint16) if is_half else values.view(np.uint32) >> 16
+    short: Float64Array = _short_decimals(dtype)[patterns]
+    return short
+
+
+@cache
+def _short_decimals(dtype: DtypeName) -> Float64Array:
+    """Find the shortest decimal of each finite pattern, five digits at most."""
+    if dtype == "float16":
+        values = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
+    else:
+        patterns = np.arange(0x7F80, dtype=np.uint32) << 16
+        values = patterns.view(np.float32).astype(np.float64)
+    decimals = values.copy()
+    for digits in range(4, -1, -1):
+        shorter = np.array([float(f"{value:.{digits}e}") for value in values.tolist()])
+        is_same = round_to(shorter, dtype) == values
+        decimals[is_same] = shorter[is_same]
+    return decimals

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.dtype import DtypeName
+from models.dtype import DtypeName, shortened
 from models.sigmoid import sigmoid
 from service.engine import Answer, RowError
 from service.errors import ServiceError
@@ -123,6 +123,7 @@ def _answer_sigmoid(exchange: Exchange) -> Reply:
         return _npy(outputs[0])
     is_long = len(exchange.body) > SHORT_BYTES
     shapes = [output.shape for output in outputs]
+    outputs = [shortened(output, dtype) for output in outputs]
     if is_batch:
         return _json({"batch": outputs, "shapes": shapes, "dtype": dtype}, is_long)
     document = {"outputs": outputs[0], "shape": shapes[0], "dtype": dtype}

@@ -21,6 +21,9 @@ from service.errors import ElementError, ServiceError
 # From here on it is faster to leave an array's text alone than to make lists of it.
 _SMALL_BYTES = 4096
 
+# Fields other than the array are short.
+_AROUND_BYTES = 4096
+
 # Python objects for this much are made within a few milliseconds.
 _SLICE_BYTES = 2**16
 
@@ -66,7 +69,7 @@ def _around_array(body: bytes) -> dict[str, Any] | None:
     """
     start, stop = body.find(b"["), body.rfind(b"]") + 1
     around = len(body) - (stop - start)
-    if start < 0 or around > _SMALL_BYTES or body.find(b"{", start, stop) >= 0:
+    if start < 0 or around > _AROUND_BYTES or body.find(b"{", start, stop) >= 0:
         return None
     document = _without_duplicates(body[:start] + b"[]" + body[stop:]) or {}
     for name, value in document.items():

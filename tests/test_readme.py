@@ -60,5 +60,9 @@ def test_the_quick_start_has_two_commands() -> None:
 
 
 def test_every_script_is_listed() -> None:
-    scripts = {p.name for p in (ROOT / "scripts").iterdir() if "." not in p.name}
+    scripts = {
+        p.name
+        for p in (ROOT / "scripts").iterdir()
+        if p.is_file() and "." not in p.name
+    }
     assert scripts == set(re.findall(r"`scripts/(\w+)(?: URL)?`", README))
