@@ -1,6 +1,5 @@
 """The four floating-point types of the wire, and the one rounding to each."""
 
-from functools import cache
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -62,7 +61,7 @@ def shortened(values: FloatArray, dtype: DtypeName) -> FloatArray:
     0.1 is read back to the same float16.
 
     Args:
-        values: Any shape, finite, at least 0, as `round_to` gives them.
+        values: Any shape, finite, as `round_to` gives them.
         dtype: What they were rounded to.
 
     Returns:
@@ -71,23 +70,10 @@ def shortened(values: FloatArray, dtype: DtypeName) -> FloatArray:
     """
     if dtype not in ("float16", "bfloat16"):
         return values
-    is_half = dtype == "float16"
-    patterns = values.view(np.uint16) if is_half else values.view(np.uint32) >> 16
-    short: Float64Array = _short_decimals(dtype)[patterns]
-    return short
-
-
-@cache
-def _short_decimals(dtype: DtypeName) -> Float64Array:
-    """Find the shortest decimal of each finite pattern, five digits at most."""
-    if dtype == "float16":
-        values = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float64)
-    else:
-        patterns = np.arange(0x7F80, dtype=np.uint32) << 16
-        values = patterns.view(np.float32).astype(np.float64)
-    decimals = values.copy()
+    found, places = np.unique(values, return_inverse=True)
+    short = found.astype(np.float64)
     for digits in range(4, -1, -1):
-        shorter = np.array([float(f"{value:.{digits}e}") for value in values.tolist()])
-        is_same = round_to(shorter, dtype) == values
-        decimals[is_same] = shorter[is_same]
-    return decimals
+        fewer = np.array([float(f"{value:.{digits}e}") for value in found.tolist()])
+        is_same = round_to(fewer, dtype) == found
+        short[is_same] = fewer[is_same]
+    return short[places].reshape(values.shape)

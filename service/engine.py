@@ -10,7 +10,7 @@ and finds the batch sizes that may be used.
 
 from math import isfinite
 from threading import local
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -75,6 +75,13 @@ class Answer(NamedTuple):
         )
 
 
+class _Kept(local):
+    """The memory that a thread keeps from batch to batch, by its rows."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[int, Buffers] = {}
+
+
 class Engine:
     """A network that is resident on a device.
 
@@ -100,7 +107,7 @@ class Engine:
         ]
         first = self._layers[0][0]
         self._widths = [first.shape[0], *(len(bias) for _, bias in self._layers)]
-        self._local = local()
+        self._kept = _Kept()
         self.products = sum(weight.numel() for weight, _ in self._layers)
         self.batch_sizes = proven_sizes(
             self._network,
@@ -184,13 +191,12 @@ class Engine:
 
     def _buffers(self, rows: int) -> Buffers:
         """Make the memory of a batch; a thread keeps what is small."""
-        kept: dict[Any, Buffers] = self._local.__dict__
         size = _whole(rows, BLOCK_ROWS)
-        buffers = kept.get(size)
+        buffers = self._kept.buffers.get(size)
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
             if size * sum(self._widths) <= _KEPT_ELEMENTS:
-                kept[size] = buffers
+                self._kept.buffers[size] = buffers
         return buffers
 
     def golden_fault(self) -> str | None:

@@ -98,7 +98,8 @@ class LeanFastAPI(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        self.arrivals.begin()
+        if scope["type"] == "http":
+            self.arrivals.begin()
         if scope["type"] == "http" and scope["method"] == "POST":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             route = self._fixed_routes.get(path)
