@@ -5,7 +5,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from service import docs, error_handlers, routes
-from service.batching import Arrivals
 from service.device import resolve_device
 from service.lean import LeanFastAPI
 from service.middleware import RequestContext
@@ -29,16 +28,13 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
         CheckpointError: A file cannot be served.
         DeviceError: A device that was asked for is not there.
     """
-    arrivals = Arrivals()
     repository = load_repository(
         checkpoints,
         settings.models or (PRETRAINED,),
         resolve_device(settings.device),
         settings.max_batch_rows,
-        arrivals,
     )
     app = LeanFastAPI(
-        arrivals=arrivals,
         title="sigmoid-serve",
         version=version("sigmoid-serve"),
         description=DESCRIPTION,

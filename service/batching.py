@@ -1,16 +1,16 @@
 """The rows of waiting requests into common batches; to each request its own rows.
 
 Nothing waits for a batch to fill. Light requests, which on the CPU take less time than
-handing them to a thread and back is worth, are gathered as long as others that have
-arrived are yet to be read, and computed by the last of them: at low load that is one
-request at once, at high load all that came in meanwhile. Heavy ones, and all on a GPU,
-are computed on a thread of the device; a batch of them is closed when the device is
-free. A long request is split, and takes turns with the others.
+handing them to a thread and back is worth, are gathered while the event loop reads what
+has arrived, and computed right after: at low load that is one request at once, at high
+load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on a thread
+of the device; a batch of them is closed when the device is free. A long request is
+split, and takes turns with the others.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,30 +26,34 @@ from service.timing import INFER, QUEUE, Timings
 _LIGHT_PRODUCTS: Final = 2**23
 
 
+Outcome = Answer | Exception
+
+
 @dataclass(eq=False, slots=True)
 class _Job:
     """A request's rows, how many of them went into batches, and what came back."""
 
     rows: Float64Array
     timings: Timings
-    future: asyncio.Future[Answer]
+    done: Callable[[Outcome], None]
+    is_done: bool = False
     taken: int = 0
     answers: list[Answer] = field(default_factory=list)
 
-    def take(self, outcome: Answer | Exception) -> None:
+    def take(self, outcome: Outcome) -> None:
         """Keep the answer to the next rows; finish with the last, or with an error."""
-        if self.future.done():
+        if self.is_done:
             return
         if isinstance(outcome, RowError):
             done = sum(len(answer.logits) for answer in self.answers)
             outcome.index = (done + outcome.index[0], *outcome.index[1:])
-        if isinstance(outcome, Exception):
-            self.future.set_exception(outcome)
-            return
-        self.answers.append(outcome)
-        if self.taken == len(self.rows):
-            whole = len(self.answers) == 1
-            self.future.set_result(outcome if whole else _joined(self.answers))
+        if isinstance(outcome, Answer):
+            self.answers.append(outcome)
+            if self.taken < len(self.rows):
+                return
+            outcome = outcome if len(self.answers) == 1 else _joined(self.answers)
+        self.is_done = True
+        self.done(outcome)
 
 
 class _Part(NamedTuple):
@@ -59,50 +63,17 @@ class _Part(NamedTuple):
     rows: Float64Array
 
 
-class Arrivals:
-    """How many requests have arrived that the application has yet to begin.
-
-    Attributes:
-        waiting: That number; where nobody counts, it seems that one always is.
-    """
-
-    __slots__ = ("_is_counted", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting = 1
-        self._is_counted = False
-
-    def begin_counting(self) -> None:
-        """Promise that from now on `waiting` is increased for every request."""
-        self.waiting = 0
-        self._is_counted = True
-
-    def begin(self) -> None:
-        """Begin a request."""
-        if self._is_counted and self.waiting > 0:
-            self.waiting -= 1
-
-    def forget(self) -> None:
-        """Begin anew: a request that never begins must not hold up others for ever."""
-        if self._is_counted:
-            self.waiting = 0
-
-
 class Batcher:
     """Gathers requests to one engine, on one event loop.
 
     Args:
         engine: Computes the batches.
         device_thread: One thread, shared by all engines of a device.
-        arrivals: Tells whether others may join a batch.
     """
 
-    def __init__(
-        self, engine: Engine, device_thread: Executor, arrivals: Arrivals
-    ) -> None:
+    def __init__(self, engine: Engine, device_thread: Executor) -> None:
         self._engine = engine
         self._device_thread = device_thread
-        self._arrivals = arrivals
         on_cpu = engine.device.type == "cpu"
         self._light_rows = _LIGHT_PRODUCTS // engine.products if on_cpu else 0
         self._light: deque[_Job] = deque()
@@ -116,33 +87,58 @@ class Batcher:
         Raises:
             RowError: For a row of this request.
         """
-        loop = self._loop
-        # Before Python 3.12, to ask for the running loop is a system call.
-        if loop is None or not loop.is_running():
-            loop = self._loop = asyncio.get_running_loop()
-        timings.enter(QUEUE)
-        job = _Job(rows, timings, loop.create_future())
+        future: asyncio.Future[Answer] = self._running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        if not self.join(rows, timings, done):
+            timings.enter(QUEUE)
+            self._heavy.append(_Job(rows, timings, done))
+            self._start_heavy(self._running_loop())
+        return await future
+
+    def join(
+        self, rows: Float64Array, timings: Timings, done: Callable[[Outcome], None]
+    ) -> bool:
+        """Put a light request into the next batch.
+
+        Args:
+            rows: Raw features, finite, `(rows, features)`.
+            timings: Of the request.
+            done: Called with the answer, soon or by `flush`.
+
+        Returns:
+            Whether the request is light; if not, nothing was done.
+        """
         if len(rows) > self._light_rows:
-            self._heavy.append(job)
-            self._start_heavy(loop)
-        else:
-            self._light.append(job)
-            if self._arrivals.waiting == 0:
-                self._answer_light(loop)
-            elif len(self._light) == 1:
-                loop.call_soon(self._answer_left, loop)
-        return await job.future
+            return False
+        timings.enter(QUEUE)
+        self._light.append(_Job(rows, timings, done))
+        if len(self._light) == 1:
+            self._running_loop().call_soon(self._answer_light)
+        return True
 
-    def _answer_left(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Answer those whose last did not come here: it asked something else."""
-        self._arrivals.forget()
-        if self._light:
-            self._answer_light(loop)
+    def flush(self) -> None:
+        """Answer all light requests now."""
+        while self._light:
+            self._answer_light()
 
-    def _answer_light(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        # Before Python 3.12, to ask for the running loop is a system call.
+        if self._loop is None or not self._loop.is_running():
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _answer_light(self) -> None:
         parts = _closed_batch(self._light, max(1, self._light_rows))
         if self._light:
-            loop.call_soon(self._answer_left, loop)
+            self._running_loop().call_soon(self._answer_light)
         for part, outcome in zip(parts, self._compute(parts), strict=True):
             part.job.take(outcome)
 
@@ -158,14 +154,14 @@ class Batcher:
         self,
         loop: asyncio.AbstractEventLoop,
         parts: Sequence[_Part],
-        computed: asyncio.Future[list[Answer | Exception]],
+        computed: asyncio.Future[list[Outcome]],
     ) -> None:
         self._is_busy = False
         for part, outcome in zip(parts, computed.result(), strict=True):
             part.job.take(outcome)
         self._start_heavy(loop)
 
-    def _compute(self, parts: Sequence[_Part]) -> list[Answer | Exception]:
+    def _compute(self, parts: Sequence[_Part]) -> list[Outcome]:
         """Compute a batch; where it fails, each part alone, so that one fails alone."""
         for part in parts:
             part.job.timings.enter(INFER)
@@ -175,7 +171,7 @@ class Batcher:
                 return _split(outcome, [len(part.rows) for part in parts])
         return [self._outcome(part.rows) for part in parts]
 
-    def _outcome(self, rows: Float64Array) -> Answer | Exception:
+    def _outcome(self, rows: Float64Array) -> Outcome:
         try:
             return self._engine.answer(rows)
         # Whatever it is, it is raised where the request waits for it.
@@ -198,8 +194,8 @@ def _closed_batch(jobs: deque[_Job], max_rows: int) -> list[_Part]:
     return parts
 
 
-def _split(answer: Answer, counts: Sequence[int]) -> list[Answer | Exception]:
-    answers: list[Answer | Exception] = []
+def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
+    answers: list[Outcome] = []
     start = 0
     for count in counts:
         stop = start + count

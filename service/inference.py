@@ -70,26 +70,20 @@ async def answer_predict(exchange: Exchange, version: Version, output: Output) -
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
         )
-    timings = exchange.timings
     if len(exchange.body) <= SHORT_BYTES:
-        features = _read_features(exchange, version)
+        features = read_features(exchange, version)
     else:
-        timings.enter(QUEUE)
-        features = await exchange.worker.run(_read_features, exchange, version)
-    values = features.values
-    rows = values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+        exchange.timings.enter(QUEUE)
+        features = await exchange.worker.run(read_features, exchange, version)
     try:
-        answer = await version.batcher.answer(rows, timings)
+        answer = await version.batcher.answer(features.rows(), exchange.timings)
     except RowError as error:
-        if exchange.request == "json":
-            error.pointer = features.pointer(_unravelled(error.index, values.shape))
+        point_at(error, exchange, features)
         raise
-    timings.enter(ENCODE)
-    if values.ndim != 2:
-        answer = answer.reshaped(values.shape[:-1])
+    arguments = (exchange, version, output, features, answer)
     if answer.logits.nbytes <= SHORT_BYTES:
-        return _predicted(exchange, version, output, answer)
-    return await exchange.worker.run(_predicted, exchange, version, output, answer)
+        return predicted(*arguments)
+    return await exchange.worker.run(predicted, *arguments)
 
 
 async def answer_sigmoid(exchange: Exchange) -> Reply:
@@ -99,12 +93,13 @@ async def answer_sigmoid(exchange: Exchange) -> Reply:
         ServiceError: The request is not right.
     """
     if len(exchange.body) <= SHORT_BYTES:
-        return _answer_sigmoid(exchange)
+        return computed_sigmoid(exchange)
     exchange.timings.enter(QUEUE)
-    return await exchange.worker.run(_answer_sigmoid, exchange)
+    return await exchange.worker.run(computed_sigmoid, exchange)
 
 
-def _answer_sigmoid(exchange: Exchange) -> Reply:
+def computed_sigmoid(exchange: Exchange) -> Reply:
+    """Do all of `answer_sigmoid` here and now."""
     timings = exchange.timings
     timings.enter(PARSE)
     tensors, dtype, is_batch = _read_tensors(exchange)
@@ -130,7 +125,12 @@ def _answer_sigmoid(exchange: Exchange) -> Reply:
     return _json(document, is_long)
 
 
-def _read_features(exchange: Exchange, version: Version) -> Features:
+def read_features(exchange: Exchange, version: Version) -> Features:
+    """Read the rows of a request to a model.
+
+    Raises:
+        ServiceError: The request is not right.
+    """
     exchange.timings.enter(PARSE)
     card = version.engine.card
     count = card.architecture.features
@@ -163,9 +163,24 @@ def _unravelled(index: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
     return [*place, *index[1:]]
 
 
-def _predicted(
-    exchange: Exchange, version: Version, output: Output, answer: Answer
+def point_at(error: RowError, exchange: Exchange, features: Features) -> None:
+    """Say where in the body the row stands that an error is about."""
+    if exchange.request == "json":
+        place = _unravelled(error.index, features.values.shape)
+        error.pointer = features.pointer(place)
+
+
+def predicted(
+    exchange: Exchange,
+    version: Version,
+    output: Output,
+    features: Features,
+    answer: Answer,
 ) -> Reply:
+    """Write the answer to all rows of a request."""
+    exchange.timings.enter(ENCODE)
+    if features.values.ndim != 2:
+        answer = answer.reshaped(features.values.shape[:-1])
     logits, likely, labels = answer
     if exchange.answer == "npy":
         return _npy(logits if output == "logits" else likely)

@@ -19,7 +19,6 @@ from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
-from service.batching import Arrivals
 from service.bodies import send_reply
 from service.context import answer_to_failure, name_request
 from service.error_handlers import problem, query_fault
@@ -66,16 +65,10 @@ class _Route(NamedTuple):
 
 
 class LeanFastAPI(FastAPI):
-    """FastAPI, with a short way to some of its POST routes.
+    """FastAPI, with a short way to some of its POST routes."""
 
-    Args:
-        arrivals: Told of every request that begins.
-        **options: Of FastAPI.
-    """
-
-    def __init__(self, *, arrivals: Arrivals, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.arrivals = arrivals
         self._fixed_routes: dict[str, _Route] = {}
         self._lean_routes: list[_Route] = []
 
@@ -98,8 +91,6 @@ class LeanFastAPI(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] == "http":
-            self.arrivals.begin()
         if scope["type"] == "http" and scope["method"] == "POST":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             route = self._fixed_routes.get(path)

@@ -12,7 +12,7 @@ import torch
 
 import models
 from models.checkpoint import SUFFIXES, CheckpointError, load_checkpoint
-from service.batching import Arrivals, Batcher
+from service.batching import Batcher
 from service.engine import Engine
 from service.errors import ServiceError, shown
 
@@ -111,7 +111,6 @@ def load_repository(
     searched: Sequence[Path],
     device: torch.device,
     max_batch_rows: int,
-    arrivals: Arrivals,
 ) -> Repository:
     """Load all models, and check each against its golden rows.
 
@@ -122,7 +121,6 @@ def load_repository(
             default is then the first by name.
         device: Where they compute.
         max_batch_rows: Rows per batch.
-        arrivals: See `service.batching`.
 
     Raises:
         CheckpointError: A file cannot be served, a folder has no model, or a name
@@ -132,8 +130,7 @@ def load_repository(
     _check_names(sources)
     device_thread = ThreadPoolExecutor(1, thread_name_prefix="device")
     versions = [
-        _load(source, device, device_thread, max_batch_rows, arrivals)
-        for source in sources
+        _load(source, device, device_thread, max_batch_rows) for source in sources
     ]
     default = sources[0].name if checkpoints else min(s.name for s in sources)
     return Repository(versions, default)
@@ -239,7 +236,6 @@ def _load(
     device: torch.device,
     device_thread: Executor,
     max_batch_rows: int,
-    arrivals: Arrivals,
 ) -> Version:
     checkpoint = load_checkpoint(source.path)
     engine = Engine(checkpoint, device, max_batch_rows)
@@ -261,7 +257,7 @@ def _load(
         source.name,
         source.version,
         engine,
-        Batcher(engine, device_thread, arrivals),
+        Batcher(engine, device_thread),
         checkpoint.sha256,
         fault,
     )

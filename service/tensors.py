@@ -33,6 +33,11 @@ class Features(NamedTuple):
     values: Float64Array
     names: Sequence[str] | None = None
 
+    def rows(self) -> Float64Array:
+        """Lay them out as `(rows, features)`."""
+        values = self.values
+        return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+
     def pointer(self, index: Sequence[int]) -> str:
         """Return the JSON Pointer of the element of `values` at `index`."""
         names: list[str | int] = list(index)

@@ -21,10 +21,12 @@ Serving = Callable[..., Any]
 
 @contextmanager
 def serve(
-    settings: Settings, checkpoints: Sequence[Path] = ()
+    settings: Settings, checkpoints: Sequence[Path] = (), **options: Any
 ) -> Iterator[httpx.Client]:
     app = create_app(settings, checkpoints)
-    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", **server_options(app)))
+    server = uvicorn.Server(
+        uvicorn.Config(app, lifespan="off", **server_options(app), **options)
+    )
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

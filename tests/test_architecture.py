@@ -19,6 +19,7 @@ NO_WEB = (
     "json_body",
     "npy",
     "repository",
+    "shortcut",
     "tensors",
     "worker",
 )

@@ -16,7 +16,7 @@ from models.card import ModelCard, Scaler, assumed_card
 from models.checkpoint import Checkpoint, save_checkpoint
 from models.classifier import sequential
 from models.dtype import Float64Array
-from service.batching import Arrivals, Batcher
+from service.batching import Batcher
 from service.engine import Answer, Engine, RowError
 from service.settings import Settings
 from service.timing import Timings
@@ -108,8 +108,7 @@ def test_interleaved_clients_get_their_own_rows(
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            arrivals = Arrivals()
-            batchers = [Batcher(engine, thread, arrivals) for engine in engines]
+            batchers = [Batcher(engine, thread) for engine in engines]
             await asyncio.gather(*(client(batchers, seed) for seed in range(CLIENTS)))
 
     asyncio.run(run())
@@ -129,7 +128,7 @@ def test_a_request_that_fails_fails_alone(shape: tuple[int, ...]) -> None:
     bad = good.copy()
     bad[37, 4] = 1e300
     with ThreadPoolExecutor(1) as thread:
-        batcher = Batcher(engine, thread, Arrivals())
+        batcher = Batcher(engine, thread)
         answers = asyncio.run(ask(batcher, good, bad, good[:1], bad[37:38], good))
     for position, rows in ((0, good), (2, good[:1]), (4, good)):
         assert same(answers[position], engine.answer(rows))
@@ -144,7 +143,7 @@ def test_a_fault_far_down_a_split_request_is_found_where_it_is() -> None:
     rows = np.zeros((500, 784))
     rows[333, 7] = 1e39
     with ThreadPoolExecutor(1) as thread:
-        (error,) = asyncio.run(ask(Batcher(engine, thread, Arrivals()), rows))
+        (error,) = asyncio.run(ask(Batcher(engine, thread), rows))
     assert isinstance(error, RowError)
     assert error.index == (333, 7)
 
@@ -161,7 +160,7 @@ def test_long_requests_take_turns() -> None:
         assert same(answer, engine.answer(rows))
 
     async def run(thread: ThreadPoolExecutor) -> None:
-        batcher = Batcher(engine, thread, Arrivals())
+        batcher = Batcher(engine, thread)
         await asyncio.gather(
             one(batcher, "long", rows), one(batcher, "short", rows[:40])
         )
@@ -184,24 +183,20 @@ def test_requests_that_arrived_together_share_a_batch(
 
     monkeypatch.setattr(engine, "answer", answer)
     rows = np.ones((1, 10))
+    got: list[Any] = []
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            arrivals = Arrivals()
-            arrivals.begin_counting()
-            batcher = Batcher(engine, thread, arrivals)
-            arrivals.waiting = 5
-
-            async def begun() -> None:
-                arrivals.begin()
-                await batcher.answer(rows, Timings())
-
-            await asyncio.gather(*(begun() for _ in range(5)))
-            await begun()
-            # One was counted that never asks this model.
-            arrivals.waiting = 3
-            await asyncio.gather(begun(), begun())
-            assert arrivals.waiting == 0
+            batcher = Batcher(engine, thread)
+            await ask(batcher, *[rows] * 5)
+            await ask(batcher, rows)
+            assert batcher.join(rows, Timings(), got.append)
+            assert batcher.join(rows, Timings(), got.append)
+            assert got == []
+            batcher.flush()
+            assert len(got) == 2
+            batcher.flush()
+            assert not batcher.join(np.ones((10**6, 10)), Timings(), got.append)
 
     asyncio.run(run())
     assert sizes == [5, 1, 2]

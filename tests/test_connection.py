@@ -3,9 +3,13 @@
 import json
 import socket
 from collections.abc import Iterator
+from time import sleep
 
 import httpx
 import pytest
+
+from service.settings import Settings
+from tests.conftest import serve
 
 ROW = json.dumps({"inputs": [0.0] * 30}).encode()
 
@@ -110,3 +114,35 @@ def test_clients_that_go_away_leave_the_others_served(client: httpx.Client) -> N
     with socket.create_connection(address) as wire:
         wire.sendall(request * 5)
     assert client.post("/predict", content=ROW).status_code == 200
+
+
+def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
+    livez = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serve(Settings(), timeout_keep_alive=1) as client:
+        address = (client.base_url.host, client.base_url.port or 80)
+        with socket.create_connection(address, timeout=20) as wire:
+            for request in (post("/predict", ROW), livez, post("/predict", ROW)):
+                wire.sendall(request)
+                assert answer(wire)[0].startswith(b"HTTP/1.1 200 OK\r\n")
+                sleep(0.7)
+            # Longer on its way than an idle connection is kept.
+            request = post("/predict", ROW)
+            wire.sendall(request[:30])
+            sleep(1.5)
+            wire.sendall(request[30:-5])
+            sleep(1.5)
+            wire.sendall(request[-5:])
+            assert answer(wire)[0].startswith(b"HTTP/1.1 200 OK\r\n")
+            assert wire.recv(1) == b""
+
+
+def test_a_request_that_fails_on_the_shortcut_says_why(wire: socket.socket) -> None:
+    body = json.dumps({"inputs": [[0.0] * 30, [1e300] * 30]}).encode()
+    wire.sendall(post("/predict", body, "X-Request-ID: here") + post("/predict", ROW))
+    head, text, rest = answer(wire)
+    problem = json.loads(text)
+    assert head.startswith(b"HTTP/1.1 422 ")
+    assert b"content-type: application/problem+json" in head
+    assert b"x-request-id: here" in head
+    assert (problem["code"], problem["pointer"]) == ("overflow", "/inputs/1/0")
+    assert answer(wire, rest)[0].startswith(b"HTTP/1.1 200 OK\r\n")

@@ -11,7 +11,6 @@ from models.architecture import Architecture
 from models.card import Golden, ModelCard
 from models.checkpoint import CheckpointError, save_checkpoint
 from models.classifier import Classifier
-from service.batching import Arrivals
 from service.errors import ServiceError
 from service.repository import PRETRAINED, Repository, find_sources, load_repository
 
@@ -35,7 +34,7 @@ def found(path: Path) -> list[tuple[str, str, Path]]:
 
 
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> Repository:
-    return load_repository(paths, searched, CPU, 64, Arrivals())
+    return load_repository(paths, searched, CPU, 64)
 
 
 def refusal(*paths: Path) -> str:

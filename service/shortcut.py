@@ -1,0 +1,129 @@
+"""The shortest way: inference that is over before a request would have become a task.
+
+For a small request, most of an ASGI server's time goes into the objects and tasks that
+stand for it. A request to an inference route whose body is short, and whose model is
+light, needs none of them: once it has been read it is judged, it joins the batch of all
+that arrived with it, and its answer is written. This is that way, from the bytes of the
+request to the reply, with the same functions as every other way.
+
+It answers what succeeds. Anything else, from a strange header to a wrong element, it
+leaves alone, and the request takes the usual way, which says what is wrong.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+
+from service.batching import Outcome
+from service.context import name_request
+from service.engine import Answer, RowError
+from service.errors import ServiceError
+from service.inference import (
+    Exchange,
+    Reply,
+    computed_sigmoid,
+    point_at,
+    predicted,
+    read_features,
+)
+from service.media import answer_media, request_media
+from service.repository import Repository, Version
+from service.settings import Settings
+from service.timing import Timings
+from service.worker import SHORT_BYTES, Worker
+
+_PREDICT = re.compile(rb"(?:/models/([A-Za-z0-9._-]{1,64}))?/predict")
+_SIGMOID = b"/sigmoid"
+
+Respond = Callable[[str, Timings, Reply | Exception], None]
+"""Called with the request's id and timings, and with the reply or an error."""
+
+
+class Shortcut:
+    """Answers short requests.
+
+    Args:
+        repository: The models.
+        settings: The limits.
+        worker: Is not used, but must be told to who might.
+    """
+
+    def __init__(
+        self, repository: Repository, settings: Settings, worker: Worker
+    ) -> None:
+        self._repository = repository
+        self._max_elements = settings.max_elements
+        self._worker = worker
+        self.max_body_bytes = min(settings.max_body_bytes, SHORT_BYTES)
+
+    def leads_to(self, target: bytes) -> bool:
+        """Tell whether a request's target may be one that is answered here."""
+        return target == _SIGMOID or _model(target) is not None
+
+    def take(
+        self,
+        target: bytes,
+        fields: Mapping[bytes, bytes],
+        body: bytes,
+        respond: Respond,
+    ) -> Callable[[], None] | None:
+        """Answer a request, at once or with the batch that it joins.
+
+        Args:
+            target: Path and query, as in the request line.
+            fields: The header, by names in lower case.
+            body: All of it.
+            respond: Called once, now or soon.
+
+        Returns:
+            What makes the answer come now; None where this is not the way to go.
+        """
+        request_id = name_request(fields.get(b"x-request-id"))
+        timings = Timings()
+        try:
+            exchange = Exchange(
+                body,
+                request_media(
+                    fields.get(b"content-type"), fields.get(b"content-encoding")
+                ),
+                answer_media(fields.get(b"accept")),
+                self._max_elements,
+                timings,
+                self._worker,
+            )
+            if target == _SIGMOID:
+                respond(request_id, timings, computed_sigmoid(exchange))
+                return _nothing
+            version = self._version(target)
+            features = read_features(exchange, version)
+        except ServiceError:
+            return None
+
+        def done(outcome: Outcome) -> None:
+            if isinstance(outcome, Answer):
+                reply = predicted(exchange, version, "probabilities", features, outcome)
+                respond(request_id, timings, reply)
+                return
+            if isinstance(outcome, RowError):
+                point_at(outcome, exchange, features)
+            respond(request_id, timings, outcome)
+
+        batcher = version.batcher
+        return batcher.flush if batcher.join(features.rows(), timings, done) else None
+
+    def _version(self, target: bytes) -> Version:
+        version = self._repository.find(_model(target) or self._repository.default)
+        if version.fault:
+            raise ServiceError("not_ready", version.fault)
+        return version
+
+
+@lru_cache(64)
+def _model(target: bytes) -> str | None:
+    """Return a model's name, or an empty one for the default model."""
+    match = _PREDICT.fullmatch(target)
+    return match and (match[1] or b"").decode()
+
+
+def _nothing() -> None:
+    pass
