@@ -45,7 +45,7 @@ class Shortcut:
     Args:
         repository: The models.
         settings: The limits.
-        worker: Is not used, but must be told to who might.
+        worker: Named in every exchange, though nothing here takes long enough for it.
     """
 
     def __init__(
@@ -100,13 +100,20 @@ class Shortcut:
             return None
 
         def done(outcome: Outcome) -> None:
+            reply: Reply | Exception
             if isinstance(outcome, Answer):
-                reply = predicted(exchange, version, "probabilities", features, outcome)
-                respond(request_id, timings, reply)
-                return
-            if isinstance(outcome, RowError):
-                point_at(outcome, exchange, features)
-            respond(request_id, timings, outcome)
+                # Others of the batch wait behind this call, whatever happens in it.
+                try:
+                    reply = predicted(
+                        exchange, version, "probabilities", features, outcome
+                    )
+                except Exception as error:
+                    reply = error
+            else:
+                if isinstance(outcome, RowError):
+                    point_at(outcome, exchange, features)
+                reply = outcome
+            respond(request_id, timings, reply)
 
         batcher = version.batcher
         return batcher.flush if batcher.join(features.rows(), timings, done) else None
