@@ -122,6 +122,7 @@ def serve(
     logger = logging.getLogger("sigmoid_serve")
     for name in unknown_variables():
         logger.warning("%s is no setting and is ignored", name)
+    import torch
     import uvicorn
 
     from service.app import create_app
@@ -134,12 +135,14 @@ def serve(
     logger.info(
         "device: %s (setting: %s)", resolve_device(settings.device), settings.device
     )
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        **server_options(application),
-    )
+    # Each operation on a tensor is shorter in this mode, and none here needs gradients.
+    with torch.inference_mode():
+        uvicorn.run(
+            application,
+            host=settings.host,
+            port=settings.port,
+            **server_options(application),
+        )
 
 
 @app.command()

@@ -1,7 +1,9 @@
 """The connections of the server: uvicorn's, with the shortcut for short requests."""
 
-from asyncio import TimerHandle
+from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Mapping
+from time import perf_counter
+from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -12,9 +14,34 @@ from service.inference import Reply
 from service.shortcut import Shortcut
 from service.timing import Timings
 
+# A client that has an answer often asks again at once. To look out for that takes less
+# than to fall asleep and be woken, which costs a short request a sixth of its time.
+_AWAKE_SECONDS: Final = 50e-6
+
+
+class _Lookout:
+    """Keeps an event loop awake for a moment after each answer."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._is_looking = False
+
+    def stay(self, loop: AbstractEventLoop) -> None:
+        """Look out from now on, and not for longer than the moment."""
+        self._until = perf_counter() + _AWAKE_SECONDS
+        if not self._is_looking:
+            self._look(loop)
+
+    def _look(self, loop: AbstractEventLoop) -> None:
+        # A loop that has a callback due takes in what has arrived without waiting.
+        self._is_looking = perf_counter() < self._until
+        if self._is_looking:
+            loop.call_soon(self._look, loop)
+
 
 def shortcut_protocol(shortcut: Shortcut) -> type[HttpToolsProtocol]:
     """Make uvicorn's protocol, but for requests that take the shortcut."""
+    lookout = _Lookout()
 
     class Protocol(HttpToolsProtocol):
         """One connection.
@@ -94,6 +121,7 @@ def shortcut_protocol(shortcut: Shortcut) -> type[HttpToolsProtocol]:
             for name, value in self.server_state.default_headers:
                 lines += (name, b": ", value, b"\r\n")
             self.transport.write(b"".join((*lines, b"\r\n", *pieces)))
+            lookout.stay(self.loop)
             self.answered = self.loop.time()
             if self.idle_timer is None:
                 self._look_later(self.timeout_keep_alive)

@@ -59,14 +59,16 @@ class Buffers:
         self.signals += [
             torch.empty(rows, width, device=device) for width in widths[1:]
         ]
+        self._last: NDArray[np.float32] | None = None
+        if device.type == "cpu":
+            self._last = self.signals[-1].numpy()
 
     def upload(self) -> None:
         """Bring the features to the device."""
         if self.signals[0] is not self._host:
             self.signals[0].copy_(self._host)
 
-    def logits(self) -> NDArray[np.float32]:
-        """Bring a copy of the last signal to the CPU."""
-        last = self.signals[-1]
-        copied: NDArray[np.float32] = last.cpu().numpy().copy()
-        return copied
+    def logits(self, rows: int, outputs: int) -> NDArray[np.float32]:
+        """Bring a copy of a part of the last signal to the CPU: `(rows, outputs)`."""
+        last = self.signals[-1].cpu().numpy() if self._last is None else self._last
+        return last[:rows, :outputs].copy()

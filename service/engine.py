@@ -6,6 +6,9 @@ rows at a batch's edge; zero-padding the batch to whole blocks of 32 rows, and t
 weights to multiples of 16 in both dimensions, leaves it no edge. The zeros change no
 sum. `service.invariance` proves it on the machine at hand when the network is loaded,
 and finds the batch sizes that may be used.
+
+A bias is one more row of its layer's weight, and its input is always 1, so that a layer
+is one plain product: for a few rows, to add the bias would take as long again.
 """
 
 from math import isfinite
@@ -15,7 +18,6 @@ from typing import Final, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from models.card import ModelCard
 from models.checkpoint import Checkpoint
@@ -29,6 +31,9 @@ from service.invariance import BLOCK_ROWS, proven_sizes
 
 BLOCK_UNITS: Final = 16
 GOLDEN_TOLERANCE: Final = 1e-4
+
+# Its sigmoid is 1, to the last bit of float32.
+_ALWAYS_ON: Final = 100.0
 
 # Numbers whose squares sum to less are all below 1e38, well within float32.
 _SAFE_SQUARES: Final = 1e76
@@ -102,13 +107,14 @@ class Engine:
         self.card: ModelCard = checkpoint.card
         self.device = device
         self.max_batch_rows = max_batch_rows
-        self._layers = [
-            _padded(layer, device) for layer in linear_layers(checkpoint.network)
-        ]
-        first = self._layers[0][0]
-        self._widths = [first.shape[0], *(len(bias) for _, bias in self._layers)]
+        *hidden, last = linear_layers(checkpoint.network)
+        matrices = [_matrix(layer, signals_one=True) for layer in hidden]
+        matrices.append(_matrix(last, signals_one=False))
+        with torch.inference_mode():
+            self._layers = [matrix.to(device, copy=True) for matrix in matrices]
+        self._widths = [len(matrices[0]), *(matrix.shape[1] for matrix in matrices)]
         self._kept = _Kept()
-        self.products = sum(weight.numel() for weight, _ in self._layers)
+        self.products = sum(matrix.numel() for matrix in matrices)
         self.batch_sizes = proven_sizes(
             self._network,
             self.card.architecture.features,
@@ -177,17 +183,24 @@ class Engine:
 
         The features are rounded to float32, and the batch is padded to whole blocks.
         """
+        # The server's event loop is in this mode for good, which saves entering it.
+        if torch.is_inference_mode_enabled():
+            return self._batch(features)
+        with torch.inference_mode():
+            return self._batch(features)
+
+    def _batch(self, features: Float64Array | Float32Array) -> Float32Array:
         rows, width = features.shape
         buffers = self._buffers(rows)
         buffers.features[:rows, :width] = features
         buffers.upload()
         signal, *results = buffers.signals
-        for position, (weight, bias) in enumerate(self._layers):
+        for position, matrix in enumerate(self._layers):
             if position:
                 signal.sigmoid_()
-            torch.addmm(bias, signal, weight, out=results[position])
+            torch.mm(signal, matrix, out=results[position])
             signal = results[position]
-        return buffers.logits()[:rows, : self.card.architecture.outputs]
+        return buffers.logits(rows, self.card.architecture.outputs)
 
     def _buffers(self, rows: int) -> Buffers:
         """Make the memory of a batch; a thread keeps what is small."""
@@ -195,6 +208,7 @@ class Engine:
         buffers = self._kept.buffers.get(size)
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
+            buffers.features[:, self.card.architecture.features] = 1
             if size * sum(self._widths) <= _KEPT_ELEMENTS:
                 self._kept.buffers[size] = buffers
         return buffers
@@ -222,13 +236,22 @@ class Engine:
         )
 
 
-def _padded(layer: nn.Linear, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the weight, transposed to `(inputs, units)`, and the bias."""
+def _matrix(layer: nn.Linear, *, signals_one: bool) -> Tensor:
+    """Lay out a layer as one matrix, padded: `(inputs + 1, units)`, the bias last.
+
+    Args:
+        layer: Of the network.
+        signals_one: Whether to add a unit whose sigmoid is 1, for the next bias.
+    """
     units, inputs = layer.weight.shape
-    missing = (-inputs % BLOCK_UNITS, -units % BLOCK_UNITS)
-    weight = pad(layer.weight.detach(), (0, missing[0], 0, missing[1]))
-    bias = pad(layer.bias.detach(), (0, missing[1]))
-    return weight.t().contiguous().to(device), bias.to(device)
+    matrix = torch.zeros(
+        _whole(inputs + 1, BLOCK_UNITS), _whole(units + signals_one, BLOCK_UNITS)
+    )
+    matrix[:inputs, :units] = layer.weight.detach().t()
+    matrix[inputs, :units] = layer.bias.detach()
+    if signals_one:
+        matrix[inputs, units] = _ALWAYS_ON
+    return matrix
 
 
 def _first_beyond_float32(features: Float64Array) -> tuple[int, int] | None:
