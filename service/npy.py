@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dtype import DtypeName
+from service.element_faults import MAX_RANK
 from service.errors import ElementError, ServiceError
-from service.tensors import MAX_RANK, check_size
+from service.tensors import check_size
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 10_000

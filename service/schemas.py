@@ -20,9 +20,10 @@ from typing_extensions import TypeAliasType
 
 from models.dtype import DTYPES, DtypeName, FloatArray
 from service import tensors
+from service.element_faults import child, kind
 from service.errors import ElementError, shown
 from service.json_body import parse_object, parse_quickly
-from service.tensors import Features, child
+from service.tensors import Features
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
 """Nested lists of numbers, of any rank from a bare number to 32."""
@@ -299,7 +300,7 @@ def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
         _FIELD_CODES.get(name, "unknown_field"),
         pointer=child("", name),
         expected=_FIELD_VALUES.get(name, str(fault["msg"])),
-        got=tensors.kind(document[name]),
+        got=kind(document[name]),
     )
 
 

@@ -3,11 +3,11 @@
 A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. A
 dense one is recognised level by level without looking at its numbers one by one, or
 from its text alone (`service.array_text`); only when something is wrong does the slow
-walk find the first bad element in document order.
+walk of `service.element_faults` find the first bad element.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -16,10 +16,8 @@ from numpy.typing import NDArray
 
 from models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from service.array_text import ArrayText, Unproven, read_array
-from service.errors import ElementError, shown
-from service.json_body import Constant
-
-MAX_RANK = 32
+from service.element_faults import MAX_RANK, child, first_fault, kind, record_fault
+from service.errors import ElementError
 
 
 class Features(NamedTuple):
@@ -44,12 +42,6 @@ class Features(NamedTuple):
         if self.names and len(index) == self.values.ndim:
             names[-1] = self.names[index[-1]]
         return child("/inputs", *names)
-
-
-def child(pointer: str, *names: str | int) -> str:
-    """Extend a JSON Pointer by member names or positions, escaped (RFC 6901)."""
-    escaped = (shown(str(name)).replace("~", "~0").replace("/", "~1") for name in names)
-    return "/".join((pointer, *escaped))
 
 
 def read_tensor(
@@ -85,7 +77,7 @@ def read_tensor(
         rounded = round_to(values, dtype)
         if np.isfinite(rounded).all():
             return rounded.reshape(shape)
-    raise next(_faults(value, pointer, _outer_shape(value, pointer), dtype))
+    raise first_fault(value, pointer, dtype)
 
 
 def read_batch(
@@ -143,7 +135,7 @@ def read_features(
     if isinstance(value, dict):
         row = _record_row(value, names)
         if row is None:
-            raise _record_fault(value, pointer, names)
+            raise record_fault(value, pointer, names)
         return Features(np.array(row, dtype=np.float64), names)
     if type(value) is list and value and type(value[0]) is dict:
         check_size(len(value) * count, pointer, max_elements)
@@ -151,7 +143,7 @@ def read_features(
         for position, record in enumerate(value):
             row = _record_row(record, names)
             if row is None:
-                raise _record_fault(record, child(pointer, position), names)
+                raise record_fault(record, child(pointer, position), names)
             rows[position] = row
         return Features(rows, names)
     values: Any = read_tensor(value, pointer, "float64", max_elements)
@@ -197,28 +189,6 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
         )
 
 
-def kind(value: Any) -> str:
-    """Say what a JSON value is, without showing it."""
-    if isinstance(value, Constant):
-        return value.name
-    if isinstance(value, list):
-        return f"a list of {len(value)}"
-    if isinstance(value, float) and math.isinf(value):
-        return "a number beyond the range of float64"
-    return _KINDS[type(value)]
-
-
-_KINDS = {
-    bool: "a boolean",
-    dict: "an object",
-    float: "a number",
-    int: "a number",
-    str: "a string",
-    type(None): "null",
-}
-
-
-_SAFE_SIZE = 2.0**15
 _PART_ELEMENTS = 2**15
 _LISTS = {list}
 _NUMBERS = {float, int}
@@ -229,24 +199,6 @@ def _read_text(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[
     if values.ndim > MAX_RANK:
         raise Unproven
     return values
-
-
-def _outer_shape(value: Any, pointer: str) -> tuple[int, ...]:
-    """Read the shape off the first element of every level."""
-    shape = []
-    while isinstance(value, list):
-        shape.append(len(value))
-        if len(shape) > MAX_RANK:
-            raise ElementError(
-                "rank",
-                pointer=pointer,
-                expected=f"lists nested at most {MAX_RANK} deep",
-                got="lists nested deeper",
-            )
-        if not value:
-            break
-        value = value[0]
-    return tuple(shape)
 
 
 def _dense(value: Any) -> tuple[list[int], list[float] | None]:
@@ -281,53 +233,6 @@ def _parts(level: list[Any]) -> Sequence[list[Any]]:
     return [level[start : start + _PART_ELEMENTS] for start in starts]
 
 
-def _faults(
-    value: Any, pointer: str, shape: Sequence[int], dtype: DtypeName
-) -> Iterator[ElementError]:
-    """Find what is wrong, in document order; a list comes before its elements."""
-    if not shape:
-        error = _number_fault(value, pointer, dtype)
-        if error:
-            yield error
-        return
-    expected = f"a list of {shape[0]}"
-    if not isinstance(value, list | float):
-        yield _not_a_number(value, pointer, expected)
-    elif isinstance(value, float) or len(value) != shape[0]:
-        yield ElementError(
-            "ragged", pointer=pointer, expected=expected, got=kind(value)
-        )
-    else:
-        for position, part in enumerate(value):
-            # Numbers that every dtype holds are passed over fast.
-            if type(part) is float and len(shape) == 1 and abs(part) < _SAFE_SIZE:
-                continue
-            yield from _faults(part, child(pointer, position), shape[1:], dtype)
-
-
-def _number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
-    if isinstance(value, list):
-        return ElementError(
-            "ragged", pointer=pointer, expected="a number", got=kind(value)
-        )
-    if not isinstance(value, float):
-        return _not_a_number(value, pointer, "a number")
-    if np.isfinite(round_to(np.array(value), dtype)):
-        return None
-    return ElementError(
-        "overflow",
-        pointer=pointer,
-        expected=f"a number within the range of {dtype}",
-        got="a number that rounds to infinity",
-    )
-
-
-def _not_a_number(value: Any, pointer: str, expected: str) -> ElementError:
-    return ElementError(
-        "not_a_number", pointer=pointer, expected=expected, got=kind(value)
-    )
-
-
 def _record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
     """Read one `{"feature name": number, ...}` into the order of the features."""
     if names is None or type(record) is not dict or len(record) != len(names):
@@ -335,37 +240,3 @@ def _record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
     row: list[Any] = list(map(record.get, names))
     is_good = set(map(type, row)) <= _NUMBERS and all(map(math.isfinite, row))
     return row if is_good else None
-
-
-def _record_fault(
-    record: Any, pointer: str, names: Sequence[str] | None
-) -> ElementError:
-    if not isinstance(record, dict):
-        return ElementError(
-            "ragged" if isinstance(record, list | float) else "not_a_number",
-            pointer=pointer,
-            expected="a record like the first (records and rows do not mix)",
-            got=kind(record),
-        )
-    if names is None:
-        return _not_a_number(
-            record, pointer, "numbers (this model does not name its features)"
-        )
-    for name, value in record.items():
-        if name not in names:
-            return ElementError(
-                "features",
-                pointer=child(pointer, name),
-                expected="the name of a feature (the model card lists them)",
-                got="another name",
-            )
-        fault = _number_fault(value, child(pointer, name), "float64")
-        if fault:
-            return fault
-    missing = [name for name in names if name not in record]
-    return ElementError(
-        "features",
-        pointer=pointer,
-        expected=f"all {len(names)} features",
-        got=f"a record without {shown(', '.join(missing))}",
-    )
