@@ -47,7 +47,8 @@ class Buffers:
     Attributes:
         features: `(rows, widths[0])`, on the CPU; zeros at first.
         signals: Of each width, on the device; the first holds the features after
-            `upload`.
+            `upload`, and of the results each takes the place of the last but one.
+        elements: How many numbers the memory holds.
     """
 
     def __init__(self, widths: Sequence[int], rows: int, device: torch.device) -> None:
@@ -56,9 +57,11 @@ class Buffers:
         self.features: NDArray[np.float32] = self._host.numpy()
         # On the CPU this is the same memory.
         self.signals = [self._host.to(device)]
-        self.signals += [
-            torch.empty(rows, width, device=device) for width in widths[1:]
-        ]
+        # A result is needed until the next one is there: two memories are enough.
+        both = [torch.empty(rows * max(widths[1:]), device=device) for _ in range(2)]
+        for position, width in enumerate(widths[1:]):
+            self.signals.append(both[position % 2][: rows * width].view(rows, width))
+        self.elements = rows * (widths[0] + 2 * max(widths[1:]))
         self._last: NDArray[np.float32] | None = None
         if device.type == "cpu":
             self._last = self.signals[-1].numpy()

@@ -209,7 +209,7 @@ class Engine:
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
             buffers.features[:, self.card.architecture.features] = 1
-            if size * sum(self._widths) <= _KEPT_ELEMENTS:
+            if buffers.elements <= _KEPT_ELEMENTS:
                 self._kept.buffers[size] = buffers
         return buffers
 
