@@ -1,10 +1,15 @@
 """Which device a setting means on this machine, and what differs between devices."""
 
+import sys
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+CACHED_ELEMENTS: Final = 2**17
+"""Numbers that stay in the cache of a processor's core: half a megabyte of float32."""
 
 
 class DeviceError(Exception):
@@ -36,6 +41,20 @@ def resolve_device(setting: str) -> torch.device:
     return device
 
 
+def most_elements(device: torch.device) -> int:
+    """Say how many numbers the memory of one batch may hold to good use.
+
+    On a CPU, a batch that leaves the cache takes no less time per row. A GPU is the
+    faster the more it is given at once.
+    """
+    return CACHED_ELEMENTS if device.type == "cpu" else sys.maxsize
+
+
+def row_elements(widths: Sequence[int]) -> int:
+    """Count the numbers that `Buffers` holds for a row."""
+    return widths[0] + 2 * max(widths[1:])
+
+
 class Buffers:
     """The memory of one batch on a device, with its ends on the CPU.
 
@@ -48,7 +67,6 @@ class Buffers:
         features: `(rows, widths[0])`, on the CPU; zeros at first.
         signals: Of each width, on the device; the first holds the features after
             `upload`, and of the results each takes the place of the last but one.
-        elements: How many numbers the memory holds.
     """
 
     def __init__(self, widths: Sequence[int], rows: int, device: torch.device) -> None:
@@ -61,7 +79,6 @@ class Buffers:
         both = [torch.empty(rows * max(widths[1:]), device=device) for _ in range(2)]
         for position, width in enumerate(widths[1:]):
             self.signals.append(both[position % 2][: rows * width].view(rows, width))
-        self.elements = rows * (widths[0] + 2 * max(widths[1:]))
         self._last: NDArray[np.float32] | None = None
         if device.type == "cpu":
             self._last = self.signals[-1].numpy()

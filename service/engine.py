@@ -25,7 +25,7 @@ from models.classifier import linear_layers
 from models.dtype import Float64Array
 from models.logits import standardise
 from models.probabilities import Float32Array, Labels, labels, probabilities
-from service.device import Buffers
+from service.device import CACHED_ELEMENTS, Buffers, most_elements, row_elements
 from service.errors import Code, ServiceError
 from service.invariance import BLOCK_ROWS, proven_sizes
 
@@ -38,9 +38,6 @@ _ALWAYS_ON: Final = 32.0
 
 # Numbers whose squares sum to less are all below 1e38, well within float32.
 _SAFE_SQUARES: Final = 1e76
-
-# Memory of at most so many numbers is kept from batch to batch, half a megabyte.
-_KEPT_ELEMENTS: Final = 2**17
 
 
 class RowError(ServiceError):
@@ -116,11 +113,12 @@ class Engine:
         self._widths = [len(matrices[0]), *(matrix.shape[1] for matrix in matrices)]
         self._kept = _Kept()
         self.products = sum(matrix.numel() for matrix in matrices)
+        self._row_elements = row_elements(self._widths)
         self.batch_sizes = proven_sizes(
             self._network,
             self.card.architecture.features,
             self.products,
-            max_batch_rows,
+            min(max_batch_rows, most_elements(device) // self._row_elements),
         )
 
     def answer(self, rows: Float64Array) -> Answer:
@@ -204,13 +202,13 @@ class Engine:
         return buffers.logits(rows, self.card.architecture.outputs)
 
     def _buffers(self, rows: int) -> Buffers:
-        """Make the memory of a batch; a thread keeps what is small."""
+        """Make the memory of a batch; a thread keeps what stays in the cache."""
         size = _whole(rows, BLOCK_ROWS)
         buffers = self._kept.buffers.get(size)
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
             buffers.features[:, self.card.architecture.features] = 1
-            if buffers.elements <= _KEPT_ELEMENTS:
+            if size * self._row_elements <= CACHED_ELEMENTS:
                 self._kept.buffers[size] = buffers
         return buffers
 
