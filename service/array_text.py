@@ -1,17 +1,16 @@
 """The text of a JSON array of numbers to a flat array and its shape.
 
 simdjson reads the numbers many times faster than a parser that makes Python objects,
-but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. So the shape
-is proven on the text's skeleton, which is the text without its numbers and white space.
-`[[1,2],[3,4]]` has the skeleton `[[,],[,]]`; its first `]` and its first `]]` end the
-first row and the whole, which gives the only shape that it can have, (2, 2). The
-skeleton must then be, byte for byte, the one of that shape; and simdjson must find as
-many numbers as the shape has places, so that none of the places is empty.
+but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. The shape is
+proven apart from them (`service.array_shape`), and there must be as many numbers as it
+has places. A long text is read in slices, completed to arrays by the brackets that they
+lack.
 
 Nothing here says what is wrong with a text that fails: the strict way does that.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import local
@@ -21,15 +20,14 @@ import numpy as np
 import simdjson
 from numpy.typing import NDArray
 
-from models.dtype import STORAGE, DtypeName, round_to
-
-STRUCK: Final = b"0123456789+-.eE \t\r\n"
-
-# NumPy's own limit.
-MAX_RANK: Final = 64
+from models.dtype import STORAGE, DtypeName, Float64Array, round_to
+from service.array_shape import ShapeProof, Unproven
 
 # Read in one call, which holds the interpreter: a few milliseconds.
-SLICE_BYTES: Final = 2**20
+SLICE_BYTES: Final = 2**19
+
+_START: Final = re.compile(rb"[\[ \t\r\n]*")
+_OPEN, _CLOSE = b"[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +39,22 @@ class ArrayText:
     stop: int
 
 
-class Unproven(ValueError):
-    """A text that may or may not be a dense array of finite numbers."""
-
-
 class _Slice(NamedTuple):
-    """A stretch of text between two commas, and how deep in brackets its ends are."""
+    """A stretch of text between two commas.
+
+    Attributes:
+        start: Of the stretch.
+        stop: Of the stretch.
+        before: How deep in brackets it starts.
+        after: How deep in brackets it ends.
+        opened: How many `[` it has.
+    """
 
     start: int
     stop: int
-    depth: int
-    depth_after: int
+    before: int
+    after: int
+    opened: int
 
 
 class _Parsers(local):
@@ -78,76 +81,72 @@ def read_array(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[
     Raises:
         Unproven: Something is not as it should be, or not as it usually is.
     """
-    slices, skeleton = _skeleton(text)
-    shape = _shape(skeleton, max_elements)
-    values: NDArray[Any] = np.empty(math.prod(shape), STORAGE[dtype])
-    filled = 0
-    for part in slices:
-        rounded = round_to(_numbers(text.body, part), dtype)
-        stop = filled + len(rounded)
-        if stop > len(values) or not np.isfinite(rounded).all():
-            raise Unproven
-        values[filled:stop] = rounded
-        filled = stop
-    if filled < len(values):
+    proof = ShapeProof(_leading_brackets(text))
+    if text.stop - text.start <= SLICE_BYTES:
+        whole, *_ = _slices(text)
+        values = _numbers(text.body, whole, dtype, proof)
+        found = len(values)
+    else:
+        # What no number comes to fill takes no memory.
+        most = min(max_elements, (text.stop - text.start) // 2)
+        values = np.empty(most, STORAGE[dtype])
+        found = 0
+        for part in _slices(text):
+            numbers = _numbers(text.body, part, dtype, proof)
+            start, found = found, found + len(numbers)
+            if found > most:
+                raise Unproven
+            values[start:found] = numbers
+    shape = proof.shape()
+    if found > max_elements or found != math.prod(shape):
         raise Unproven
-    return values.reshape(shape)
+    return values[:found].reshape(shape)
 
 
-def _skeleton(text: ArrayText) -> tuple[list[_Slice], bytes]:
-    slices, bones = [], []
+def _leading_brackets(text: ArrayText) -> int:
+    start = _START.match(text.body, text.start, text.stop)
+    return start[0].count(b"[") if start else 0
+
+
+def _slices(text: ArrayText) -> Iterator[_Slice]:
     depth = 0
-    for start, stop in _stretches(text):
-        bone = text.body[start:stop].translate(None, STRUCK)
-        after = depth + bone.count(b"[") - bone.count(b"]")
-        slices.append(_Slice(start, stop, depth, after))
-        bones.append(bone)
-        depth = after
-    return slices, b",".join(bones)
-
-
-def _stretches(text: ArrayText) -> Iterator[tuple[int, int]]:
     start = text.start
-    while start + SLICE_BYTES < text.stop:
+    while start <= text.stop:
         comma = text.body.find(b",", start + SLICE_BYTES, text.stop)
-        if comma < 0:
-            break
-        yield start, comma
-        start = comma + 1
-    yield start, text.stop
+        stop = text.stop if comma < 0 else comma
+        chars = np.frombuffer(text.body, np.uint8, stop - start, start)
+        opened = int(np.count_nonzero(chars == _OPEN))
+        after = 0
+        if comma >= 0:
+            after = depth + opened - int(np.count_nonzero(chars == _CLOSE))
+        yield _Slice(start, stop, depth, after, opened)
+        depth, start = after, stop + 1
 
 
-def _shape(skeleton: bytes, max_elements: int) -> tuple[int, ...]:
-    """Read the one shape that a skeleton can have, and hold it to that."""
-    stop = skeleton.find(b"]")
-    rank = stop - skeleton.count(b",", 0, stop)
-    if not 1 <= rank <= MAX_RANK or skeleton.count(b",") >= max_elements:
-        raise Unproven
-    shape: list[int] = []
-    length = 0  # of the skeleton of one element of the level at hand
-    for level in range(1, rank + 1):
-        stop = skeleton.find(b"]" * level) + level
-        count, rest = divmod(stop - (rank - level) - 1, length + 1)
-        if rest or count < 1:
-            raise Unproven
-        shape.insert(0, count)
-        length = count * (length + 1) + 1
-    if length != len(skeleton):
-        raise Unproven
-    expected = b""
-    for count in reversed(shape):
-        expected = b"[" + (expected + b",") * (count - 1) + expected + b"]"
-    if skeleton != expected:
-        raise Unproven
-    return tuple(shape)
-
-
-def _numbers(body: bytes, part: _Slice) -> NDArray[np.float64]:
-    """Parse a slice, completed to an array by the brackets that it lacks."""
-    text = b"[" * part.depth + body[part.start : part.stop] + b"]" * part.depth_after
+def _numbers(
+    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof
+) -> NDArray[Any]:
     try:
-        array: Any = _parsers.parser.parse(text)
-        return np.frombuffer(array.as_buffer(of_type="d"))
+        numbers = _flat(body, part, proof)
     # What simdjson raises for text that is no JSON, or no array of numbers.
     except (ValueError, RuntimeError, TypeError):
-        raise Unproven from None
+        numbers = None
+    # With the error above all has gone that refers to the parser, which only then reads
+    # on; so this one is raised apart from it.
+    if numbers is None:
+        raise Unproven
+    if dtype == "float64":
+        return numbers  # simdjson has refused what float64 cannot hold
+    rounded = round_to(numbers, dtype)
+    if not np.isfinite(rounded).all():
+        raise Unproven
+    return rounded
+
+
+def _flat(body: bytes, part: _Slice, proof: ShapeProof) -> Float64Array:
+    text: bytes | memoryview = memoryview(body)[part.start : part.stop]
+    if part.before or part.after:
+        text = b"".join((b"[" * part.before, text, b"]" * part.after))
+    array: Any = _parsers.parser.parse(text)
+    proof.read(array, part.before + part.opened, part.before, part.after)
+    return np.frombuffer(array.as_buffer(of_type="d"))

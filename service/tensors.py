@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dtype import DtypeName, Float64Array, FloatArray, round_to
-from service.array_text import ArrayText, Unproven, read_array
+from service.array_shape import Unproven
+from service.array_text import ArrayText, read_array
 from service.element_faults import MAX_RANK, child, first_fault, kind, record_fault
 from service.errors import ElementError
 

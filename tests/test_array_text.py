@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from models.dtype import DtypeName, round_to
 from service import array_text
-from service.array_text import ArrayText, Unproven, read_array
+from service.array_shape import Unproven
+from service.array_text import ArrayText, read_array
 
 
 def read(text: str, dtype: DtypeName = "float64", max_elements: int = 10**6) -> Any:
@@ -133,7 +134,18 @@ def test_unproven(text: str) -> None:
         read(text)
 
 
-def test_no_more_elements_than_allowed() -> None:
+def test_reading_goes_on_after_an_error_that_is_kept() -> None:
+    with pytest.raises(Unproven) as kept:
+        read("[[1],[2,3]]")
+    assert read("[[1],[2]]").tolist() == [[1], [2]]
+    assert kept.value
+
+
+@pytest.mark.parametrize("slice_bytes", [1, 2**20])
+def test_no_more_elements_than_allowed(
+    monkeypatch: pytest.MonkeyPatch, slice_bytes: int
+) -> None:
+    monkeypatch.setattr(array_text, "SLICE_BYTES", slice_bytes)
     assert read("[1,2,3]", max_elements=3).size == 3
     with pytest.raises(Unproven):
         read("[1,2,3]", max_elements=2)
