@@ -46,7 +46,7 @@ def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Label
         and the first of equals. `multilabel`: `(..., outputs)`, booleans.
     """
     if card.task == "multiclass":
-        indices = logits.argmax(axis=-1)
+        indices = _largest(logits)
     else:
         reached = likely >= np.asarray(card.thresholds or 0.5)
         if card.task == "multilabel":
@@ -56,3 +56,11 @@ def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Label
         return np.asarray(indices)
     names: NDArray[np.object_] = np.asarray(card.classes, dtype=object)
     return np.asarray(names[indices])
+
+
+def _largest(logits: Float32Array) -> NDArray[np.int64]:
+    """Find the first of the largest logits of each row."""
+    # Of two classes a comparison tells, without guessing at each row which it will be.
+    if logits.shape[-1] == 2:
+        return (logits[..., 1] > logits[..., 0]).astype(np.int64)
+    return np.asarray(logits.argmax(axis=-1))

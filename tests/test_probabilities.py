@@ -1,16 +1,16 @@
-"""From logits to probabilities: the temperature at its extremes."""
+"""From logits to probabilities and labels: extremes, ties, shapes."""
 
 import numpy as np
 import pytest
 
 from models.architecture import Architecture
 from models.card import ModelCard
-from models.probabilities import probabilities
+from models.probabilities import labels, probabilities
 
 
-def card(temperature: float) -> ModelCard:
+def card(temperature: float, outputs: int = 3) -> ModelCard:
     return ModelCard(
-        architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)),
+        architecture=Architecture(kind="Classifier", sizes=(4, 5, outputs)),
         task="multiclass",
         temperature=temperature,
     )
@@ -36,3 +36,18 @@ def test_probabilities_by_hand() -> None:
     logits = np.array([-2, 0, 2], dtype=np.float32)
     expected = 1 / (1 + np.exp([1.0, 0.0, -1.0]))
     np.testing.assert_allclose(probabilities(logits, card(2)), expected, rtol=1e-7)
+
+
+@pytest.mark.parametrize("outputs", [2, 3])
+@pytest.mark.parametrize("shape", [(), (7,), (0,), (2, 3)])
+def test_the_first_of_the_largest_logits_is_the_label(
+    outputs: int, shape: tuple[int, ...]
+) -> None:
+    # Few values, so that many rows have ties; -0.0 and 0.0 are one too.
+    drawn = np.random.default_rng(0).choice([-1.0, -0.0, 0.0], size=(*shape, outputs))
+    logits = drawn.astype(np.float32)
+    found = labels(logits, logits, card(1, outputs))
+    assert found.shape == shape
+    assert found.dtype == np.int64
+    rows = logits.reshape(-1, outputs).tolist()
+    assert found.ravel().tolist() == [row.index(max(row)) for row in rows]
