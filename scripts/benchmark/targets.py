@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 from benchmark.figures import Figures, Key, middle, ratio, servers
-from benchmark.growth import FORMATS
+from benchmark.growth import DEPTHS, FORMATS
 from benchmark.liveness import DIFFERENCE
 from benchmark.programs import EMPTY, OURS, TUTORIAL
 from benchmark.single import FLOOR, SUM
@@ -49,6 +49,7 @@ def measured_targets(figures: Figures) -> list[Target]:
         *_w3(figures),
         *_process(figures),
         *_growth(figures),
+        _depth(figures),
     ]
     return [target for target in every if target.measured is not None]
 
@@ -180,3 +181,19 @@ def _growth(figures: Figures) -> list[Target]:
             )
         )
     return targets
+
+
+def _depth(figures: Figures) -> Target:
+    def per_multiplication(depth: int) -> float | None:
+        seconds, multiplications = (
+            Key("depth", str(depth), OURS, quantity)
+            for quantity in ("infer seconds", "multiplications")
+        )
+        return ratio(figures, seconds, multiplications)
+
+    shallow, deep = per_multiplication(DEPTHS[0]), per_multiplication(DEPTHS[-1])
+    name = (
+        f"infer seconds per multiplication, {DEPTHS[-1]} ÷ {DEPTHS[0]} hidden layers "
+        "after the first"
+    )
+    return Target(name, "≤", 1.5, "", deep / shallow if deep and shallow else None)
