@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmark.figures import Figures, Key, cases, middle, ratio, servers
 from benchmark.growth import FORMATS
@@ -115,6 +116,9 @@ def _depth(figures: Figures, axes: Axes) -> None:
         ],
     )
     axes.minorticks_off()
+    # Powers of ten alone would name one height of the few that there are.
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set(
         title="1024 rows: time by depth, DeepClassifier of 64 units",
         xlabel="hidden layers after the first; multiplications",
