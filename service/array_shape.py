@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any, Final
 
-# NumPy's own limit.
-MAX_RANK: Final = 64
+MAX_RANK: Final = 32
+"""Of every tensor, as JSON or `.npy`."""
 
 
 class Unproven(ValueError):

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from models.dtype import DtypeName, round_to
+from service.array_shape import MAX_RANK
 from service.errors import ElementError, shown
 from service.json_body import Constant
-
-MAX_RANK = 32
 
 # Every dtype holds numbers below this.
 _SAFE_SIZE = 2.0**15

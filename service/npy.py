@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.dtype import DtypeName
-from service.element_faults import MAX_RANK
+from service.array_shape import MAX_RANK
 from service.errors import ElementError, ServiceError
 from service.tensors import check_size
 

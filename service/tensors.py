@@ -12,12 +12,11 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.dtype import DtypeName, Float64Array, FloatArray, round_to
-from service.array_shape import Unproven
+from service.array_shape import MAX_RANK
 from service.array_text import ArrayText, read_array
-from service.element_faults import MAX_RANK, child, first_fault, kind, record_fault
+from service.element_faults import child, first_fault, kind, record_fault
 from service.errors import ElementError
 
 
@@ -66,7 +65,7 @@ def read_tensor(
         Unproven: The value is an `ArrayText`, and one of these errors may apply.
     """
     if isinstance(value, ArrayText):
-        return _read_text(value, dtype, max_elements)
+        return read_array(value, dtype, max_elements)
     shape, numbers = _dense(value)
     if numbers is not None:
         check_size(len(numbers), pointer, max_elements)
@@ -98,7 +97,7 @@ def read_batch(
     """
     if isinstance(value, ArrayText):
         # Tensors of one shape are together one tensor.
-        together = _read_text(value, dtype, max_elements)
+        together = read_array(value, dtype, max_elements)
         return [together[position, ...] for position in range(len(together))]
     if not isinstance(value, list):
         raise ElementError(
@@ -193,13 +192,6 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
 _PART_ELEMENTS = 2**15
 _LISTS = {list}
 _NUMBERS = {float, int}
-
-
-def _read_text(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[Any]:
-    values = read_array(text, dtype, max_elements)
-    if values.ndim > MAX_RANK:
-        raise Unproven
-    return values
 
 
 def _dense(value: Any) -> tuple[list[int], list[float] | None]:
