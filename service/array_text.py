@@ -2,16 +2,17 @@
 
 simdjson reads the numbers many times faster than a parser that makes Python objects,
 but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. The shape is
-proven apart from them (`service.array_shape`), and there must be as many numbers as it
-has places. A long text is read in slices, completed to arrays by the brackets that they
-lack.
+proven apart from them: on the lengths of the lists (`service.array_shape`), or, where
+there are very many lists, on the text (`service.array_skeleton`). And there must be as
+many numbers as the shape has places. A long text is read in slices, completed to arrays
+by the brackets that they lack.
 
 Nothing here says what is wrong with a text that fails: the strict way does that.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import local
 from typing import Any, Final, NamedTuple
@@ -22,9 +23,13 @@ from numpy.typing import NDArray
 
 from models.dtype import STORAGE, DtypeName, Float64Array, round_to
 from service.array_shape import ShapeProof, Unproven
+from service.array_skeleton import skeleton, skeleton_shape
 
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
+
+# To ask a list for its length takes as long as to look at so much text.
+LIST_BYTES: Final = 64
 
 _START: Final = re.compile(rb"[\[ \t\r\n]*")
 _OPEN, _CLOSE = b"[]"
@@ -81,26 +86,44 @@ def read_array(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[
     Raises:
         Unproven: Something is not as it should be, or not as it usually is.
     """
-    proof = ShapeProof(_leading_brackets(text))
-    if text.stop - text.start <= SLICE_BYTES:
-        whole, *_ = _slices(text)
-        values = _numbers(text.body, whole, dtype, proof)
-        found = len(values)
+    slices = list(_slices(text))
+    lists = sum(part.opened for part in slices)
+    if lists * LIST_BYTES > text.stop - text.start:
+        bones = (skeleton(text.body[part.start : part.stop]) for part in slices)
+        shape = skeleton_shape(b",".join(bones))
+        values = _values(text, slices, dtype, max_elements, None)
     else:
-        # What no number comes to fill takes no memory.
-        most = min(max_elements, (text.stop - text.start) // 2)
-        values = np.empty(most, STORAGE[dtype])
-        found = 0
-        for part in _slices(text):
-            numbers = _numbers(text.body, part, dtype, proof)
-            start, found = found, found + len(numbers)
-            if found > most:
-                raise Unproven
-            values[start:found] = numbers
-    shape = proof.shape()
-    if found > max_elements or found != math.prod(shape):
+        proof = ShapeProof(_leading_brackets(text))
+        values = _values(text, slices, dtype, max_elements, proof)
+        shape = proof.shape()
+    if len(values) != math.prod(shape):
         raise Unproven
-    return values[:found].reshape(shape)
+    return values.reshape(shape)
+
+
+def _values(
+    text: ArrayText,
+    slices: Sequence[_Slice],
+    dtype: DtypeName,
+    max_elements: int,
+    proof: ShapeProof | None,
+) -> NDArray[Any]:
+    """Read all numbers, flat."""
+    if len(slices) == 1:
+        values = _numbers(text.body, slices[0], dtype, proof)
+        if len(values) > max_elements:
+            raise Unproven
+        return values
+    # What no number comes to fill takes no memory.
+    values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
+    found = 0
+    for part in slices:
+        numbers = _numbers(text.body, part, dtype, proof)
+        start, found = found, found + len(numbers)
+        if found > len(values):
+            raise Unproven
+        values[start:found] = numbers
+    return values[:found]
 
 
 def _leading_brackets(text: ArrayText) -> int:
@@ -124,7 +147,7 @@ def _slices(text: ArrayText) -> Iterator[_Slice]:
 
 
 def _numbers(
-    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof
+    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof | None
 ) -> NDArray[Any]:
     try:
         numbers = _flat(body, part, proof)
@@ -143,10 +166,11 @@ def _numbers(
     return rounded
 
 
-def _flat(body: bytes, part: _Slice, proof: ShapeProof) -> Float64Array:
+def _flat(body: bytes, part: _Slice, proof: ShapeProof | None) -> Float64Array:
     text: bytes | memoryview = memoryview(body)[part.start : part.stop]
     if part.before or part.after:
         text = b"".join((b"[" * part.before, text, b"]" * part.after))
     array: Any = _parsers.parser.parse(text)
-    proof.read(array, part.before + part.opened, part.before, part.after)
+    if proof:
+        proof.read(array, part.before + part.opened, part.before, part.after)
     return np.frombuffer(array.as_buffer(of_type="d"))

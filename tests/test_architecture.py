@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent
 MODULES = sorted([*ROOT.glob("models/*.py"), *ROOT.glob("service/*.py")])
 NO_WEB = (
     "array_shape",
+    "array_skeleton",
     "array_text",
     "batching",
     "device",

@@ -30,11 +30,18 @@ def dense_shape(value: Any) -> tuple[int, ...] | None:
     return (len(value), *(shapes.pop() or ())) if shapes else (0,)
 
 
+LISTS = pytest.mark.parametrize(
+    "list_bytes", [0, 2**30], ids=["by their lengths", "by the text"]
+)
+
+
+@LISTS
 @pytest.mark.parametrize("slice_bytes", [1, 2**20])
 def test_every_text_of_brackets_commas_and_ones(
-    monkeypatch: pytest.MonkeyPatch, slice_bytes: int
+    monkeypatch: pytest.MonkeyPatch, slice_bytes: int, list_bytes: int
 ) -> None:
     monkeypatch.setattr(array_text, "SLICE_BYTES", slice_bytes)
+    monkeypatch.setattr(array_text, "LIST_BYTES", list_bytes)
     accepted = 0
     for length in range(9):
         for inner in itertools.product("[],1", repeat=length):
@@ -80,19 +87,19 @@ def test_numbers_are_those_of_the_standard_library(data: st.DataObject) -> None:
 
     text = write(0).strip()
     want = round_to(np.array(json.loads(text), dtype=np.float64), dtype)
-    before = array_text.SLICE_BYTES
-    array_text.SLICE_BYTES = data.draw(st.integers(1, 60))  # type: ignore[misc]
-    try:
-        array = read(text, dtype)
-    except Unproven:
-        assert not np.isfinite(want).all()
-    else:
-        assert (array.dtype, array.shape) == (want.dtype, want.shape)
-        assert array.tobytes() == want.tobytes()
-    finally:
-        array_text.SLICE_BYTES = before  # type: ignore[misc]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(array_text, "SLICE_BYTES", data.draw(st.integers(1, 60)))
+        patch.setattr(array_text, "LIST_BYTES", data.draw(st.sampled_from([0, 2**30])))
+        try:
+            array = read(text, dtype)
+        except Unproven:
+            assert not np.isfinite(want).all()
+        else:
+            assert (array.dtype, array.shape) == (want.dtype, want.shape)
+            assert array.tobytes() == want.tobytes()
 
 
+@LISTS
 @pytest.mark.parametrize(
     "text",
     [
@@ -129,12 +136,17 @@ def test_numbers_are_those_of_the_standard_library(data: st.DataObject) -> None:
     ],
     ids=lambda text: text[:20],
 )
-def test_unproven(text: str) -> None:
+def test_unproven(monkeypatch: pytest.MonkeyPatch, text: str, list_bytes: int) -> None:
+    monkeypatch.setattr(array_text, "LIST_BYTES", list_bytes)
     with pytest.raises(Unproven):
         read(text)
 
 
-def test_reading_goes_on_after_an_error_that_is_kept() -> None:
+@LISTS
+def test_reading_goes_on_after_an_error_that_is_kept(
+    monkeypatch: pytest.MonkeyPatch, list_bytes: int
+) -> None:
+    monkeypatch.setattr(array_text, "LIST_BYTES", list_bytes)
     with pytest.raises(Unproven) as kept:
         read("[[1],[2,3]]")
     assert read("[[1],[2]]").tolist() == [[1], [2]]
