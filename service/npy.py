@@ -104,7 +104,7 @@ def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
     if b"\\" in text:
         raise bad_npy("its header has an escape sequence")
     try:
-        header = ast.literal_eval(text.decode(encoding).strip())
+        header = ast.literal_eval(text.decode(encoding))
     # What literal_eval documents for malformed and hostile input.
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         raise bad_npy("its header is no Python literal") from None
@@ -127,7 +127,7 @@ def _check(header: Any) -> None:
         raise ElementError(
             "rank",
             pointer=None,
-            expected=f"at most {MAX_RANK} dimensions",
+            expected=f"at most {MAX_RANK} dimensions (SIGMOID_MAX_RANK)",
             got=f"{len(shape)}",
         )
 
@@ -139,7 +139,7 @@ def _dtype(descr: object) -> np.dtype[Any]:
     """Read `<f4` and its kin, and nothing else that NumPy would understand."""
     if isinstance(descr, str) and len(descr) == 3 and descr[0] in "<>|=":
         width = descr[2]
-        if width.isdecimal() and int(width) in _KINDS.get(descr[1], ()):
+        if width in "1248" and int(width) in _KINDS.get(descr[1], ()):
             return np.dtype(descr)
     raise ElementError(
         "dtype",

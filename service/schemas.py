@@ -223,6 +223,13 @@ class Card(ServedModel):
     thresholds: list[float] | None
 
 
+class Reloaded(BaseModel):
+    """What serves after a reload."""
+
+    model: str
+    version: Annotated[str, Field(description="The newest, served by default.")]
+
+
 class Health(BaseModel):
     """The answer of a probe."""
 
@@ -263,13 +270,22 @@ def validate(
     Raises:
         ElementError: The first fault in document order; what is missing comes last.
     """
+    # Raised within the block, the refusal would refer to pydantic's error, which refers
+    # to it, and into which the garbage collector does not look; a name for it would be
+    # one more circle. Either keeps the whole document in memory.
+    refusals: list[ElementError] = []
     try:
         return model.model_validate(document, context=intake)
     except ValidationError as error:
-        order = {name: position for position, name in enumerate(document)}
-        faults = error.errors(include_url=False, include_input=False)
-        first = min(faults, key=lambda fault: _place(fault["loc"], order))
-        raise _as_element_error(first, document) from None
+        refusals.append(_refusal(error, document))
+    raise refusals.pop()
+
+
+def _refusal(error: ValidationError, document: dict[str, Any]) -> ElementError:
+    order = {name: position for position, name in enumerate(document)}
+    faults = error.errors(include_url=False, include_input=False)
+    first = min(faults, key=lambda fault: _place(fault["loc"], order))
+    return _as_element_error(first, document)
 
 
 def _place(loc: tuple[str | int, ...], order: dict[str, int]) -> int:

@@ -1,5 +1,7 @@
 """The fast ways of reading a body give what the strict way gives, or give up."""
 
+import gc
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -116,3 +118,24 @@ def test_doubt_leaves_it_to_the_strict_way(
     monkeypatch.setattr(json_body, "_SMALL_BYTES", 0)
     monkeypatch.setattr(json_body, "_MEDIUM_BYTES", 0)
     assert list(json_body.parse_quickly(text.encode())) == []
+
+
+@pytest.mark.parametrize("end", ["true", "[]", "NaN"])
+def test_nothing_is_kept_of_what_was_refused(end: str) -> None:
+    """Not even what only the garbage collector could free: it may be long in coming."""
+    body = f'{{"inputs": [[{"0.25, " * 50_000}{end}]]}}'.encode()
+    intake = Intake(10**6, 50_001)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for round_ in range(12):
+            with pytest.raises(ServiceError):
+                read_body(PredictRequest, body, intake)
+            if round_ == 1:
+                before, _ = tracemalloc.get_traced_memory()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert after - before < len(body)
