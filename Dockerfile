@@ -25,7 +25,7 @@ ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 ENV SIGMOID_HOST=0.0.0.0
 USER 10001
 EXPOSE 8080
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
-  "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ.get('SIGMOID_PORT', '8080') + '/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+  CMD ["python", "-m", "service.healthcheck"]
 ENTRYPOINT ["sigmoid-serve"]
 CMD ["serve"]

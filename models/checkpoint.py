@@ -87,22 +87,33 @@ def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
             raise
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def read_bytes(path: Path) -> bytes:
+    """Read all of a file.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or "it cannot be read"
+        raise CheckpointError(path, reason, "check the path") from None
+
+
+def load_checkpoint(path: Path, content: bytes | None = None) -> Checkpoint:
     """Read a checkpoint; the inverse of `save_checkpoint`, and more generous.
 
     Args:
         path: A `.safetensors`, `.pt` or `.pth` file.
+        content: Of the file, where it was read before.
 
     Raises:
         CheckpointError: The file cannot be read, is not a checkpoint, holds anything
             but tensors, does not fit a sigmoid network, has weights that are not
             finite, or has a card that is unknown or contradicts them.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise CheckpointError(path, reason, "check the path") from None
+    if content is None:
+        content = read_bytes(path)
     if not content:
         raise CheckpointError(path, "the file is empty", "save the checkpoint again")
     if path.suffix not in SUFFIXES:

@@ -4,16 +4,35 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from service import docs, error_handlers, routes
+from service import docs, error_handlers, operation, routes
+from service.context import Context
 from service.device import resolve_device
+from service.keys import Keys
 from service.lean import LeanFastAPI
+from service.loading import Loader
+from service.metrics import new_memory
 from service.middleware import RequestContext
-from service.repository import PRETRAINED, load_repository
+from service.queue import Queue
+from service.readiness import Readiness
+from service.reloading import Exchanger, Reload, reload_alone
+from service.repository import Repository
 from service.settings import Settings
+from service.sources import PRETRAINED, Roots, read_files
+from service.telemetry import Telemetry
 from service.worker import Worker
 
 DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabilities and
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
+
+
+def roots_of(settings: Settings, checkpoints: Sequence[Path]) -> Roots:
+    """Say where the models are looked for.
+
+    Args:
+        settings: See `service.settings`.
+        checkpoints: Files or folders in place of `settings.models`.
+    """
+    return Roots(checkpoints, settings.models or (PRETRAINED,))
 
 
 def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFastAPI:
@@ -27,14 +46,59 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
     Raises:
         CheckpointError: A file cannot be served.
         DeviceError: A device that was asked for is not there.
+        KeysError: The file of keys cannot be used.
     """
-    repository = load_repository(
-        checkpoints,
-        settings.models or (PRETRAINED,),
-        resolve_device(settings.device),
-        settings.max_batch_rows,
+    telemetry = Telemetry(new_memory(1), 0)
+    repository = Repository()
+    loader = make_loader(settings, telemetry)
+    exchanger = Exchanger(repository, loader, telemetry)
+    roots = roots_of(settings, checkpoints)
+    sources = roots.sources()
+    exchanger.put(loader.load(read_files(sources), {}), roots.default(sources))
+    reload = reload_alone(roots, repository, exchanger, telemetry.metrics)
+    return make_app(settings, repository, telemetry, reload)
+
+
+def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
+    """Make what loads models onto the device of the settings.
+
+    Raises:
+        DeviceError: It is not there.
+    """
+    device = resolve_device(settings.device)
+    return Loader(device, settings.max_batch_rows, telemetry.on_batch)
+
+
+def make_app(
+    settings: Settings, repository: Repository, telemetry: Telemetry, reload: Reload
+) -> LeanFastAPI:
+    """Make the application that serves what is in a repository, now or later.
+
+    Args:
+        settings: See `service.settings`.
+        repository: Of the models.
+        telemetry: Counts.
+        reload: Called where an admin asks for it.
+
+    Raises:
+        KeysError: The file of keys cannot be used.
+    """
+    context = Context(
+        settings=settings,
+        repository=repository,
+        readiness=Readiness(repository),
+        keys=Keys(settings.api_keys_file),
+        queue=Queue(
+            settings.max_queue_elements,
+            settings.max_elements,
+            settings.timeout_seconds,
+        ),
+        worker=Worker(),
+        telemetry=telemetry,
+        reload=reload,
     )
     app = LeanFastAPI(
+        context,
         title="sigmoid-serve",
         version=version("sigmoid-serve"),
         description=DESCRIPTION,
@@ -43,12 +107,11 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.settings = settings
-    app.state.repository = repository
-    app.state.worker = worker = Worker()
-    app.include_lean_router(routes.inference_router(repository, settings, worker))
+    app.state.context = context
+    app.include_lean_router(routes.inference_router(context))
     app.include_router(routes.router)
+    app.include_router(operation.router)
     docs.install(app)
     error_handlers.install(app)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, context=context)
     return app

@@ -5,7 +5,8 @@ handing them to a thread and back is worth, are gathered while the event loop re
 has arrived, and computed right after: at low load that is one request at once, at high
 load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on a thread
 of the device; a batch of them is closed when the device is free. A long request is
-split, and takes turns with the others.
+split, and takes turns with the others. One that nobody waits for any more, or that has
+waited too long, is left out.
 """
 
 import asyncio
@@ -14,13 +15,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
+from time import perf_counter
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from models.dtype import Float64Array
+from service.device import as_memory_error
 from service.engine import Answer, Engine, RowError
-from service.timing import INFER, QUEUE, Timings
+from service.queue import Ticket
+from service.timing import INFER, QUEUE
 
 # Multiplications of a light batch, about a millisecond's.
 _LIGHT_PRODUCTS: Final = 2**23
@@ -34,7 +38,7 @@ class _Job:
     """A request's rows, how many of them went into batches, and what came back."""
 
     rows: Float64Array
-    timings: Timings
+    ticket: Ticket
     done: Callable[[Outcome], None]
     is_done: bool = False
     taken: int = 0
@@ -69,11 +73,18 @@ class Batcher:
     Args:
         engine: Computes the batches.
         device_thread: One thread, shared by all engines of a device.
+        on_batch: Called with the number of rows of each batch that was computed.
     """
 
-    def __init__(self, engine: Engine, device_thread: Executor) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        device_thread: Executor,
+        on_batch: Callable[[int], None],
+    ) -> None:
         self._engine = engine
         self._device_thread = device_thread
+        self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
         self._light_rows = _LIGHT_PRODUCTS // engine.products if on_cpu else 0
         self._light: deque[_Job] = deque()
@@ -81,11 +92,14 @@ class Batcher:
         self._is_busy = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def answer(self, rows: Float64Array, timings: Timings) -> Answer:
+    async def answer(self, rows: Float64Array, ticket: Ticket) -> Answer:
         """Compute the answer to raw features, finite, `(rows, features)`.
 
         Raises:
             RowError: For a row of this request.
+            Expired: It waited too long.
+            Abandoned: Its client went away.
+            ServiceError: `out_of_memory`.
         """
         future: asyncio.Future[Answer] = self._running_loop().create_future()
 
@@ -97,32 +111,36 @@ class Batcher:
             else:
                 future.set_result(outcome)
 
-        if not self.join(rows, timings, done):
-            timings.enter(QUEUE)
-            self._heavy.append(_Job(rows, timings, done))
+        if not self.join(rows, ticket, done):
+            ticket.enter(QUEUE)
+            self._heavy.append(_Job(rows, ticket, done))
             self._start_heavy(self._running_loop())
         return await future
 
     def join(
-        self, rows: Float64Array, timings: Timings, done: Callable[[Outcome], None]
+        self, rows: Float64Array, ticket: Ticket, done: Callable[[Outcome], None]
     ) -> bool:
         """Put a light request into the next batch.
 
         Args:
             rows: Raw features, finite, `(rows, features)`.
-            timings: Of the request.
+            ticket: Of the request.
             done: Called with the answer, soon or by `flush`.
 
         Returns:
             Whether the request is light; if not, nothing was done.
         """
-        if len(rows) > self._light_rows:
+        if not self.is_light(len(rows)):
             return False
-        timings.enter(QUEUE)
-        self._light.append(_Job(rows, timings, done))
+        ticket.enter(QUEUE)
+        self._light.append(_Job(rows, ticket, done))
         if len(self._light) == 1:
             self._running_loop().call_soon(self._answer_light)
         return True
+
+    def is_light(self, rows: int) -> bool:
+        """Tell whether so many rows are computed on the event loop, soon."""
+        return rows <= self._light_rows
 
     def flush(self) -> None:
         """Answer all light requests now."""
@@ -139,14 +157,16 @@ class Batcher:
         parts = _closed_batch(self._light, max(1, self._light_rows))
         if self._light:
             self._running_loop().call_soon(self._answer_light)
-        for part, outcome in zip(parts, self._compute(parts), strict=True):
-            part.job.take(outcome)
+        if parts:
+            self._finish(parts, self._compute(parts))
 
     def _start_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._is_busy or not self._heavy:
+        if self._is_busy:
+            return
+        parts = _closed_batch(self._heavy, self._engine.max_batch_rows)
+        if not parts:
             return
         self._is_busy = True
-        parts = _closed_batch(self._heavy, self._engine.max_batch_rows)
         computed = loop.run_in_executor(self._device_thread, self._compute, parts)
         computed.add_done_callback(partial(self._finish_heavy, loop, parts))
 
@@ -157,14 +177,18 @@ class Batcher:
         computed: asyncio.Future[list[Outcome]],
     ) -> None:
         self._is_busy = False
-        for part, outcome in zip(parts, computed.result(), strict=True):
-            part.job.take(outcome)
+        self._finish(parts, computed.result())
         self._start_heavy(loop)
+
+    def _finish(self, parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> None:
+        self._on_batch(sum(len(part.rows) for part in parts))
+        for part, outcome in zip(parts, outcomes, strict=True):
+            part.job.take(outcome)
 
     def _compute(self, parts: Sequence[_Part]) -> list[Outcome]:
         """Compute a batch; where it fails, each part alone, so that one fails alone."""
         for part in parts:
-            part.job.timings.enter(INFER)
+            part.job.ticket.enter(INFER)
         if len(parts) > 1:
             outcome = self._outcome(np.concatenate([part.rows for part in parts]))
             if isinstance(outcome, Answer):
@@ -176,15 +200,23 @@ class Batcher:
             return self._engine.answer(rows)
         # Whatever it is, it is raised where the request waits for it.
         except Exception as error:
-            return error
+            return as_memory_error(error) or error
 
 
 def _closed_batch(jobs: deque[_Job], max_rows: int) -> list[_Part]:
-    """Take rows from the front; a job with rows left goes to the back."""
+    """Take rows from the front; a job with rows left goes to the back.
+
+    Jobs that are in vain are finished here, without a batch.
+    """
     parts: list[_Part] = []
     left = max_rows
+    now = perf_counter()
     while jobs and (left > 0 or not parts):
         job = jobs.popleft()
+        if job.ticket.is_over(now):
+            job.take(job.ticket.fault())
+        if job.is_done:
+            continue
         rows = job.rows[job.taken : job.taken + left]
         job.taken += len(rows)
         left -= len(rows)

@@ -1,18 +1,33 @@
 """The bytes of requests and answers: how they come in, and how they go out."""
 
+import asyncio
+import zlib
 from collections.abc import Mapping
+from typing import Final
 
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Send
 
-from service.errors import ServiceError
+from service.errors import Abandoned, Expired, ServiceError
 from service.inference import Reply
+from service.media import Encoding
+from service.queue import Ticket
+
+# Window sizes of zlib's `inflateInit2`: for gzip (RFC 1952) and for zlib (RFC 1950).
+_WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}
+_INFLATED_STEP: Final = 2**20
+
+# Deflate makes no more of a byte: https://zlib.net/zlib_tech.html.
+_MOST_INFLATION: Final = 1032
 
 
 async def read_body(
-    receive: Receive, fields: Mapping[bytes, bytes], max_bytes: int
+    receive: Receive,
+    fields: Mapping[bytes, bytes],
+    max_bytes: int,
+    max_seconds: float,
+    ticket: Ticket,
 ) -> bytes:
-    """Read the body, and no further than its limit allows.
+    """Read the body, and no further than its limit and the queue allow.
 
     FastAPI's own `max_body_size` would answer a declared length with plain text.
 
@@ -20,27 +35,57 @@ async def read_body(
         receive: Gives the body in chunks.
         fields: The header, by names in lower case.
         max_bytes: More are refused, by the declared length or as they arrive.
+        max_seconds: A body that takes longer to arrive is given up.
+        ticket: Counts what has arrived.
 
     Raises:
-        ServiceError: `body_too_large`.
-        ClientDisconnect: The client went away.
+        ServiceError: `body_too_large` or `queue_full`.
+        Expired: The body did not arrive in time.
+        Abandoned: The client went away.
     """
     declared = fields.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > max_bytes:
+    length = int(declared) if declared.isdigit() else 0
+    if length > max_bytes:
         raise _too_large(max_bytes)
-    message = await receive()
+    queue = ticket.queue
+    queue.check(queue.most(length))
     chunks: list[bytes] = []
     total = 0
-    while message["type"] == "http.request":
-        chunk: bytes = message.get("body", b"")
-        total += len(chunk)
-        if total > max_bytes:
-            raise _too_large(max_bytes)
-        if not message.get("more_body"):
-            return b"".join((*chunks, chunk)) if chunks else chunk
-        chunks.append(chunk)
-        message = await receive()
-    raise ClientDisconnect
+    try:
+        async with asyncio.timeout(max_seconds):
+            message = await receive()
+            while message["type"] == "http.request":
+                chunks.append(message.get("body", b""))
+                total += len(chunks[-1])
+                if total > max_bytes:
+                    raise _too_large(max_bytes)
+                held = queue.most(total)
+                queue.check(held - ticket.elements)
+                ticket.settle(held)
+                if not message.get("more_body"):
+                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                message = await receive()
+    except TimeoutError:
+        raise slow_body(max_seconds) from None
+    raise Abandoned("body")
+
+
+def slow_body(max_seconds: float) -> Expired:
+    """Make the error of a body that does not arrive in time."""
+    return Expired(
+        "body",
+        f"the body did not arrive within {max_seconds:g} s (SIGMOID_BODY_SECONDS); "
+        "the connection is closed",
+    )
+
+
+def slow_header(max_seconds: float) -> Expired:
+    """Make the error of a header that does not arrive in time."""
+    return Expired(
+        "header",
+        f"the header did not arrive within {max_seconds:g} s "
+        "(SIGMOID_HEADER_SECONDS); the connection is closed",
+    )
 
 
 def _too_large(max_bytes: int) -> ServiceError:
@@ -50,6 +95,54 @@ def _too_large(max_bytes: int) -> ServiceError:
         expected=f"at most {max_bytes} bytes",
         got="more",
     )
+
+
+def most_inflated(body: bytes, max_bytes: int) -> int:
+    """Say how long a body can be once it is decompressed, of what is allowed."""
+    return min(max_bytes, _MOST_INFLATION * len(body))
+
+
+def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
+    """Decompress a body, and no further than its limit.
+
+    Args:
+        body: All of it.
+        encoding: As `Content-Encoding` names it (RFC 9110, section 8.4.1).
+        max_bytes: More are refused.
+
+    Raises:
+        ServiceError: `body_too_large`, or `malformed_json` for bytes that are not of
+            that encoding.
+    """
+    inflater = zlib.decompressobj(_WINDOWS[encoding])
+    parts: list[bytes] = []
+    total, rest = 0, body
+    try:
+        while not inflater.eof:
+            part = inflater.decompress(rest, _INFLATED_STEP)
+            rest = inflater.unconsumed_tail
+            total += len(part)
+            if total > max_bytes:
+                raise ServiceError(
+                    "body_too_large",
+                    f"the body is longer than {max_bytes} bytes once it is "
+                    "decompressed (SIGMOID_MAX_INFLATED_BYTES)",
+                    expected=f"at most {max_bytes} bytes",
+                    got="more",
+                )
+            if not part and not inflater.eof:
+                break
+            parts.append(part)
+    except zlib.error:
+        inflater = zlib.decompressobj()
+    if not inflater.eof or inflater.unused_data:
+        raise ServiceError(
+            "malformed_json",
+            f"the body is not one whole {encoding} stream, as Content-Encoding says",
+            expected=f"one {encoding} stream",
+            got="other bytes",
+        )
+    return b"".join(parts)
 
 
 async def send_reply(

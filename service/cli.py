@@ -1,14 +1,15 @@
-"""The command line: serve, train, predict, inspect."""
+"""The command line: serve, doctor, train, predict, inspect."""
 
 import csv
-import gc
 import logging
+import os
 import signal
 import sys
 from contextlib import nullcontext
 from importlib.metadata import version as distribution_version
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import typer
@@ -18,10 +19,15 @@ from models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from models.datasets import BUNDLED, Dataset, DatasetError, read_table
 from service import terminal
 from service.device import DeviceError, resolve_device
-from service.settings import SettingsError, read_settings, unknown_variables
-
-if TYPE_CHECKING:
-    pass
+from service.keys import KeysError
+from service.settings import (
+    ServingError,
+    Settings,
+    SettingsError,
+    read_settings,
+    shown_default,
+    unknown_variables,
+)
 
 app = typer.Typer(
     name="sigmoid-serve",
@@ -50,6 +56,8 @@ def main() -> None:
         CheckpointError,
         DatasetError,
         DeviceError,
+        KeysError,
+        ServingError,
         SettingsError,
         UsageError,
         FloatingPointError,
@@ -77,72 +85,79 @@ def _options(
     pass
 
 
-@app.command()
-def serve(
-    checkpoints: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[CHECKPOINT ...]",
-            help="Files, or folders NAME/VERSION/model.safetensors; without any, "
-            "what SIGMOID_MODELS names, else the pretrained models.",
-        ),
-    ] = None,
-    device: Device = None,
-    host: Annotated[
-        str | None, typer.Option(help="Address.", show_default="127.0.0.1")
-    ] = None,
-    port: Annotated[
-        int | None, typer.Option(help="Port; 0 for any.", show_default="8080")
-    ] = None,
-    max_body_bytes: Annotated[
-        int | None, typer.Option(help="Longest body.", show_default="64 MiB")
-    ] = None,
-    max_elements: Annotated[
-        int | None, typer.Option(help="Most elements.", show_default="2^24")
-    ] = None,
-    max_batch_rows: Annotated[
-        int | None, typer.Option(help="Rows computed at once.", show_default="4096")
-    ] = None,
-) -> None:
+def _serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
     """Serve models over HTTP."""
-    settings = read_settings(
-        device=device,
-        host=host,
-        port=port,
-        max_body_bytes=max_body_bytes,
-        max_elements=max_elements,
-        max_batch_rows=max_batch_rows,
-    )
-    # As process 1 of a container nothing would end this process while it loads; and
-    # uvicorn, once it has shut down, hands the signal on to the handler set before.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    settings = read_settings(**options)
+    # As process 1 of a container nothing would end this process while it starts; and
+    # as long as nothing was let in, nothing is lost.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from service.logs import configure_logs
+
+    configure_logs(settings.log_format)
     logger = logging.getLogger("sigmoid_serve")
     for name in unknown_variables():
         logger.warning("%s is no setting and is ignored", name)
-    import torch
-    import uvicorn
+    from service.listening import check_tls
 
-    from service.app import create_app
-    from service.server import server_options
+    check_tls(settings)
+    if settings.workers == 1:
+        from service.serving import serve_alone
 
-    application = create_app(settings, checkpoints or ())
-    # What is there by now stays; to look through it again and again takes time.
-    gc.collect()
-    gc.freeze()
-    logger.info(
-        "device: %s (setting: %s)", resolve_device(settings.device), settings.device
+        serve_alone(settings, checkpoints or ())
+    else:
+        from service.supervisor import Supervisor
+
+        Supervisor(settings, checkpoints or ()).run()
+
+
+def _serve_parameters() -> list[Parameter]:
+    """Make an option of every setting."""
+    argument = typer.Argument(
+        metavar="[CHECKPOINT ...]",
+        help="Files, or folders NAME/VERSION/model.safetensors; without any, what "
+        "SIGMOID_MODELS names, else the pretrained models.",
     )
-    # Each operation on a tensor is shorter in this mode, and none here needs gradients.
-    with torch.inference_mode():
-        uvicorn.run(
-            application,
-            host=settings.host,
-            port=settings.port,
-            **server_options(application),
+    parameters = [
+        Parameter(
+            "checkpoints",
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=None,
+            annotation=Annotated[list[Path] | None, argument],
         )
+    ]
+    for name, field in Settings.model_fields.items():
+        if name == "models":  # these are the arguments
+            continue
+        default = shown_default(name).strip("`")
+        option = typer.Option(help=field.description, show_default=default)
+        kind = next(
+            kind
+            for kind in (int, float, str)
+            if kind in (field.annotation, *get_args(field.annotation)) or kind is str
+        )
+        parameters.append(
+            Parameter(
+                name,
+                Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[kind | None, option],
+            )
+        )
+    return parameters
+
+
+_serve.__signature__ = Signature(_serve_parameters())  # type: ignore[attr-defined]
+_serve.__annotations__ = {p.name: p.annotation for p in _serve_parameters()}
+app.command("serve")(_serve)
+
+
+@app.command()
+def doctor() -> None:
+    """Show what a server would find on this machine, and what is likely wrong."""
+    from service.doctor import report
+
+    Console().print(report(read_settings()))
 
 
 @app.command()

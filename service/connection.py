@@ -1,18 +1,26 @@
 """The connections of the server: uvicorn's, with the shortcut for short requests."""
 
-from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable, Mapping
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.context import answer_to_failure
-from service.error_handlers import problem
-from service.errors import ServiceError
+from service.bodies import slow_body, slow_header
+from service.context import Context, answer_to_error, name_request
+from service.errors import Abandoned, ServiceError
 from service.inference import Reply
+from service.queue import Ticket
 from service.shortcut import Shortcut
-from service.timing import Timings
+from service.telemetry import OK
+from service.wire import (
+    MOST_HEADER_BYTES,
+    long_header,
+    message,
+    no_http,
+    problem_message,
+)
 
 # A client that has an answer often asks again at once. To look out for that takes less
 # than to fall asleep and be woken, which costs a short request a sixth of its time.
@@ -39,9 +47,16 @@ class _Lookout:
             loop.call_soon(self._look, loop)
 
 
-def shortcut_protocol(shortcut: Shortcut) -> type[HttpToolsProtocol]:
+_IDLE: Final = 0
+_HEADER: Final = 1
+_BODY: Final = 2
+
+
+def shortcut_protocol(shortcut: Shortcut, context: Context) -> type[HttpToolsProtocol]:
     """Make uvicorn's protocol, but for requests that take the shortcut."""
     lookout = _Lookout()
+    queue, readiness, telemetry = context.queue, context.readiness, context.telemetry
+    settings = context.settings
 
     class Protocol(HttpToolsProtocol):
         """One connection.
@@ -50,47 +65,93 @@ def shortcut_protocol(shortcut: Shortcut) -> type[HttpToolsProtocol]:
         has not seen the end of its head. If it does not, both are handed on.
         """
 
+        stage = _IDLE  # of what arrives
+        header_bytes = 0
         kept: list[bytes] | None = None
+        kept_bytes = 0
         fields: Mapping[bytes, bytes]
-        has_begun = False  # a request that uvicorn has not been handed yet
+        ticket: Ticket | None = None  # of a request that may take the shortcut
+        is_last = False
         answered = 0.0
-        idle_timer: TimerHandle | None = None
         flush: Callable[[], None] | None = None
+        # What `cut_if_slow` saw last, and since when.
+        seen_headers: object = ()
+        seen_stage = _IDLE
+        seen_since = 0.0
+
+        def data_received(self, data: bytes) -> None:
+            headers = self.headers
+            super().data_received(data)
+            if self.stage == _IDLE:
+                return
+            if self.kept is not None:
+                self._count_kept()
+            elif self.stage == _HEADER and self.headers is headers:
+                self.header_bytes += len(data)
+                if self.header_bytes > MOST_HEADER_BYTES:
+                    self._refuse(long_header())
+
+        def _count_kept(self) -> None:
+            """Keep account of a body that has not arrived as a whole."""
+            assert self.kept is not None
+            assert self.ticket is not None
+            held = queue.most(self.kept_bytes)
+            if queue.elements + held - self.ticket.elements <= queue.limit:
+                self.ticket.settle(held)
+                return
+            # The usual way refuses it.
+            body, self.kept = b"".join(self.kept), None
+            self._leave_queue()
+            self._hand_on_headers()
+            super().on_body(body)
 
         def on_message_begin(self) -> None:
             if self.flush:
                 # The answers come in the order of the requests.
                 self.flush()
-            self.has_begun = True
+            self.stage = _HEADER
+            self.header_bytes = 0
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
+            self.stage = _BODY
             if self._may_be_short():
-                self.kept = []
+                self.kept, self.kept_bytes = [], 0
+                self.ticket = Ticket(queue)
             else:
-                self.has_begun = False
-                super().on_headers_complete()
+                self._hand_on_headers()
 
         def on_body(self, body: bytes) -> None:
             if self.kept is None:
                 super().on_body(body)
             else:
                 self.kept.append(body)
+                self.kept_bytes += len(body)
 
         def on_message_complete(self) -> None:
-            if self.kept is None:
+            self.stage = _IDLE
+            if self.kept is None or self.ticket is None:
                 super().on_message_complete()
                 return
             body, self.kept = b"".join(self.kept), None
             try:
-                self.flush = shortcut.take(self.url, self.fields, body, self._respond)
+                flush = shortcut.take(
+                    self.url, self.fields, body, self.ticket, self._respond
+                )
             except Exception:  # the usual way meets it again, and reports it
-                self.flush = None
-            if self.flush is None:
-                self.has_begun = False
-                super().on_headers_complete()
+                flush = None
+            if self.ticket:  # it is not answered yet
+                self.flush = flush
+            if flush is None:
+                self._leave_queue()
+                self._hand_on_headers()
                 super().on_body(body)
                 super().on_message_complete()
+
+        def _hand_on_headers(self) -> None:
+            super().on_headers_complete()
+            if readiness.is_draining and self.cycle:
+                self.cycle.keep_alive = False
 
         def _may_be_short(self) -> bool:
             parser, cycle = self.parser, self.cycle
@@ -106,79 +167,122 @@ def shortcut_protocol(shortcut: Shortcut) -> type[HttpToolsProtocol]:
                 return False
             self.fields = dict(self.headers)
             length = self.fields.get(b"content-length", b"")
-            return length.isdigit() and int(length) <= shortcut.max_body_bytes
+            return length.isdigit() and shortcut.lets_in(self.fields, int(length))
 
-        def _respond(
-            self, request_id: str, timings: Timings, outcome: Reply | Exception
-        ) -> None:
+        def _leave_queue(self) -> None:
+            if self.ticket:
+                self.ticket.leave()
+                self.ticket = None
+
+        def _respond(self, request_id: str, outcome: Reply | Exception) -> None:
             """Write a whole answer, and wait for the next request."""
-            self.flush, self.has_begun = None, False
+            self.flush = None
             self.server_state.total_requests += 1
+            ticket = self.ticket
+            if ticket is None:
+                return
+            if isinstance(outcome, Reply):
+                head, pieces = message(
+                    200, outcome.media_type.encode(), outcome.pieces, request_id, ticket
+                )
+                if not self.transport.is_closing():
+                    telemetry.answered(ticket, 200, OK)
+            else:
+                response = answer_to_error(context, request_id, ticket, outcome)
+                if response is None:
+                    self._leave_queue()
+                    return
+                head, pieces = problem_message(response, request_id, ticket)
+            self._write(head, pieces)
+            lookout.stay(self.loop)
+            self._leave_queue()
+            self.answered = self.loop.time()
+
+        def _write(self, head: bytes, pieces: Sequence[bytes | memoryview]) -> None:
             if self.transport.is_closing():
                 return
-            head, pieces = _answer(request_id, timings, outcome)
+            is_last = self.is_last or readiness.is_draining
             lines = [head]
             for name, value in self.server_state.default_headers:
                 lines += (name, b": ", value, b"\r\n")
+            if is_last:
+                lines.append(b"connection: close\r\n")
             self.transport.write(b"".join((*lines, b"\r\n", *pieces)))
-            lookout.stay(self.loop)
-            self.answered = self.loop.time()
-            if self.idle_timer is None:
-                self._look_later(self.timeout_keep_alive)
+            if is_last:
+                self.transport.close()
 
-        def _look_later(self, seconds: float) -> None:
-            """Set a timer, one for many answers: each costs as much as a header."""
-            self.idle_timer = self.loop.call_later(seconds, self._close_if_idle)
+        def cut_if_slow(self, now: float) -> None:
+            """Close a connection whose client takes too long to send a request.
 
-        def _close_if_idle(self) -> None:
-            self.idle_timer = None
+            Args:
+                now: On the loop's clock; to be called every second or so.
+            """
             if self.transport.is_closing():
                 return
-            idle = self.loop.time() - self.answered
-            is_busy = self.has_begun or not (
+            is_answered = self.ticket is None and (
                 self.cycle is None or self.cycle.response_complete
             )
-            if is_busy or idle < self.timeout_keep_alive:
-                self._look_later(max(0.1, self.timeout_keep_alive - idle))
-            else:
+            is_new = self.headers is None
+            if self.stage == _IDLE and not is_new:
+                if is_answered and now - self.answered > self.timeout_keep_alive:
+                    self.transport.close()
+                return
+            # Each message has a list of headers of its own.
+            if self.seen_headers is not self.headers or self.seen_stage != self.stage:
+                self.seen_headers, self.seen_stage = self.headers, self.stage
+                self.seen_since = now
+                return
+            in_body = self.stage == _BODY
+            limit = settings.body_seconds if in_body else settings.header_seconds
+            if now - self.seen_since <= limit:
+                return
+            if in_body and self.kept is not None:
+                self._refuse(slow_body(limit))
+            elif self.stage == _HEADER and is_answered:
+                self._refuse(slow_header(limit))
+            elif is_answered:
                 self.transport.close()
+
+        def send_400_response(self, msg: str) -> None:
+            self._refuse(no_http())
+
+        def _unsupported_upgrade_warning(self) -> None:
+            """Say nothing: the request is answered as if it had not asked."""
+
+        def _refuse(self, error: ServiceError) -> None:
+            """Answer what is no whole request, and close the connection."""
+            if self.flush:
+                self.flush()
+            self.is_last = True
+            if self.cycle and not self.cycle.response_complete:
+                # The answer at hand comes first, and is the last.
+                self.cycle.keep_alive = False
+                return
+            ticket = self.ticket or Ticket(queue)
+            ticket.route = ticket.route or "other"
+            request_id = name_request(dict(self.headers or ()).get(b"x-request-id"))
+            response = answer_to_error(context, request_id, ticket, error)
+            if response:
+                self._write(*problem_message(response, request_id, ticket))
+            self._leave_queue()
 
         def on_response_complete(self) -> None:
             self.answered = self.loop.time()
             super().on_response_complete()
 
+        def shutdown(self) -> None:
+            self.is_last = True
+            if self.ticket is None and self.stage == _IDLE:
+                super().shutdown()
+            elif self.cycle and not self.cycle.response_complete:
+                self.cycle.keep_alive = False
+
         def connection_lost(self, exc: Exception | None) -> None:
-            if self.idle_timer:
-                self.idle_timer.cancel()
+            if self.ticket:
+                self.ticket.is_abandoned = True
+                if not self.flush:
+                    telemetry.failed(Abandoned("body"))
+                    self._leave_queue()
             super().connection_lost(exc)
 
     return Protocol
-
-
-def _answer(
-    request_id: str, timings: Timings, outcome: Reply | Exception
-) -> tuple[bytes, list[bytes | memoryview]]:
-    """Write the head of an answer, but for its end, and return its body with it."""
-    if isinstance(outcome, Reply):
-        status, pieces = 200, [*outcome.pieces]
-        media_type = outcome.media_type.encode()
-    else:
-        response = (
-            problem(request_id, outcome)
-            if isinstance(outcome, ServiceError)
-            else answer_to_failure(request_id, outcome)
-        )
-        assert response is not None
-        status, pieces = response.status_code, [bytes(response.body)]
-        media_type = response.headers["content-type"].encode()
-    head = (
-        b"%bcontent-type: %b\r\ncontent-length: %d\r\n"
-        b"x-request-id: %b\r\nserver-timing: %b\r\n"
-    ) % (
-        STATUS_LINE[status],
-        media_type,
-        sum(map(len, pieces)),
-        request_id.encode(),
-        timings.header(),
-    )
-    return head, pieces

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from service.errors import ServiceError
+
 CACHED_ELEMENTS: Final = 2**17
 """Numbers that stay in the cache of a processor's core: half a megabyte of float32."""
 
@@ -39,6 +41,20 @@ def resolve_device(setting: str) -> torch.device:
         # Products of float32 in float32, not in TF32.
         torch.set_float32_matmul_precision("highest")
     return device
+
+
+def as_memory_error(error: Exception) -> ServiceError | None:
+    """Recognise what NumPy and PyTorch raise where there is no memory left."""
+    # The CPU's allocator raises a RuntimeError, known by its text alone.
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    ):
+        return ServiceError(
+            "out_of_memory",
+            "there is not enough memory to answer this request now; "
+            "send fewer rows at once, or ask again later",
+        )
+    return None
 
 
 def most_elements(device: torch.device) -> int:

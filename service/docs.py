@@ -8,6 +8,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from service.context import context_of
 from service.openapi import build_document
 
 ASSETS = "/docs/assets"
@@ -33,10 +34,12 @@ async def docs(request: Request) -> HTMLResponse:
 async def openapi(request: Request) -> dict[str, Any]:
     """Show the schema of the API."""
     app: FastAPI = request.app
-    if app.openapi_schema is None:
-        app.openapi_schema = await build_document(
-            app, app.state.repository, app.state.worker
-        )
+    context = context_of(request)
+    # The examples show what the default model answers; another may take its place.
+    default = context.repository.find(context.repository.default)
+    if app.openapi_schema is None or app.state.documented is not default:
+        app.openapi_schema = await build_document(app, default, context.worker)
+        app.state.documented = default
     return app.openapi_schema
 
 

@@ -62,7 +62,7 @@ def first_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError:
         return ElementError(
             "rank",
             pointer=pointer,
-            expected=f"lists nested at most {MAX_RANK} deep",
+            expected=f"lists nested at most {MAX_RANK} deep (SIGMOID_MAX_RANK)",
             got="lists nested deeper",
         )
     return next(_faults(value, pointer, shape, dtype))

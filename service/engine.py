@@ -213,23 +213,27 @@ class Engine:
         return buffers
 
     def golden_fault(self) -> str | None:
+        """Compare the golden rows; see `golden_check`."""
+        return self.golden_check()[1]
+
+    def golden_check(self) -> tuple[float | None, str | None]:
         """Compute the card's golden rows on the device and compare.
 
         Returns:
-            None where all of `|got - want| <= 1e-4 · max(1, |want|)` or there are no
-            such rows, else what was found.
+            The largest `|got - want| / max(1, |want|)`, None where there are no such
+            rows or logits; and what was found, None where it is at most 1e-4.
         """
         if self.card.golden is None:
-            return None
+            return None, None
         want = np.asarray(self.card.golden.logits)
         try:
             got = self.logits(np.asarray(self.card.golden.inputs, dtype=np.float64))
         except RowError as error:
-            return f"golden check failed: {error.detail}"
+            return None, f"golden check failed: {error.detail}"
         worst = float(np.max(np.abs(got - want) / np.maximum(1.0, np.abs(want))))
         if worst <= GOLDEN_TOLERANCE:
-            return None
-        return (
+            return worst, None
+        return worst, (
             f"golden check failed: logits are off by {worst:.1e}, "
             f"the tolerance is {GOLDEN_TOLERANCE:.0e}"
         )

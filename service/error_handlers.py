@@ -17,6 +17,9 @@ PROBLEM = "application/problem+json"
 
 STATUSES: dict[Code, int] = {
     "malformed_json": 400,
+    "key_required": 401,
+    "key_unknown": 401,
+    "not_admin": 403,
     "route_not_found": 404,
     "model_not_found": 404,
     "version_not_found": 404,
@@ -35,8 +38,12 @@ STATUSES: dict[Code, int] = {
     "dtype": 422,
     "bad_npy": 422,
     "not_finite": 422,
+    "queue_full": 429,
     "internal_error": 500,
     "not_ready": 503,
+    "draining": 503,
+    "out_of_memory": 503,
+    "timeout": 504,
 }
 
 logger = logging.getLogger("sigmoid_serve")
@@ -57,7 +64,9 @@ def problem(request_id: str, error: ServiceError) -> Response:
         error: Its texts are bounded where they are made.
     """
     status = STATUSES[error.code]
-    logger.info("%s %s %s", request_id, status, error.code)
+    # Under too much load a line for each would be more of it.
+    level = logging.DEBUG if error.code == "queue_full" else logging.INFO
+    logger.log(level, "%s %s", status, error.code, extra={"request_id": request_id})
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -69,31 +78,37 @@ def problem(request_id: str, error: ServiceError) -> Response:
         expected=error.expected,
         got=error.got,
     )
+    headers = {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
     return Response(
-        orjson.dumps(body.model_dump(exclude_none=True)), status, media_type=PROBLEM
+        orjson.dumps(body.model_dump(exclude_none=True)),
+        status,
+        headers,
+        media_type=PROBLEM,
     )
 
 
 async def _on_service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)
-    return problem(request.state.request_id, error)
+    return _problem(request, error)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     """Translate what the router raises: no such path, or another method."""
     assert isinstance(error, HTTPException)
-    path = shown(request.url.path)
+    path = shown(request.scope["path"])
     if error.status_code != 405:
         detail = f"there is no {path}; GET /docs shows what there is"
-        return problem(
-            request.state.request_id, ServiceError("route_not_found", detail)
-        )
+        return _problem(request, ServiceError("route_not_found", detail))
     methods = (error.headers or {})["Allow"].split(", ")
     # Every route that answers GET answers HEAD (see service.middleware).
     allowed = ", ".join(methods + ["HEAD"] * ("GET" in methods))
     detail = f"{path} takes {allowed}, not {shown(request.method)}"
-    response = problem(
-        request.state.request_id,
+    response = _problem(
+        request,
         ServiceError(
             "method_not_allowed", detail, expected=allowed, got=shown(request.method)
         ),
@@ -104,7 +119,13 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 async def _on_query_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    return problem(request.state.request_id, query_fault(error.errors()))
+    return _problem(request, query_fault(error.errors()))
+
+
+def _problem(request: Request, error: ServiceError) -> Response:
+    """Make the answer, and keep the error for `service.middleware`."""
+    request.state.error = error
+    return problem(request.state.request_id, error)
 
 
 def query_fault(errors: Sequence[Any]) -> ElementError:

@@ -1,11 +1,13 @@
 """What can go wrong with a request, in the order in which a request meets it.
 
     ServiceError
+    ├── (keys)      key_required, key_unknown, not_admin
     ├── (routing)   route_not_found, method_not_allowed, model_not_found,
     │               version_not_found
     ├── (headers)   unsupported_media_type, not_acceptable
+    ├── (queue)     queue_full, draining, timeout
     ├── (bytes)     body_too_large, malformed_json, bad_npy
-    ├── (engine)    not_ready, not_finite
+    ├── (engine)    not_ready, not_finite, out_of_memory
     ├── (the rest)  internal_error
     └── ElementError
         ├── (fields)    unknown_field, missing_field, dtype
@@ -22,21 +24,28 @@ from models.messages import one_line
 Code = Literal[
     "bad_npy",
     "body_too_large",
+    "draining",
     "dtype",
     "features",
     "internal_error",
+    "key_required",
+    "key_unknown",
     "malformed_json",
     "method_not_allowed",
     "missing_field",
     "model_not_found",
     "not_a_number",
     "not_acceptable",
+    "not_admin",
     "not_finite",
     "not_ready",
+    "out_of_memory",
     "overflow",
+    "queue_full",
     "ragged",
     "rank",
     "route_not_found",
+    "timeout",
     "too_many_elements",
     "unknown_field",
     "unsupported_media_type",
@@ -55,7 +64,10 @@ class ServiceError(Exception):
         pointer: JSON Pointer (RFC 6901) to the first bad element of the body.
         expected: What would have been right there.
         got: What kind of thing was there; never the payload itself.
+        retry_after: Seconds after which to ask again, where that may help.
     """
+
+    retry_after: int | None = None
 
     def __init__(
         self,
@@ -91,6 +103,30 @@ class ElementError(ServiceError, ValueError):
             expected=expected,
             got=got,
         )
+
+
+class Expired(ServiceError):
+    """A request that has waited too long, and is not computed.
+
+    Attributes:
+        stage: In which it was found out.
+    """
+
+    def __init__(self, stage: str, detail: str) -> None:
+        super().__init__("timeout", detail)
+        self.stage = stage
+
+
+class Abandoned(Exception):
+    """A request whose client has gone away; it is not computed, nor answered.
+
+    Attributes:
+        stage: In which it was found out.
+    """
+
+    def __init__(self, stage: str) -> None:
+        super().__init__(stage)
+        self.stage = stage
 
 
 def shown(text: str) -> str:

@@ -1,6 +1,6 @@
 """The way of a request: bytes to tensors, tensors to logits, answers to bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -8,18 +8,40 @@ from numpy.typing import NDArray
 
 from models.dtype import DtypeName, shortened
 from models.sigmoid import sigmoid
+from service.element_faults import child
 from service.engine import Answer, RowError
 from service.errors import ServiceError
 from service.json_answer import encode
 from service.media import MEDIA_TYPES, NPY, Media
 from service.npy import read_npy, write_npy
+from service.queue import Ticket
 from service.repository import Version
 from service.schemas import Intake, PredictRequest, SigmoidRequest, read_body
-from service.tensors import Features, check_features
-from service.timing import ENCODE, INFER, PARSE, QUEUE, Timings
-from service.worker import SHORT_BYTES, Worker
+from service.settings import Settings
+from service.tensors import Features, check_features, check_limits
+from service.timing import ENCODE, INFER, PARSE, QUEUE
+from service.worker import SHORT_BYTES, Arguments, Result, Worker
 
 Output = Literal["probabilities", "logits"]
+
+
+class Limits(NamedTuple):
+    """What a request may hold; the settings of the same names.
+
+    Attributes:
+        max_elements: Summed over a batch.
+        max_rank: Of each tensor.
+        max_rows: That a model is asked about.
+    """
+
+    max_elements: int
+    max_rank: int
+    max_rows: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Take them from the settings."""
+        return cls(settings.max_elements, settings.max_rank, settings.max_rows)
 
 
 class Exchange(NamedTuple):
@@ -29,17 +51,19 @@ class Exchange(NamedTuple):
         body: All of its bytes.
         request: What the body is written in.
         answer: What the answer shall be written in.
-        max_elements: More are refused.
-        timings: Filled in on the way.
+        limits: More is refused.
+        ticket: The request's, in the queue.
         worker: Does what takes long.
+        watch: Called before a wait, to notice if the client goes away meanwhile.
     """
 
     body: bytes
     request: Media
     answer: Media
-    max_elements: int
-    timings: Timings
+    limits: Limits
+    ticket: Ticket
     worker: Worker
+    watch: Callable[[], None]
 
 
 class Reply(NamedTuple):
@@ -65,7 +89,10 @@ async def answer_predict(exchange: Exchange, version: Version, output: Output) -
 
     Raises:
         ServiceError: The model is not ready, or the request is not right.
+        Abandoned: The client went away meanwhile.
     """
+    ticket = exchange.ticket
+    ticket.model = version.name
     if version.fault:
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
@@ -73,17 +100,31 @@ async def answer_predict(exchange: Exchange, version: Version, output: Output) -
     if len(exchange.body) <= SHORT_BYTES:
         features = read_features(exchange, version)
     else:
-        exchange.timings.enter(QUEUE)
-        features = await exchange.worker.run(read_features, exchange, version)
+        features = await _beside(exchange, read_features, exchange, version)
+    ticket.settle(features.values.size)
+    rows = features.rows()
+    if not version.batcher.is_light(len(rows)):
+        exchange.watch()
     try:
-        answer = await version.batcher.answer(features.rows(), exchange.timings)
+        answer = await version.batcher.answer(rows, ticket)
     except RowError as error:
         point_at(error, exchange, features)
         raise
     arguments = (exchange, version, output, features, answer)
     if answer.logits.nbytes <= SHORT_BYTES:
         return predicted(*arguments)
-    return await exchange.worker.run(predicted, *arguments)
+    return await _beside(exchange, predicted, *arguments)
+
+
+async def _beside(
+    exchange: Exchange,
+    function: Callable[[*Arguments], Result],
+    *arguments: *Arguments,
+) -> Result:
+    """Do what takes long beside the event loop, if anybody still waits for it."""
+    exchange.watch()
+    exchange.ticket.enter(QUEUE)
+    return await exchange.worker.run(exchange.ticket, function, *arguments)
 
 
 async def answer_sigmoid(exchange: Exchange) -> Reply:
@@ -91,17 +132,17 @@ async def answer_sigmoid(exchange: Exchange) -> Reply:
 
     Raises:
         ServiceError: The request is not right.
+        Abandoned: The client went away meanwhile.
     """
     if len(exchange.body) <= SHORT_BYTES:
         return computed_sigmoid(exchange)
-    exchange.timings.enter(QUEUE)
-    return await exchange.worker.run(computed_sigmoid, exchange)
+    return await _beside(exchange, computed_sigmoid, exchange)
 
 
 def computed_sigmoid(exchange: Exchange) -> Reply:
     """Do all of `answer_sigmoid` here and now."""
-    timings = exchange.timings
-    timings.enter(PARSE)
+    ticket = exchange.ticket
+    ticket.enter(PARSE)
     tensors, dtype, is_batch = _read_tensors(exchange)
     if exchange.answer == "npy" and (is_batch or dtype == "bfloat16"):
         what = "several tensors" if is_batch else "bfloat16"
@@ -111,9 +152,9 @@ def computed_sigmoid(exchange: Exchange) -> Reply:
             expected="Accept: application/json",
             got=f"Accept: {NPY}",
         )
-    timings.enter(INFER)
+    ticket.enter(INFER)
     outputs = [sigmoid(tensor, dtype) for tensor in tensors]
-    timings.enter(ENCODE)
+    ticket.enter(ENCODE)
     if exchange.answer == "npy":
         return _npy(outputs[0])
     is_long = len(exchange.body) > SHORT_BYTES
@@ -131,26 +172,36 @@ def read_features(exchange: Exchange, version: Version) -> Features:
     Raises:
         ServiceError: The request is not right.
     """
-    exchange.timings.enter(PARSE)
+    exchange.ticket.enter(PARSE)
     card = version.engine.card
     count = card.architecture.features
+    max_elements, max_rank, max_rows = exchange.limits
     if exchange.request == "npy":
-        values, _ = read_npy(exchange.body, exchange.max_elements)
+        values, _ = read_npy(exchange.body, max_elements)
         check_features(values.shape, count, None)
+        check_limits(values.shape, None, max_rank, max_rows)
         return Features(np.ascontiguousarray(values, dtype=np.float64))
-    intake = Intake(exchange.max_elements, count, card.features)
-    return read_body(PredictRequest, exchange.body, intake).inputs
+    intake = Intake(max_elements, count, card.features)
+    features = read_body(PredictRequest, exchange.body, intake).inputs
+    check_limits(features.values.shape, "/inputs", max_rank, max_rows)
+    return features
 
 
 def _read_tensors(exchange: Exchange) -> _Tensors:
+    max_elements, max_rank, _ = exchange.limits
     if exchange.request == "npy":
-        values, dtype = read_npy(exchange.body, exchange.max_elements)
+        values, dtype = read_npy(exchange.body, max_elements)
+        check_limits(values.shape, None, max_rank, None)
         return _Tensors([values], dtype, is_batch=False)
-    intake = Intake(exchange.max_elements)
-    request = read_body(SigmoidRequest, exchange.body, intake)
+    request = read_body(SigmoidRequest, exchange.body, Intake(max_elements))
     if request.inputs is not None:
+        check_limits(request.inputs.shape, "/inputs", max_rank, None)
         return _Tensors([request.inputs], request.dtype, is_batch=False)
-    return _Tensors(request.batch or [], request.dtype, is_batch=True)
+    batch = request.batch or []
+    for position, tensor in enumerate(batch):
+        if tensor.ndim > max_rank:
+            check_limits(tensor.shape, child("/batch", position), max_rank, None)
+    return _Tensors(batch, request.dtype, is_batch=True)
 
 
 def _unravelled(index: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
@@ -178,7 +229,7 @@ def predicted(
     answer: Answer,
 ) -> Reply:
     """Write the answer to all rows of a request."""
-    exchange.timings.enter(ENCODE)
+    exchange.ticket.enter(ENCODE)
     if features.values.ndim != 2:
         answer = answer.reshaped(features.values.shape[:-1])
     logits, likely, labels = answer

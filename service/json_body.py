@@ -145,7 +145,7 @@ def _too_deep(body: bytes) -> ServiceError:
     return ElementError(
         "rank",
         pointer=None,
-        expected="lists nested at most 32 deep",
+        expected="lists nested at most 32 deep (SIGMOID_MAX_RANK)",
         got="lists nested far deeper",
     )
 

@@ -9,6 +9,7 @@ query, the errors, the headers of every answer. FastAPI reads the signature of s
 endpoint and never calls it.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple, get_type_hints
@@ -17,14 +18,15 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
-from starlette.types import Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.bodies import send_reply
-from service.context import answer_to_failure, name_request
-from service.error_handlers import problem, query_fault
-from service.errors import ServiceError
+from service.context import Context, answer_to_error, name_request
+from service.error_handlers import query_fault
 from service.inference import Reply
-from service.timing import Timings
+from service.queue import Ticket
+from service.telemetry import OK
 
 
 class Call(Request):
@@ -33,17 +35,36 @@ class Call(Request):
     Attributes:
         fields: The header, by names in lower case; of equal names the last.
         request_id: See `service.context`.
-        timings: Become the header `Server-Timing`.
+        ticket: In the queue; its times become the header `Server-Timing`.
     """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, ticket: Ticket) -> None:
         # What Request's own constructor prepares beyond this is not used.
         self.scope = scope
         self._receive = receive
         self.fields: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = name_request(self.fields.get(b"x-request-id"))
-        self.timings = Timings()
+        self.ticket = ticket
+        self._watch: asyncio.Task[None] | None = None
 
+    def watch(self) -> None:
+        """Notice from now on, the body having been read, if the client goes away."""
+        if self._watch is None:
+            self._watch = asyncio.create_task(self._notice())
+
+    def end(self) -> None:
+        """Leave the queue."""
+        self.ticket.leave()
+        if self._watch:
+            self._watch.cancel()
+
+    async def _notice(self) -> None:
+        message = await self._receive()
+        self.ticket.is_abandoned = message["type"] == "http.disconnect"
+
+
+# What a page of another origin may read of an answer, beside what it always may.
+_EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After")
 
 Endpoint = Callable[..., Awaitable[Reply]]
 
@@ -56,8 +77,10 @@ class _Route(NamedTuple):
         endpoint: Takes the call, the path parameters, and the query if any.
         query: The model of the endpoint's parameter `query`, if it has one.
         defaults: The arguments from the query where it is empty.
+        template: Of the path, as the documentation shows it.
     """
 
+    template: str
     pattern: re.Pattern[str]
     endpoint: Endpoint
     query: type[BaseModel] | None
@@ -65,10 +88,25 @@ class _Route(NamedTuple):
 
 
 class LeanFastAPI(FastAPI):
-    """FastAPI, with a short way to some of its POST routes."""
+    """FastAPI, with a short way to some of its POST routes.
 
-    def __init__(self, **options: Any) -> None:
+    Args:
+        context: What the requests of this application have in common.
+        options: Of FastAPI.
+    """
+
+    def __init__(self, context: Context, **options: Any) -> None:
         super().__init__(**options)
+        self._context = context
+        self._entrance: ASGIApp = self._dispatch
+        if context.settings.cors_origins:
+            self._entrance = CORSMiddleware(
+                self._dispatch,
+                allow_origins=context.settings.cors_origins,
+                allow_methods=("GET", "POST"),
+                allow_headers=("*",),
+                expose_headers=_EXPOSED,
+            )
         self._fixed_routes: dict[str, _Route] = {}
         self._lean_routes: list[_Route] = []
 
@@ -83,7 +121,7 @@ class LeanFastAPI(FastAPI):
             assert isinstance(route, APIRoute)
             query = get_type_hints(route.endpoint).get("query")
             defaults = {"query": query()} if query else {}
-            lean = _Route(route.path_regex, route.endpoint, query, defaults)
+            lean = _Route(route.path, route.path_regex, route.endpoint, query, defaults)
             if route.param_convertors:
                 self._lean_routes.append(lean)
             else:
@@ -91,41 +129,51 @@ class LeanFastAPI(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        await self._entrance(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "POST":
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             route = self._fixed_routes.get(path)
             if route:
-                await _answer(route, {}, scope, receive, send)
+                await self._answer(route, {}, scope, receive, send)
                 return
             for route in self._lean_routes:
                 match = route.pattern.match(path)
                 if match:
-                    await _answer(route, match.groupdict(), scope, receive, send)
+                    await self._answer(route, match.groupdict(), scope, receive, send)
                     return
         await super().__call__(scope, receive, send)
 
-
-async def _answer(
-    route: _Route, path: dict[str, str], scope: Scope, receive: Receive, send: Send
-) -> None:
-    call = Call(scope, receive)
-    headers = [(b"x-request-id", call.request_id.encode())]
-    try:
-        query = _query(route, scope) if scope["query_string"] else route.defaults
-        reply = await route.endpoint(call, **path, **query)
-    except Exception as error:
-        response = (
-            problem(call.request_id, error)
-            if isinstance(error, ServiceError)
-            else answer_to_failure(call.request_id, error)
-        )
-        if response:
-            headers.append((b"server-timing", call.timings.header()))
-            response.raw_headers += headers
-            await response(scope, receive, send)
-        return
-    headers.append((b"server-timing", call.timings.header()))
-    await send_reply(reply, headers, send)
+    async def _answer(
+        self,
+        route: _Route,
+        path: dict[str, str],
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        context = self._context
+        ticket = Ticket(context.queue)
+        ticket.route = route.template
+        call = Call(scope, receive, ticket)
+        headers = [(b"x-request-id", call.request_id.encode())]
+        try:
+            context.keys.check(call.fields.get(b"authorization"), for_admin=False)
+            query = _query(route, scope) if scope["query_string"] else route.defaults
+            reply = await route.endpoint(call, **path, **query)
+        except Exception as error:
+            response = answer_to_error(context, call.request_id, ticket, error)
+            if response:
+                headers.append((b"server-timing", ticket.header()))
+                response.raw_headers += headers
+                await response(scope, receive, send)
+        else:
+            headers.append((b"server-timing", ticket.header()))
+            context.telemetry.answered(ticket, 200, OK)
+            await send_reply(reply, headers, send)
+        finally:
+            call.end()
 
 
 def _query(route: _Route, scope: Scope) -> dict[str, BaseModel]:

@@ -6,6 +6,7 @@ from typing import Final, Literal
 from service.errors import ServiceError, shown
 
 Media = Literal["json", "npy"]
+Encoding = Literal["gzip", "deflate"]
 
 JSON = "application/json"
 NPY = "application/x-npy"
@@ -13,6 +14,14 @@ MEDIA_TYPES: dict[Media, str] = {"json": JSON, "npy": NPY}
 
 # Clients send the same few headers again and again.
 _CACHED: Final = 64
+
+_ENCODINGS: dict[str, Encoding | None] = {
+    "": None,
+    "identity": None,
+    "gzip": "gzip",
+    "x-gzip": "gzip",
+    "deflate": "deflate",
+}
 
 _ACCEPTED: dict[str, Media] = {
     JSON: "json",
@@ -23,18 +32,29 @@ _ACCEPTED: dict[str, Media] = {
 
 
 @lru_cache(_CACHED)
-def request_media(
-    content_type_header: bytes | None, content_encoding_header: bytes | None
-) -> Media:
+def request_encoding(content_encoding_header: bytes | None) -> Encoding | None:
+    """Read `Content-Encoding`; None where the body is sent as it is.
+
+    Raises:
+        ServiceError: `unsupported_media_type`.
+    """
+    name = _text(content_encoding_header)
+    if name is None:
+        return None
+    if name.strip().lower() not in _ENCODINGS:
+        expected = "Content-Encoding gzip, deflate or none"
+        raise _unsupported(f"Content-Encoding {shown(name)}", expected)
+    return _ENCODINGS[name.strip().lower()]
+
+
+@lru_cache(_CACHED)
+def request_media(content_type_header: bytes | None) -> Media:
     """Read `Content-Type`; JSON where it is absent.
 
     Raises:
         ServiceError: `unsupported_media_type`.
     """
     content_type = _text(content_type_header)
-    content_encoding = _text(content_encoding_header)
-    if content_encoding and content_encoding.strip().lower() != "identity":
-        raise _unsupported(f"Content-Encoding {shown(content_encoding)}", "none")
     if content_type is None:
         return "json"
     name, *parameters = (part.strip().lower() for part in content_type.split(";"))

@@ -2,32 +2,44 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.context import answer_to_failure, name_request
+from service.context import Context, answer_to_error, name_request
+from service.queue import Ticket
+from service.telemetry import OK
+
+# Probes have no key.
+_OPEN = ("/livez", "/readyz", "/startupz")
 
 
 class RequestContext:
-    """Names the request, answers HEAD like GET, catches what nothing else caught.
+    """Names the request, asks for its key, answers HEAD like GET, counts the answer.
 
-    The id stands in `request.state.request_id`.
+    What nothing else caught is caught here. The id stands in
+    `request.state.request_id`.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, context: Context) -> None:
         self.app = app
+        self.context = context
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = name_request(dict(scope["headers"]).get(b"x-request-id"))
+        fields = dict(scope["headers"])
+        request_id = name_request(fields.get(b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         is_head = scope["method"] == "HEAD"
+        routed = {**scope, "method": "GET"} if is_head else scope
+        ticket = Ticket(self.context.queue)
+        ticket.route = "other"
         started = False
 
         async def send_with_context(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._count(ticket, routed, message["status"])
                 name = (b"x-request-id", request_id.encode())
                 message["headers"] = [*message["headers"], name]
             elif is_head:
@@ -35,9 +47,23 @@ class RequestContext:
             await send(message)
 
         try:
-            routed = {**scope, "method": "GET"} if is_head else scope
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            if path not in _OPEN:
+                key = fields.get(b"authorization")
+                self.context.keys.check(key, for_admin=False)
             await self.app(routed, receive, send_with_context)
         except Exception as error:
-            response = answer_to_failure(request_id, error)
+            response = answer_to_error(self.context, request_id, ticket, error)
             if response and not started:
-                await response(scope, receive, send_with_context)
+                response.headers["X-Request-ID"] = request_id
+                await response(scope, receive, send)
+
+    def _count(self, ticket: Ticket, scope: Scope, status: int) -> None:
+        """Count an answer that came from FastAPI, or from its handlers of errors."""
+        ticket.route = getattr(scope.get("route"), "path", "other")
+        name = scope.get("path_params", {}).get("name")
+        ticket.model = name if name in self.context.repository.models else ""
+        error = scope["state"].get("error")
+        if error:
+            self.context.telemetry.failed(error)
+        self.context.telemetry.answered(ticket, status, error.code if error else OK)

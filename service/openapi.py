@@ -14,9 +14,16 @@ from pydantic.json_schema import models_json_schema
 from models.card import ModelCard
 from service.error_handlers import PROBLEM, STATUSES
 from service.errors import ServiceError
-from service.inference import Exchange, Reply, answer_predict, answer_sigmoid
+from service.inference import (
+    Exchange,
+    Limits,
+    Reply,
+    answer_predict,
+    answer_sigmoid,
+)
 from service.media import JSON, NPY
-from service.repository import Repository
+from service.queue import Queue, Ticket
+from service.repository import Version
 from service.schemas import (
     PredictReply,
     PredictRequest,
@@ -25,12 +32,11 @@ from service.schemas import (
     SigmoidReply,
     SigmoidRequest,
 )
-from service.timing import Timings
 from service.worker import Worker
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_ERRORS = (400, 404, 406, 413, 415, 422, 503)
+_ERRORS = (400, 401, 404, 406, 413, 415, 422, 429, 503, 504)
 
 SIGMOID_EXAMPLES: dict[str, Any] = {
     "tensor": {"inputs": [-1.0, 0.0, 1.0]},
@@ -78,7 +84,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def build_document(
-    app: FastAPI, repository: Repository, worker: Worker
+    app: FastAPI, default: Version, worker: Worker
 ) -> dict[str, Any]:
     """Make the document: what FastAPI finds in the routes, models, and examples.
 
@@ -104,7 +110,6 @@ async def build_document(
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
     _drop_foreign_errors(document)
-    default = repository.find(repository.default)
     rows = _predict_examples(default.engine.card)
     predict = partial(answer_predict, version=default, output="probabilities")
     path_parameters = {"name": default.name, "version": default.version}
@@ -157,10 +162,14 @@ async def _add_examples(
     """
     body = operation["requestBody"]["content"][JSON]
     body["examples"] = {name: {"value": value} for name, value in requests.items()}
+    limits = Limits(max_elements=2**24, max_rank=32, max_rows=2**20)
     answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
     for name, value in requests.items():
         request = orjson.dumps(value)
-        exchange = Exchange(request, "json", "json", 2**24, Timings(), worker)
+        ticket = Ticket(Queue(2**25, 2**24, 30))
+        exchange = Exchange(
+            request, "json", "json", limits, ticket, worker, lambda: None
+        )
         with suppress(ServiceError):
             pieces = (await answer(exchange)).pieces
             answers[name] = {"value": orjson.loads(b"".join(pieces))}

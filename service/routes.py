@@ -3,18 +3,24 @@
 from typing import Annotated, Any
 
 import fastapi
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse
 
-from service.bodies import read_body
-from service.inference import Exchange, Reply, answer_predict, answer_sigmoid
+from service.bodies import inflate, most_inflated, read_body
+from service.context import Context, context_of
+from service.inference import (
+    Exchange,
+    Limits,
+    Reply,
+    answer_predict,
+    answer_sigmoid,
+)
 from service.lean import Call
-from service.media import answer_media, request_media
+from service.media import answer_media, request_encoding, request_media
 from service.openapi import inference_operation, problem_responses
 from service.repository import Repository
 from service.schemas import (
     Card,
-    Health,
     ModelList,
     PredictQuery,
     PredictReply,
@@ -24,8 +30,7 @@ from service.schemas import (
     SigmoidReply,
     SigmoidRequest,
 )
-from service.settings import Settings
-from service.worker import Worker
+from service.timing import QUEUE
 
 router = APIRouter()
 
@@ -44,25 +49,32 @@ _SIGMOID: dict[str, Any] = {
 Query = Annotated[PredictQuery, fastapi.Query()]
 
 
-def inference_router(
-    repository: Repository, settings: Settings, worker: Worker
-) -> APIRouter:
+def inference_router(context: Context) -> APIRouter:
     """Make the routes that take the short way (see `service.lean`)."""
     router = APIRouter()
+    repository, settings, queue = context.repository, context.settings, context.queue
+    limits = Limits.of(settings)
 
     async def exchange(call: Call) -> Exchange:
         fields = call.fields
-        media = request_media(
-            fields.get(b"content-type"), fields.get(b"content-encoding")
+        media = request_media(fields.get(b"content-type"))
+        encoding = request_encoding(fields.get(b"content-encoding"))
+        answer = answer_media(fields.get(b"accept"))
+        ticket = call.ticket
+        body = await read_body(
+            call.receive, fields, settings.max_body_bytes, settings.body_seconds, ticket
         )
-        return Exchange(
-            body=await read_body(call.receive, fields, settings.max_body_bytes),
-            request=media,
-            answer=answer_media(fields.get(b"accept")),
-            max_elements=settings.max_elements,
-            timings=call.timings,
-            worker=worker,
-        )
+        ticket.arrived()
+        if encoding:
+            call.watch()
+            ticket.enter(QUEUE)
+            most_bytes = settings.max_inflated_bytes
+            held = queue.most(most_inflated(body, most_bytes))
+            queue.check(held - ticket.elements)
+            ticket.settle(held)
+            body = await context.worker.run(ticket, inflate, body, encoding, most_bytes)
+            ticket.settle(queue.most(len(body)))
+        return Exchange(body, media, answer, limits, ticket, context.worker, call.watch)
 
     @router.post("/predict", **_PREDICT)
     async def predict(call: Call, query: Query) -> Reply:
@@ -98,7 +110,7 @@ def inference_router(
 @router.get("/models", tags=["models"])
 async def list_models(request: Request) -> ModelList:
     """List the models that are served."""
-    repository = _repository(request)
+    repository = context_of(request).repository
     served = [_served(repository, name) for name in repository.models]
     return ModelList(default=repository.default, models=served)
 
@@ -106,7 +118,7 @@ async def list_models(request: Request) -> ModelList:
 @router.get("/models/{name}", tags=["models"], responses=problem_responses(404))
 async def model_card(request: Request, name: str) -> Card:
     """Show the card of a model's newest version."""
-    repository = _repository(request)
+    repository = context_of(request).repository
     newest = repository.find(name)
     card = newest.engine.card
     return Card(
@@ -125,49 +137,10 @@ async def model_card(request: Request, name: str) -> Card:
     )
 
 
-@router.get("/limits", tags=["operation"])
-async def limits(request: Request) -> dict[str, int]:
-    """Show every limit by the setting that changes it."""
-    return _settings(request).limits()
-
-
-@router.get("/livez", tags=["operation"], response_model_exclude_none=True)
-@router.get("/startupz", tags=["operation"], response_model_exclude_none=True)
-async def alive() -> Health:
-    """Answer as long as the process serves; the models are loaded before it does."""
-    return Health(status="ok")
-
-
-@router.get(
-    "/readyz",
-    tags=["operation"],
-    response_model=Health,
-    response_model_exclude_none=True,
-    responses={503: {"model": Health, "description": "A model must not answer"}},
-)
-async def ready(request: Request, response: Response) -> Health:
-    """Answer 200 where every model may answer, else 503 with the reasons."""
-    faults = _repository(request).faults()
-    if not faults:
-        return Health(status="ok")
-    response.status_code = 503
-    return Health(status="unavailable", reasons=faults)
-
-
 @router.get("/", include_in_schema=False)
 async def home(request: Request) -> RedirectResponse:
     """Show the API documentation."""
     return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
-
-
-def _repository(request: Request) -> Repository:
-    repository: Repository = request.app.state.repository
-    return repository
-
-
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
 
 
 def _served(repository: Repository, name: str) -> ServedModel:

@@ -1,21 +1,148 @@
-"""How uvicorn runs the application."""
+"""How uvicorn runs the application, and how it ends."""
 
-from typing import Any
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from math import ceil
+from socket import socket
+from time import monotonic
+from types import FrameType
+from typing import Any, Final
 
-from fastapi import FastAPI
+import uvicorn
 
 from service.connection import shortcut_protocol
+from service.context import Context
+from service.lean import LeanFastAPI
+from service.listening import tls_options
 from service.shortcut import Shortcut
 
+# Of uvicorn's ticks, ten a second, every so many are for the slow clients.
+_TICKS_PER_LOOK: Final = 5
 
-def server_options(app: FastAPI) -> dict[str, Any]:
-    """Return the options of `uvicorn.run` and `uvicorn.Config` for an application."""
-    state = app.state
-    shortcut = Shortcut(state.repository, state.settings, state.worker)
+# A request that was on its way when listening ended has so long to arrive.
+_LAST_SECONDS: Final = 0.2
+
+
+def server_options(app: LeanFastAPI) -> dict[str, Any]:
+    """Return the options of `uvicorn.Config` for an application."""
+    context: Context = app.state.context
+    settings = context.settings
+    shortcut = Shortcut(
+        context.repository, settings, context.keys, context.queue, context.worker
+    )
     return {
-        "http": shortcut_protocol(shortcut),
+        "http": shortcut_protocol(shortcut, context),
+        "ws": "none",
         "log_config": None,
         "access_log": False,  # a line per request costs as much as answering it
         "proxy_headers": False,  # nothing here depends on who asked
         "server_header": False,
+        "timeout_graceful_shutdown": ceil(
+            settings.timeout_seconds + settings.body_seconds
+        ),
+        **tls_options(settings),
     }
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, but for its end, and for clients that are slow.
+
+    After SIGTERM it goes on for `drain_seconds`, in which `/readyz` says that it will
+    end and each answer closes its connection; then it stops listening, and finishes
+    what it has let in. SIGINT is the same without the delay. A second signal ends the
+    process at once.
+
+    Args:
+        app: As `service.app` makes it.
+        on_hangup: Called at SIGHUP.
+        options: Of `uvicorn.Config`, beside those of `server_options`.
+    """
+
+    def __init__(
+        self,
+        app: LeanFastAPI,
+        on_hangup: Callable[[], None] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            uvicorn.Config(app, lifespan="off", **server_options(app), **options)
+        )
+        self._context: Context = app.state.context
+        self._on_hangup = on_hangup
+        self._end = float("inf")
+        self._spares: list[socket] = []
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; the second time, exit at once."""
+        if self._context.readiness.is_draining:
+            os._exit(128 + sig)
+        self.drain(0 if sig == signal.SIGINT else self._context.settings.drain_seconds)
+
+    def drain(self, seconds: float) -> None:
+        """Say that this process will end, and end it after some seconds."""
+        self._context.readiness.is_draining = True
+        self._end = monotonic() + seconds
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Begin to listen."""
+        self._spares = [listener.dup() for listener in sockets or ()]
+        await super().startup(sockets)
+        is_main = threading.current_thread() is threading.main_thread()
+        if self._on_hangup and is_main:
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second."""
+        if counter % _TICKS_PER_LOOK == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                connection.cut_if_slow(now)  # type: ignore[union-attr]
+            self._context.observe()
+        if monotonic() >= self._end:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop listening, and finish what was let in."""
+        self._context.readiness.is_draining = True
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        # The loop's own hold on the listeners ends a little later.
+        await asyncio.sleep(_LAST_SECONDS / 10)
+        await self._accept_last()
+        await asyncio.sleep(_LAST_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _accept_last(self) -> None:
+        """Let those in that have connected already, and no others.
+
+        To close a listener resets the connections that wait there.
+        """
+        accepted: list[socket] = []
+        for listener in self._spares:
+            listener.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    accepted.append(listener.accept()[0])
+            listener.close()
+        loop = asyncio.get_running_loop()
+        for connection in accepted:
+            connection.setblocking(False)
+            with suppress(OSError):
+                await loop.connect_accepted_socket(
+                    self._protocol, connection, ssl=self.config.ssl
+                )
+
+    def _protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )

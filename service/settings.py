@@ -3,41 +3,182 @@
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "SIGMOID_"
-LIMITS = ("max_body_bytes", "max_elements", "max_batch_rows")
+LIMITS = (
+    "max_body_bytes",
+    "max_inflated_bytes",
+    "max_elements",
+    "max_rank",
+    "max_rows",
+    "max_batch_rows",
+    "max_queue_elements",
+    "header_seconds",
+    "body_seconds",
+    "timeout_seconds",
+)
+MAX_RANK = 32
+
+
+class ServingError(Exception):
+    """Why no worker can serve, in one sentence."""
 
 
 class SettingsError(Exception):
     """A setting that cannot be used: which, what was expected, what came."""
 
 
+_Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
+
+
 class Settings(BaseSettings):
     """Settings of the server; each is the variable `SIGMOID_` + its name in capitals.
 
-    Attributes:
-        models: Files or folders to serve, `:` between them; empty for the pretrained.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        host: Address to listen on.
-        port: Port to listen on; 0 for any that is free.
-        max_body_bytes: Longest request body.
-        max_elements: Most elements of a request, summed over a batch.
-        max_batch_rows: Rows computed at once; a longer request is split.
+    What each means stands in its description, for the command line and the
+    documentation.
     """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
-    models: Annotated[tuple[Path, ...], NoDecode] = ()
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$")] = "auto"
-    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    max_body_bytes: Annotated[int, Field(ge=1, le=2**40)] = 64 * 2**20
-    max_elements: Annotated[int, Field(ge=1, le=2**40)] = 2**24
-    max_batch_rows: Annotated[int, Field(ge=1, le=2**20)] = 4096
+    models: Annotated[
+        tuple[Path, ...],
+        NoDecode,
+        Field(description="Files or folders to serve, `:` between them."),
+    ] = ()
+    device: Annotated[
+        str,
+        Field(
+            pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$",
+            description="`auto`, `cpu`, `cuda` or `cuda:N`.",
+        ),
+    ] = "auto"
+    host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        int,
+        Field(ge=0, le=65535, description="Port to listen on; 0 for any that is free."),
+    ] = 8080
+    workers: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=256,
+            description="Processes that serve, each with its own models and queue.",
+        ),
+    ] = 1
+    threads: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1024,
+            description="Threads that compute in each worker; by default its share of "
+            "the CPUs.",
+        ),
+    ] = None
+    max_body_bytes: Annotated[
+        int, Field(ge=1, le=2**40, description="Longest request body, as it is sent.")
+    ] = 64 * 2**20
+    max_inflated_bytes: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2**40,
+            description="Longest request body, once it is decompressed.",
+        ),
+    ] = 64 * 2**20
+    max_elements: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2**40,
+            description="Most elements of a request, summed over a batch.",
+        ),
+    ] = 2**24
+    max_rank: Annotated[
+        int, Field(ge=0, le=MAX_RANK, description="Deepest nesting of a tensor.")
+    ] = MAX_RANK
+    max_rows: Annotated[
+        int,
+        Field(ge=1, le=2**40, description="Most rows that a model is asked about."),
+    ] = 2**20
+    max_batch_rows: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2**20,
+            description="Rows computed at once; a longer request is split, with the "
+            "same bits.",
+        ),
+    ] = 4096
+    max_queue_elements: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2**40,
+            default_factory=lambda given: max(2**25, given.get("max_elements", 1)),
+            description="Most elements of all requests not answered yet, in each "
+            "worker; at least `SIGMOID_MAX_ELEMENTS`.",
+        ),
+    ]
+    header_seconds: Annotated[
+        _Seconds,
+        Field(
+            description="Longest time from a request's first byte to its header's end."
+        ),
+    ] = 10
+    body_seconds: Annotated[
+        _Seconds, Field(description="Longest time for a request's body to arrive.")
+    ] = 60
+    timeout_seconds: Annotated[
+        _Seconds,
+        Field(
+            description="Longest wait of a request that has arrived; one that waits "
+            "longer is not computed."
+        ),
+    ] = 30
+    drain_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=3600,
+            allow_inf_nan=False,
+            description="Time between SIGTERM and the end of listening.",
+        ),
+    ] = 2
+    api_keys_file: Annotated[
+        Path | None,
+        Field(
+            description="Lines `name sha256-hex [admin]`; without it, anyone may ask."
+        ),
+    ] = None
+    tls_cert_file: Annotated[
+        Path | None,
+        Field(description="Certificate chain in PEM; it means HTTPS."),
+    ] = None
+    tls_key_file: Annotated[
+        Path | None,
+        Field(description="Private key in PEM, where the certificate's file has none."),
+    ] = None
+    tls_client_ca_file: Annotated[
+        Path | None,
+        Field(description="Who signs the certificates that clients must show, in PEM."),
+    ] = None
+    cors_origins: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Origins whose pages may ask, `,` between them; `*` for all."
+        ),
+    ] = ()
+    log_format: Annotated[
+        Literal["text", "json"], Field(description="`text` or `json`.")
+    ] = "text"
 
     @field_validator("models", mode="before")
     @classmethod
@@ -46,9 +187,50 @@ class Settings(BaseSettings):
             return tuple(part for part in value.split(":") if part)
         return value
 
-    def limits(self) -> dict[str, int]:
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("max_queue_elements")
+    @classmethod
+    def _queue_takes_the_largest(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("max_elements", 1)
+        if value < least:
+            raise PydanticCustomError(
+                "queue", "the queue must take the largest request, SIGMOID_MAX_ELEMENTS"
+            )
+        return value
+
+    @field_validator("tls_key_file", "tls_client_ca_file")
+    @classmethod
+    def _certificate_is_there(
+        cls, value: Path | None, info: ValidationInfo
+    ) -> Path | None:
+        if value and not info.data.get("tls_cert_file"):
+            raise PydanticCustomError("tls", "it needs SIGMOID_TLS_CERT_FILE")
+        return value
+
+    def limits(self) -> dict[str, int | float]:
         """Return every limit by the name of its variable."""
-        return {f"{PREFIX}{name.upper()}": getattr(self, name) for name in LIMITS}
+        return {variable(name): getattr(self, name) for name in LIMITS}
+
+
+def variable(name: str) -> str:
+    """Return the variable of the environment that a setting is read from."""
+    return f"{PREFIX}{name}".upper()
+
+
+def shown_default(name: str) -> str:
+    """Write the default of a setting, as the documentation shows it."""
+    default = Settings.model_fields[name].default
+    if name == "models":
+        return "the pretrained models"
+    if name == "max_queue_elements":
+        return f"`{2**25}`"
+    return "none" if default in (None, ()) else f"`{default}`"
 
 
 def read_settings(**options: Any) -> Settings:
@@ -62,7 +244,7 @@ def read_settings(**options: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = f"{PREFIX}{first['loc'][0]}".upper()
+        name = variable(str(first["loc"][0]))
         message = first["msg"][:1].lower() + first["msg"][1:]
         raise SettingsError(
             f"{name}: {message}, got {str(first['input'])[:64]!r}"
@@ -71,7 +253,7 @@ def read_settings(**options: Any) -> Settings:
 
 def unknown_variables() -> list[str]:
     """List variables that look like settings and are none: likely misspelt."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {variable(name) for name in Settings.model_fields}
     # Kubernetes sets such variables for a service called sigmoid or sigmoid-….
     theirs = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?)$")
     return sorted(

@@ -20,23 +20,25 @@ from service.engine import Answer, RowError
 from service.errors import ServiceError
 from service.inference import (
     Exchange,
+    Limits,
     Reply,
     computed_sigmoid,
     point_at,
     predicted,
     read_features,
 )
+from service.keys import Keys
 from service.media import answer_media, request_media
+from service.queue import Queue, Ticket
 from service.repository import Repository, Version
 from service.settings import Settings
-from service.timing import Timings
 from service.worker import SHORT_BYTES, Worker
 
 _PREDICT = re.compile(rb"(?:/models/([A-Za-z0-9._-]{1,64}))?/predict")
 _SIGMOID = b"/sigmoid"
 
-Respond = Callable[[str, Timings, Reply | Exception], None]
-"""Called with the request's id and timings, and with the reply or an error."""
+Respond = Callable[[str, Reply | Exception], None]
+"""Called with the request's id, and with the reply or an error."""
 
 
 class Shortcut:
@@ -45,26 +47,64 @@ class Shortcut:
     Args:
         repository: The models.
         settings: The limits.
+        keys: Who may ask.
+        queue: That all requests are in.
         worker: Named in every exchange, though nothing here takes long enough for it.
+
+    Attributes:
+        queue: As given.
+        max_body_bytes: Longest body of a request that is answered here.
     """
 
     def __init__(
-        self, repository: Repository, settings: Settings, worker: Worker
+        self,
+        repository: Repository,
+        settings: Settings,
+        keys: Keys,
+        queue: Queue,
+        worker: Worker,
     ) -> None:
         self._repository = repository
-        self._max_elements = settings.max_elements
+        self._limits = Limits.of(settings)
+        self._keys = keys
         self._worker = worker
+        # The headers for pages of other origins are written on the usual way.
+        self._knows_origins = bool(settings.cors_origins)
+        self.queue = queue
         self.max_body_bytes = min(settings.max_body_bytes, SHORT_BYTES)
 
     def leads_to(self, target: bytes) -> bool:
         """Tell whether a request's target may be one that is answered here."""
         return target == _SIGMOID or _model(target) is not None
 
+    def lets_in(self, fields: Mapping[bytes, bytes], length: int) -> bool:
+        """Tell whether a request may be one that is answered here, by its header.
+
+        Args:
+            fields: The header, by names in lower case.
+            length: Of the body.
+        """
+        queue = self.queue
+        if (
+            length > self.max_body_bytes
+            or queue.elements + queue.most(length) > queue.limit
+            or b"content-encoding" in fields
+            or (self._knows_origins and b"origin" in fields)
+        ):
+            return False
+        if self._keys.are_set:
+            try:
+                self._keys.check(fields.get(b"authorization"), for_admin=False)
+            except ServiceError:
+                return False
+        return True
+
     def take(
         self,
         target: bytes,
         fields: Mapping[bytes, bytes],
         body: bytes,
+        ticket: Ticket,
         respond: Respond,
     ) -> Callable[[], None] | None:
         """Answer a request, at once or with the batch that it joins.
@@ -73,31 +113,33 @@ class Shortcut:
             target: Path and query, as in the request line.
             fields: The header, by names in lower case.
             body: All of it.
+            ticket: Of the request.
             respond: Called once, now or soon.
 
         Returns:
             What makes the answer come now; None where this is not the way to go.
         """
         request_id = name_request(fields.get(b"x-request-id"))
-        timings = Timings()
         try:
             exchange = Exchange(
                 body,
-                request_media(
-                    fields.get(b"content-type"), fields.get(b"content-encoding")
-                ),
+                request_media(fields.get(b"content-type")),
                 answer_media(fields.get(b"accept")),
-                self._max_elements,
-                timings,
+                self._limits,
+                ticket,
                 self._worker,
+                _nothing,
             )
             if target == _SIGMOID:
-                respond(request_id, timings, computed_sigmoid(exchange))
+                ticket.route = "/sigmoid"
+                respond(request_id, computed_sigmoid(exchange))
                 return _nothing
-            version = self._version(target)
+            version = self._version(target, ticket)
             features = read_features(exchange, version)
         except ServiceError:
             return None
+        ticket.settle(features.values.size)
+        ticket.arrived()
 
         def done(outcome: Outcome) -> None:
             reply: Reply | Exception
@@ -113,15 +155,18 @@ class Shortcut:
                 if isinstance(outcome, RowError):
                     point_at(outcome, exchange, features)
                 reply = outcome
-            respond(request_id, timings, reply)
+            respond(request_id, reply)
 
         batcher = version.batcher
-        return batcher.flush if batcher.join(features.rows(), timings, done) else None
+        return batcher.flush if batcher.join(features.rows(), ticket, done) else None
 
-    def _version(self, target: bytes) -> Version:
-        version = self._repository.find(_model(target) or self._repository.default)
+    def _version(self, target: bytes, ticket: Ticket) -> Version:
+        name = _model(target)
+        version = self._repository.find(name or self._repository.default)
         if version.fault:
             raise ServiceError("not_ready", version.fault)
+        ticket.route = "/models/{name}/predict" if name else "/predict"
+        ticket.model = version.name
         return version
 
 

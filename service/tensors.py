@@ -166,6 +166,36 @@ def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
         )
 
 
+def check_limits(
+    shape: Sequence[int], pointer: str | None, max_rank: int, max_rows: int | None
+) -> None:
+    """Refuse a tensor of too high a rank, or of too many rows.
+
+    Args:
+        shape: Of the tensor; for rows, the last dimension are their features.
+        pointer: Where it stands in the body.
+        max_rank: Most dimensions.
+        max_rows: Most rows; None for a tensor that has none.
+
+    Raises:
+        ElementError: `rank` or `too_many_elements`.
+    """
+    if len(shape) > max_rank:
+        raise ElementError(
+            "rank",
+            pointer=pointer,
+            expected=f"at most {max_rank} dimensions (SIGMOID_MAX_RANK)",
+            got=f"{len(shape)}",
+        )
+    if max_rows is not None and math.prod(shape[:-1]) > max_rows:
+        raise ElementError(
+            "too_many_elements",
+            pointer=pointer,
+            expected=f"at most {max_rows} rows (SIGMOID_MAX_ROWS)",
+            got=f"{math.prod(shape[:-1])}",
+        )
+
+
 def check_features(shape: Sequence[int], count: int, pointer: str | None) -> None:
     """Refuse a shape whose last dimension is not the network's.
 

@@ -9,23 +9,31 @@ INFER: Final = 2
 ENCODE: Final = 3
 NOTHING: Final = 4
 
+STAGES: Final = ("parse", "queue", "infer", "encode")
+
 
 class Timings:
-    """Seconds by stage; 0 for a stage that was not reached."""
+    """Seconds by stage; 0 for a stage that was not reached.
 
-    __slots__ = ("_since", "_stage", "seconds")
+    Attributes:
+        seconds: By stage.
+        stage: At hand.
+        since: When it began, on the clock `time.perf_counter`.
+    """
+
+    __slots__ = ("seconds", "since", "stage")
 
     def __init__(self) -> None:
         self.seconds = [0.0] * 5
-        self._stage = NOTHING
-        self._since = 0.0
+        self.stage = NOTHING
+        self.since = 0.0
 
     def enter(self, stage: int) -> None:
         """End the stage at hand, and begin another."""
         now = perf_counter()
-        self.seconds[self._stage] += now - self._since
-        self._stage = stage
-        self._since = now
+        self.seconds[self.stage] += now - self.since
+        self.stage = stage
+        self.since = now
 
     def header(self) -> bytes:
         """End the last stage and write the header's value; in milliseconds."""

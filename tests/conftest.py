@@ -10,10 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 
 from service.app import create_app
-from service.server import server_options
+from service.server import Server
 from service.settings import Settings
 
 Serving = Callable[..., Any]
@@ -24,9 +23,7 @@ def serve(
     settings: Settings, checkpoints: Sequence[Path] = (), **options: Any
 ) -> Iterator[httpx.Client]:
     app = create_app(settings, checkpoints)
-    server = uvicorn.Server(
-        uvicorn.Config(app, lifespan="off", **server_options(app), **options)
-    )
+    server = Server(app, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

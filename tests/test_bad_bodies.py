@@ -169,7 +169,11 @@ NPY_BODIES: list[tuple[bytes, int, str]] = [
     (with_header("'\\d'"), 422, "bad_npy"),
     (with_header("[1]"), 422, "bad_npy"),
     (with_header(HEAD.format("'<f٤'", False, "(1,)"), b"0000", 3), 422, "dtype"),
-    (with_header("\x0b" + HEAD.format("'<f4'", False, "(1,)"), b"0000"), 422, "bad_npy"),
+    (
+        with_header("\x0b" + HEAD.format("'<f4'", False, "(1,)"), b"0000"),
+        422,
+        "bad_npy",
+    ),
     (with_header("{[]: 1}"), 422, "bad_npy"),
     (with_header("{'descr': '<f4'}"), 422, "bad_npy"),
     (with_header(HEAD.format("'<f4'", 0, "(1,)"), b"0000"), 422, "bad_npy"),

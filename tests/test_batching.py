@@ -18,8 +18,8 @@ from models.classifier import sequential
 from models.dtype import Float64Array
 from service.batching import Batcher
 from service.engine import Answer, Engine, RowError
+from service.queue import Queue, Ticket
 from service.settings import Settings
-from service.timing import Timings
 from tests.conftest import serve
 
 CLIENTS = 64
@@ -54,6 +54,10 @@ def make_checkpoint(shape: tuple[int, ...]) -> Checkpoint:
 
 def make_engine(shape: tuple[int, ...], device: str = "cpu") -> Engine:
     return Engine(make_checkpoint(shape), torch.device(device), 4096)
+
+
+def ticket() -> Ticket:
+    return Ticket(Queue(limit=2**40, max_elements=2**40, timeout_seconds=60))
 
 
 def same(got: Answer, want: Answer) -> bool:
@@ -99,7 +103,7 @@ def test_interleaved_clients_get_their_own_rows(
             which = chance.randrange(len(SHAPES))
             count = chance.choice([0, 1, 1, 1, 2, 5, 31, 32, 33, 100, 700])
             picked = [chance.randrange(300) for _ in range(count)]
-            answer = await batchers[which].answer(pools[which][picked], Timings())
+            answer = await batchers[which].answer(pools[which][picked], ticket())
             want = Answer(*(array[picked] for array in wanted[which]))  # type: ignore[arg-type]
             assert same(answer, want)
             tried += 1
@@ -108,7 +112,9 @@ def test_interleaved_clients_get_their_own_rows(
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batchers = [Batcher(engine, thread) for engine in engines]
+            batchers = [
+                Batcher(engine, thread, lambda rows: None) for engine in engines
+            ]
             await asyncio.gather(*(client(batchers, seed) for seed in range(CLIENTS)))
 
     asyncio.run(run())
@@ -117,7 +123,7 @@ def test_interleaved_clients_get_their_own_rows(
 
 async def ask(batcher: Batcher, *requests: Float64Array) -> list[Any]:
     return await asyncio.gather(
-        *(batcher.answer(rows, Timings()) for rows in requests), return_exceptions=True
+        *(batcher.answer(rows, ticket()) for rows in requests), return_exceptions=True
     )
 
 
@@ -128,7 +134,7 @@ def test_a_request_that_fails_fails_alone(shape: tuple[int, ...]) -> None:
     bad = good.copy()
     bad[37, 4] = 1e300
     with ThreadPoolExecutor(1) as thread:
-        batcher = Batcher(engine, thread)
+        batcher = Batcher(engine, thread, lambda rows: None)
         answers = asyncio.run(ask(batcher, good, bad, good[:1], bad[37:38], good))
     for position, rows in ((0, good), (2, good[:1]), (4, good)):
         assert same(answers[position], engine.answer(rows))
@@ -143,7 +149,7 @@ def test_a_fault_far_down_a_split_request_is_found_where_it_is() -> None:
     rows = np.zeros((500, 784))
     rows[333, 7] = 1e39
     with ThreadPoolExecutor(1) as thread:
-        (error,) = asyncio.run(ask(Batcher(engine, thread), rows))
+        (error,) = asyncio.run(ask(Batcher(engine, thread, lambda rows: None), rows))
     assert isinstance(error, RowError)
     assert error.index == (333, 7)
 
@@ -155,12 +161,12 @@ def test_long_requests_take_turns() -> None:
     order: list[str] = []
 
     async def one(batcher: Batcher, name: str, rows: Float64Array) -> None:
-        answer = await batcher.answer(rows, Timings())
+        answer = await batcher.answer(rows, ticket())
         order.append(name)
         assert same(answer, engine.answer(rows))
 
     async def run(thread: ThreadPoolExecutor) -> None:
-        batcher = Batcher(engine, thread)
+        batcher = Batcher(engine, thread, lambda rows: None)
         await asyncio.gather(
             one(batcher, "long", rows), one(batcher, "short", rows[:40])
         )
@@ -187,16 +193,16 @@ def test_requests_that_arrived_together_share_a_batch(
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batcher = Batcher(engine, thread)
+            batcher = Batcher(engine, thread, lambda rows: None)
             await ask(batcher, *[rows] * 5)
             await ask(batcher, rows)
-            assert batcher.join(rows, Timings(), got.append)
-            assert batcher.join(rows, Timings(), got.append)
+            assert batcher.join(rows, ticket(), got.append)
+            assert batcher.join(rows, ticket(), got.append)
             assert got == []
             batcher.flush()
             assert len(got) == 2
             batcher.flush()
-            assert not batcher.join(np.ones((10**6, 10)), Timings(), got.append)
+            assert not batcher.join(np.ones((10**6, 10)), ticket(), got.append)
 
     asyncio.run(run())
     assert sizes == [5, 1, 2]

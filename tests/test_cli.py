@@ -2,14 +2,10 @@
 
 import csv
 import io
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,15 +20,8 @@ from models.classifier import Classifier
 from models.datasets import load_bundled
 from models.probabilities import labels, probabilities
 from service.engine import Engine
-from service.repository import PRETRAINED
-
-TIMEOUT = 60
-COMMAND = [sys.executable, "-m", "service"]
-
-
-def environment(**variables: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGMOID_")}
-    return {**kept, "COLUMNS": "120", "NO_COLOR": "1", **variables}
+from service.sources import PRETRAINED
+from tests.process import COMMAND, TIMEOUT, environment, serving, until_ready
 
 
 def call(
@@ -231,38 +220,12 @@ def test_training_without_scikit_learn() -> None:
     assert len(outcome.stderr.splitlines()) == 1
 
 
-@contextmanager
-def serving(log: Path, **variables: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    with (
-        log.open("w") as file,
-        subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0"],
-            stdout=subprocess.DEVNULL,
-            stderr=file,
-            text=True,
-            env=environment(**variables),
-        ) as process,
-    ):
-        try:
-            end = time.monotonic() + TIMEOUT
-            while not (
-                match := re.search(r"running on (http://\S+:\d+)", log.read_text())
-            ):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.05)
-            yield process, match[1]
-        finally:
-            if process.poll() is None:
-                process.kill()
-
-
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_serve(tmp_path: Path, ending: signal.Signals) -> None:
     log = tmp_path / "log"
     with serving(log, SIGMOID_PROT="1") as (process, address):
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
-            assert client.get("/readyz").status_code == 200
+            until_ready(client)
             answer = client.post("/sigmoid", json={"inputs": [0, -1000]})
             assert answer.status_code == 200, answer.text
             assert answer.json()["outputs"] == [0.5, 0]

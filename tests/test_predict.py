@@ -15,8 +15,8 @@ from models.checkpoint import load_checkpoint
 from models.datasets import load_bundled
 from models.dtype import Float64Array
 from service.engine import Engine
-from service.repository import PRETRAINED
 from service.settings import Settings
+from service.sources import PRETRAINED
 from tests.conftest import serve
 
 NAMES = ["breast-cancer", "digits"]

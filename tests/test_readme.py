@@ -9,11 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from service.settings import PREFIX, Settings
+from service.families import FAMILIES
+from service.settings import PREFIX, Settings, shown_default
 from tests.test_openapi import close
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```console\n\$ (curl .*?)\n(\{\S.*?)\n```", README, re.DOTALL)
 
 
@@ -42,16 +44,26 @@ def test_every_request_is_answered_as_printed(
     assert close(got, want)
 
 
-def test_every_setting_is_listed() -> None:
-    listed = re.findall(
-        r"^\| `(SIGMOID_\w+)` \| `?([^`|]+?)`? \|", README, re.MULTILINE
-    )
-    names = [f"{PREFIX}{name}".upper() for name in Settings.model_fields]
-    assert [name for name, _ in listed] == names
-    for (_, default), field in zip(listed, Settings.model_fields.values(), strict=True):
-        assert default == (
-            str(field.default) if field.default else "the pretrained models"
-        )
+def test_settings_have_the_defaults_that_are_listed() -> None:
+    listed = re.findall(r"^\| `SIGMOID_(\w+)` \| ([^|]+) \|", README, re.MULTILINE)
+    assert len(listed) >= 5
+    for name, default in listed:
+        assert default == shown_default(name.lower())
+
+
+def test_every_setting_and_metric_is_described() -> None:
+    """Each as the program has it, and none that it has not."""
+    rows = re.findall(r"^\| `[A-Za-z_]+` \|.*$", OPERATIONS, re.MULTILINE)
+    settings = [
+        f"| `{PREFIX}{name.upper()}` | {shown_default(name)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    metrics = [
+        f"| `{name}` | {family.kind} | "
+        f"{', '.join(f'`{label}`' for label in family.labels)} | {family.help} |"
+        for name, family in FAMILIES.items()
+    ]
+    assert rows == [*settings, *metrics]
 
 
 def test_the_quick_start_has_two_commands() -> None:

@@ -12,7 +12,9 @@ from models.card import Golden, ModelCard
 from models.checkpoint import CheckpointError, save_checkpoint
 from models.classifier import Classifier
 from service.errors import ServiceError
-from service.repository import PRETRAINED, Repository, find_sources, load_repository
+from service.loading import Loader
+from service.repository import Repository
+from service.sources import PRETRAINED, Roots, find_sources, read_files
 
 CPU = torch.device("cpu")
 CARD = ModelCard(
@@ -34,7 +36,12 @@ def found(path: Path) -> list[tuple[str, str, Path]]:
 
 
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> Repository:
-    return load_repository(paths, searched, CPU, 64)
+    roots = Roots(paths, searched)
+    sources = roots.sources()
+    loader = Loader(CPU, 64, lambda name, version: lambda rows: None)
+    repository = Repository()
+    repository.put(loader.load(read_files(sources), {}), roots.default(sources))
+    return repository
 
 
 def refusal(*paths: Path) -> str:

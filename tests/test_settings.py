@@ -28,8 +28,15 @@ def test_defaults() -> None:
     assert settings.models == ()
     assert settings.limits() == {
         "SIGMOID_MAX_BODY_BYTES": 2**26,
+        "SIGMOID_MAX_INFLATED_BYTES": 2**26,
         "SIGMOID_MAX_ELEMENTS": 2**24,
+        "SIGMOID_MAX_RANK": 32,
+        "SIGMOID_MAX_ROWS": 2**20,
         "SIGMOID_MAX_BATCH_ROWS": 4096,
+        "SIGMOID_MAX_QUEUE_ELEMENTS": 2**25,
+        "SIGMOID_HEADER_SECONDS": 10,
+        "SIGMOID_BODY_SECONDS": 60,
+        "SIGMOID_TIMEOUT_SECONDS": 30,
     }
 
 
@@ -37,8 +44,13 @@ def test_defaults() -> None:
     ("name", "least", "most"),
     [
         ("port", 0, 65535),
+        ("workers", 1, 256),
+        ("threads", 1, 1024),
         ("max_body_bytes", 1, 2**40),
+        ("max_inflated_bytes", 1, 2**40),
         ("max_elements", 1, 2**40),
+        ("max_rank", 0, 32),
+        ("max_rows", 1, 2**40),
         ("max_batch_rows", 1, 2**20),
     ],
 )
@@ -56,6 +68,48 @@ def test_bounds(
             read_settings()
         assert len(str(caught.value).splitlines()) == 1
         assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize("name", ["header", "body", "timeout", "drain"])
+def test_bounds_of_times(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    variable = f"SIGMOID_{name.upper()}_SECONDS"
+    for value in ("0.001", "3600"):
+        monkeypatch.setenv(variable, value)
+        assert getattr(read_settings(), f"{name}_seconds") == float(value)
+    for bad in ("-1", "3601", "nan", "inf", "", "x"):
+        monkeypatch.setenv(variable, bad)
+        with pytest.raises(SettingsError, match=f"^{variable}: .*, got "):
+            read_settings()
+    monkeypatch.setenv(variable, "0")
+    if name == "drain":
+        assert read_settings().drain_seconds == 0
+    else:
+        with pytest.raises(SettingsError, match=f"^{variable}: .*, got '0'"):
+            read_settings()
+
+
+def test_the_queue_takes_the_largest_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings(max_elements=2**30).max_queue_elements == 2**30
+    assert Settings(max_elements=10, max_queue_elements=10).max_queue_elements == 10
+    monkeypatch.setenv("SIGMOID_MAX_ELEMENTS", "11")
+    monkeypatch.setenv("SIGMOID_MAX_QUEUE_ELEMENTS", "10")
+    with pytest.raises(SettingsError, match=r"^SIGMOID_MAX_QUEUE_ELEMENTS: .*largest"):
+        read_settings()
+
+
+def test_keys_of_certificates_need_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SIGMOID_TLS_KEY_FILE", "SIGMOID_TLS_CLIENT_CA_FILE"):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, "x.pem")
+            with pytest.raises(
+                SettingsError, match=f"^{name}: .*SIGMOID_TLS_CERT_FILE"
+            ):
+                read_settings()
+
+
+def test_origins_are_split_at_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_CORS_ORIGINS", "https://a.example, https://b.example,")
+    assert read_settings().cors_origins == ("https://a.example", "https://b.example")
 
 
 def test_option_beats_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +164,8 @@ def test_unknown_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "1")
     assert unknown_variables() == []
     monkeypatch.setenv("SIGMOID_PORTS", "1")
-    monkeypatch.setenv("SIGMOID_MAX_ROWS", "1")
-    assert unknown_variables() == ["SIGMOID_MAX_ROWS", "SIGMOID_PORTS"]
+    monkeypatch.setenv("SIGMOID_MAX_LINES", "1")
+    assert unknown_variables() == ["SIGMOID_MAX_LINES", "SIGMOID_PORTS"]
 
 
 def test_resolved_devices() -> None:

@@ -14,7 +14,7 @@ from models.datasets import Dataset, DatasetError, load_bundled
 from models.metrics import expected_calibration_error, measure, one_against_rest
 from models.training import Epoch, TrainingOptions, train
 from service.engine import Engine
-from service.repository import PRETRAINED
+from service.sources import PRETRAINED
 
 DEEP = TrainingOptions(model="deep")
 SHIPPED = {"breast-cancer": TrainingOptions(), "digits": DEEP}

@@ -1,0 +1,205 @@
+"""What the supervisor and its workers say to each other, and the worker's part in it.
+
+A worker says `Hello`, and is told what to `Serve`. A change of a model is `Prepare` to
+all workers; each answers `Prepared`; then `Commit` to all, or `Abort`.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from itertools import count
+from multiprocessing.connection import Connection
+from threading import Event
+from typing import Any, NamedTuple, TypeAlias
+
+from models.checkpoint import CheckpointError
+from service.errors import Code, ServiceError
+from service.loading import freeze
+from service.reloading import Exchanger, Refused
+from service.repository import Version
+from service.server import Server
+from service.sources import File
+
+Link: TypeAlias = "Connection[Any, Any]"
+
+
+class Serve(NamedTuple):
+    """To a worker: what it serves from now on."""
+
+    files: Sequence[File]
+    default: str
+
+
+class Prepare(NamedTuple):
+    """To a worker: load all versions of a model, but do not serve them yet."""
+
+    change: int
+    files: Sequence[File]
+
+
+class Commit(NamedTuple):
+    """To a worker: serve what it prepared."""
+
+    change: int
+
+
+class Abort(NamedTuple):
+    """To a worker: forget what it prepared."""
+
+    change: int
+
+
+class Drain(NamedTuple):
+    """To a worker: end, in so many seconds."""
+
+    seconds: float
+
+
+class Reloaded(NamedTuple):
+    """To a worker: how the reload ended that it asked for."""
+
+    request: int
+    code: Code | None
+    detail: str
+
+
+class Hello(NamedTuple):
+    """To the supervisor: the worker listens."""
+
+
+class Started(NamedTuple):
+    """To the supervisor: the worker serves, or why it cannot."""
+
+    fault: str | None
+
+
+class Prepared(NamedTuple):
+    """To the supervisor: the worker is ready to swap, or why not."""
+
+    change: int
+    refusal: str | None
+
+
+class Committed(NamedTuple):
+    """To the supervisor: the worker has swapped, or has forgotten."""
+
+    change: int
+
+
+class Reload(NamedTuple):
+    """To the supervisor: an admin wants a model reloaded."""
+
+    request: int
+    name: str
+
+
+class Control:
+    """The worker's end of the link.
+
+    Args:
+        link: To the supervisor.
+        is_first: Whether the worker listens before it has loaded.
+
+    Attributes:
+        has_loaded: Set once there is no model to wait for.
+    """
+
+    def __init__(self, link: Link, *, is_first: bool) -> None:
+        self._link = link
+        self._is_first = is_first
+        self.has_loaded = Event()
+        self._numbers = count()
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+
+    async def reload(self, name: str) -> None:
+        """Have a model reloaded in all workers.
+
+        Raises:
+            ServiceError: It stays as it was.
+        """
+        request = next(self._numbers)
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[request] = future
+        self._link.send(Reload(request, name))
+        await future
+
+    def fail(self, error: Exception) -> None:
+        """Tell that this worker cannot serve."""
+        self._link.send(Started(str(error)))
+
+    def run(self, exchanger: Exchanger, server: Server) -> None:
+        """Do what the supervisor says, until it has gone; on a thread of its own."""
+        try:
+            self._link.send(Hello())
+            prepared: dict[int, Sequence[Version]] = {}
+            while True:
+                self._obey(self._link.recv(), exchanger, server, prepared)
+        except (EOFError, OSError):
+            # The supervisor has died. What was let in is finished.
+            self._drain(server, 0)
+
+    def _obey(
+        self,
+        message: object,
+        exchanger: Exchanger,
+        server: Server,
+        prepared: dict[int, Sequence[Version]],
+    ) -> None:
+        match message:
+            case Serve(files, default):
+                self._serve(exchanger, files, default)
+            case Prepare(change, files):
+                self._prepare(exchanger, change, files, prepared)
+            case Commit(change):
+                exchanger.put(prepared.pop(change))
+                self._link.send(Committed(change))
+            case Abort(change):
+                prepared.pop(change, None)
+                self._link.send(Committed(change))
+            case Drain(seconds):
+                self._drain(server, seconds)
+            case Reloaded():
+                self._end_reload(message)
+
+    def _drain(self, server: Server, seconds: float) -> None:
+        if not (self._is_first or self.has_loaded.is_set()):
+            os._exit(0)  # it does not listen yet
+        server.drain(seconds)
+
+    def _serve(self, exchanger: Exchanger, files: Sequence[File], default: str) -> None:
+        try:
+            exchanger.put(exchanger.load(files, must_be_ready=False), default)
+        except CheckpointError as error:
+            self.fail(error)
+            os._exit(1)
+        freeze()
+        self.has_loaded.set()
+        self._link.send(Started(None))
+
+    def _prepare(
+        self,
+        exchanger: Exchanger,
+        change: int,
+        files: Sequence[File],
+        prepared: dict[int, Sequence[Version]],
+    ) -> None:
+        try:
+            prepared[change] = exchanger.load(files, must_be_ready=True)
+        except (CheckpointError, Refused) as error:
+            self._link.send(Prepared(change, str(error)))
+        else:
+            self._link.send(Prepared(change, None))
+
+    def _end_reload(self, message: Reloaded) -> None:
+        future = self._waiting.pop(message.request)
+        loop = future.get_loop()
+
+        def end() -> None:
+            if future.done():
+                return
+            if message.code is None:
+                future.set_result(None)
+            else:
+                future.set_exception(ServiceError(message.code, message.detail))
+
+        loop.call_soon_threadsafe(end)

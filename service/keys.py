@@ -1,0 +1,177 @@
+"""Who may ask: named API keys, kept as hashes in a file.
+
+A line of the file is `name sha256-hex [admin]`; empty lines and lines that begin with
+`#` are passed over. A key comes with a request as `Authorization: Bearer KEY`
+(RFC 6750, section 2.1). The file is read again when it has changed.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+from pathlib import Path
+from time import monotonic
+from typing import Final, NamedTuple
+
+from service.errors import ServiceError
+
+_LINE: Final = re.compile(r"([A-Za-z0-9._-]{1,64})\s+([0-9a-fA-F]{64})(\s+admin)?")
+_BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
+
+# How old may be what is known of the file.
+_RECHECK_SECONDS: Final = 0.5
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+class KeysError(Exception):
+    """A file of keys that cannot be used: where, what was expected."""
+
+
+class Key(NamedTuple):
+    """A line of the file.
+
+    Attributes:
+        name: For the log.
+        digest: SHA-256 of the key.
+        is_admin: Whether it opens the routes that change what is served.
+    """
+
+    name: str
+    digest: bytes
+    is_admin: bool
+
+
+def read_keys(path: Path) -> tuple[Key, ...]:
+    """Read a file of keys.
+
+    Raises:
+        KeysError: It cannot be read, has a line that is no key, or has none at all.
+    """
+    try:
+        text = path.read_text(encoding="ascii")
+    except OSError as error:
+        raise KeysError(f"{path}: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise KeysError(f"{path}: it is not a text in ASCII") from None
+    keys: list[Key] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        match = _LINE.fullmatch(line.strip())
+        if not match:
+            raise KeysError(
+                f"{path}: line {number} is not `name sha256-hex [admin]`; "
+                "printf %s KEY | sha256sum shows the hash of a key"
+            )
+        key = Key(match[1], bytes.fromhex(match[2]), match[3] is not None)
+        if any(key.digest == other.digest for other in keys):
+            raise KeysError(f"{path}: line {number} has the hash of a line before it")
+        keys.append(key)
+    if not keys:
+        raise KeysError(f"{path}: it has no key; nobody could ask")
+    return tuple(keys)
+
+
+class Keys:
+    """The keys of a file, as it is now.
+
+    A file that was replaced by one that cannot be used changes nothing, but for a line
+    in the log.
+
+    Args:
+        path: Of the file; None where no file is set, and everyone may ask.
+
+    Raises:
+        KeysError: See `read_keys`.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._keys: tuple[Key, ...] = ()
+        self._seen: object = None
+        self._fault = ""
+        self._checked = 0.0
+        if path is not None:
+            self._seen, self._keys = _stamp(path), read_keys(path)
+            self._checked = monotonic()
+
+    @property
+    def are_set(self) -> bool:
+        """Whether a request needs a key."""
+        return self._path is not None
+
+    def check(self, authorization: bytes | None, *, for_admin: bool) -> None:
+        """Let a request in, or not.
+
+        Args:
+            authorization: The header of that name.
+            for_admin: Whether it asks for what only admins may; then it needs a key
+                even where no file is set.
+
+        Raises:
+            ServiceError: `key_required`, `key_unknown` or `not_admin`.
+        """
+        if not (self.are_set or for_admin):
+            return
+        self._reread()
+        if authorization is None:
+            more = "" if self.are_set else "; no key is set up (SIGMOID_API_KEYS_FILE)"
+            raise ServiceError(
+                "key_required",
+                f"expected the header Authorization: Bearer KEY, got none{more}",
+                expected="Authorization: Bearer KEY",
+                got="none",
+            )
+        key = self._find(authorization)
+        if key is None:
+            raise ServiceError(
+                "key_unknown",
+                "the key in the header Authorization: Bearer KEY is none of those that "
+                "are set up (SIGMOID_API_KEYS_FILE)",
+                expected="a known key",
+                got="another",
+            )
+        if for_admin and not key.is_admin:
+            raise ServiceError(
+                "not_admin",
+                f"the key {key.name} does not have the word admin in its line "
+                "(SIGMOID_API_KEYS_FILE), which this route needs",
+                expected="the key of an admin",
+                got="another",
+            )
+
+    def _find(self, authorization: bytes) -> Key | None:
+        match = _BEARER.fullmatch(authorization.strip())
+        digest = hashlib.sha256(match[1] if match else b"").digest()
+        found = None
+        # All are compared, whichever is the right one: time must not tell.
+        for key in self._keys:
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        return found if match else None
+
+    def _reread(self) -> None:
+        if self._path is None or monotonic() - self._checked < _RECHECK_SECONDS:
+            return
+        self._checked = monotonic()
+        stamp = _stamp(self._path)
+        if stamp == self._seen:
+            return
+        try:
+            self._keys = read_keys(self._path)
+        except KeysError as error:
+            if str(error) != self._fault:
+                logger.error("the keys stay as they were: %s", error)
+            self._fault = str(error)
+        else:
+            self._seen, self._fault = stamp, ""
+            logger.info("the API keys were read again: %d", len(self._keys))
+
+
+def _stamp(path: Path) -> object:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

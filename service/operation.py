@@ -1,0 +1,74 @@
+"""The routes for those who operate the service: limits, health, metrics, reloads."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from service.context import context_of
+from service.errors import ServiceError
+from service.metrics import CONTENT_TYPE, exposition
+from service.openapi import problem_responses
+from service.schemas import Health, Reloaded
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/limits", responses=problem_responses(401))
+async def limits(request: Request) -> dict[str, int | float]:
+    """Show every limit by the setting that changes it."""
+    return context_of(request).settings.limits()
+
+
+@router.get("/livez", response_model_exclude_none=True)
+async def alive() -> Health:
+    """Answer as long as the process does; it waits for no model and no queue."""
+    return Health(status="ok")
+
+
+_UNAVAILABLE: dict[int | str, dict[str, Any]] = {
+    503: {"model": Health, "description": "The reasons"}
+}
+
+
+@router.get("/startupz", response_model_exclude_none=True, responses=_UNAVAILABLE)
+async def started(request: Request, response: Response) -> Health:
+    """Answer 200 once the models are loaded."""
+    repository = context_of(request).repository
+    return _health(response, repository.faults() if repository.is_loading else [])
+
+
+@router.get("/readyz", response_model_exclude_none=True, responses=_UNAVAILABLE)
+async def ready(request: Request, response: Response) -> Health:
+    """Answer 200 where requests should come here, else 503 with the reasons."""
+    return _health(response, context_of(request).readiness.reasons())
+
+
+@router.get("/metrics", responses=problem_responses(401), response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Show the metrics of all workers, as Prometheus reads them."""
+    context = context_of(request)
+    context.observe()
+    return Response(exposition(context.telemetry.memory), media_type=CONTENT_TYPE)
+
+
+@router.post("/models/{name}/reload", responses=problem_responses(401, 403, 404, 503))
+async def reload(request: Request, name: str) -> Reloaded:
+    """Serve the checkpoints of a model as they are now, in every worker, or in none.
+
+    It needs the key of an admin. A checkpoint that cannot be served changes nothing.
+    """
+    context = context_of(request)
+    key = dict(request.scope["headers"]).get(b"authorization")
+    context.keys.check(key, for_admin=True)
+    if context.readiness.is_draining:
+        raise ServiceError("draining", "this process is about to end; ask another")
+    await context.reload(name)
+    newest = context.repository.find(name)
+    return Reloaded(model=name, version=newest.version)
+
+
+def _health(response: Response, reasons: list[str]) -> Health:
+    if not reasons:
+        return Health(status="ok")
+    response.status_code = 503
+    return Health(status="unavailable", reasons=reasons)

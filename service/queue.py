@@ -1,0 +1,164 @@
+"""The one queue of a process: what has been let in and is not answered yet.
+
+Its length is counted in elements of tensors, since these are what takes memory and
+time. While a body arrives, nobody knows how many elements it holds; it counts with the
+most that its bytes can, one in two, and from when a model's rows are known, with them.
+The elements stay until the answer has been handed on. Only the event loop counts.
+"""
+
+from math import ceil, inf
+from time import perf_counter
+from typing import Final
+
+from service.errors import Abandoned, Expired, ServiceError
+from service.timing import STAGES, Timings
+
+# A number in JSON has at least one digit and a separator.
+_BYTES_PER_ELEMENT: Final = 2
+
+# The rate is measured anew after so long.
+_WINDOW_SECONDS: Final = 5.0
+
+
+class Queue:
+    """Counts elements, and measures how fast they are dealt with.
+
+    Args:
+        limit: Most elements at once (`SIGMOID_MAX_QUEUE_ELEMENTS`).
+        max_elements: Most elements of one request; not above `limit`.
+        timeout_seconds: Longest wait of a request (`SIGMOID_TIMEOUT_SECONDS`).
+
+    Attributes:
+        elements: Let in and not answered yet.
+        finished: Elements that were dealt with since the rate is measured.
+    """
+
+    def __init__(self, limit: int, max_elements: int, timeout_seconds: float) -> None:
+        self.limit = limit
+        self.elements = 0
+        self.timeout_seconds = timeout_seconds
+        self._max_elements = max_elements
+        self.finished = 0
+        self._since = 0.0
+        self._rate = 0.0
+
+    def most(self, body_bytes: int) -> int:
+        """Say how many elements a body of some length can hold, of those allowed."""
+        return min(body_bytes // _BYTES_PER_ELEMENT, self._max_elements)
+
+    def check(self, elements: int) -> None:
+        """Let more elements in, or not.
+
+        Raises:
+            ServiceError: `queue_full`, with the seconds until there will be room.
+        """
+        excess = self.elements + elements - self.limit
+        if excess <= 0:
+            return
+        seconds = self._seconds_for(excess)
+        error = ServiceError(
+            "queue_full",
+            f"the queue is full: {self.elements} elements wait, this request may have "
+            f"{elements}, the limit is {self.limit} (SIGMOID_MAX_QUEUE_ELEMENTS); "
+            f"ask again in {seconds} s",
+            expected=f"at most {max(0, self.limit - self.elements)} elements now",
+            got=f"up to {elements}",
+        )
+        error.retry_after = seconds
+        raise error
+
+    def begin(self) -> None:
+        """Measure the rate from now on."""
+        self._since = perf_counter()
+        self.finished = 0
+
+    def _seconds_for(self, elements: int) -> int:
+        """Estimate when so many elements will be done with, in whole seconds.
+
+        No request stays for longer than the timeout, which is therefore the most.
+        """
+        elapsed = perf_counter() - self._since
+        if self.finished:
+            self._rate = self.finished / max(elapsed, 1e-3)
+        if elapsed > _WINDOW_SECONDS:
+            self.begin()
+        longest = ceil(self.timeout_seconds)
+        if self._rate * longest <= elements:
+            return longest
+        return ceil(elements / self._rate)
+
+
+class Ticket(Timings):
+    """What the service keeps of a request while it is in the queue.
+
+    Args:
+        queue: That it is in.
+
+    Attributes:
+        queue: As given.
+        route: That is asked; for the metrics.
+        model: That is asked, once it is known; for the metrics.
+        elements: With which it counts.
+        deadline: When its wait is over, on the clock `time.perf_counter`.
+        is_abandoned: Whether its client has gone away.
+    """
+
+    __slots__ = ("deadline", "elements", "is_abandoned", "model", "queue", "route")
+
+    def __init__(self, queue: Queue) -> None:
+        super().__init__()
+        self.queue = queue
+        self.route = ""
+        self.model = ""
+        self.elements = 0
+        self.deadline = inf
+        self.is_abandoned = False
+
+    def settle(self, elements: int) -> None:
+        """Count with this many elements from now on."""
+        queue = self.queue
+        if not queue.elements:
+            queue.begin()
+        queue.elements += elements - self.elements
+        self.elements = elements
+
+    def leave(self) -> None:
+        """Make room for others; a second time changes nothing."""
+        queue = self.queue
+        queue.elements -= self.elements
+        queue.finished += self.elements
+        self.elements = 0
+
+    def arrived(self) -> None:
+        """Let the time of the wait begin."""
+        self.deadline = perf_counter() + self.queue.timeout_seconds
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether it is in vain to go on."""
+        return self.is_abandoned or now > self.deadline
+
+    def check(self) -> None:
+        """Go on, or not.
+
+        Raises:
+            Abandoned: The client has gone away.
+            Expired: The request waited for too long.
+        """
+        if self.is_over(perf_counter()):
+            raise self.fault()
+
+    def fault(self) -> Abandoned | Expired:
+        """Say why it is in vain to go on, and how the time went by."""
+        stage = STAGES[self.stage] if self.stage < len(STAGES) else "parse"
+        if self.is_abandoned:
+            return Abandoned(stage)
+        self.enter(self.stage)
+        spent = zip(STAGES, self.seconds, strict=False)
+        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
+        waited = perf_counter() - self.deadline + self.queue.timeout_seconds
+        return Expired(
+            stage,
+            f"the request waited {waited:.1f} s, at last in the stage {stage} "
+            f"({parts}); the longest wait is {self.queue.timeout_seconds:g} s "
+            "(SIGMOID_TIMEOUT_SECONDS)",
+        )

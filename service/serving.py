@@ -1,0 +1,153 @@
+"""The process that serves, alone or as one of several workers."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from socket import socket
+from threading import Thread
+
+import torch
+
+from service.app import make_app, make_loader, roots_of
+from service.control import Control, Link
+from service.cpus import available_cpus, threads_per_worker
+from service.errors import ServiceError
+from service.listening import listen
+from service.loading import Loader, freeze
+from service.logs import configure_logs
+from service.metrics import new_memory
+from service.reloading import Exchanger, Reload, names_to_reload, reload_alone
+from service.repository import Repository
+from service.server import Server
+from service.settings import Settings
+from service.sources import Roots, read_files
+from service.telemetry import Telemetry
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
+    """Serve with this process, until it is told to end.
+
+    Raises:
+        CheckpointError: A file cannot be served.
+        DeviceError: The device is not there.
+        KeysError: The file of keys cannot be used.
+        SettingsError: It cannot listen.
+    """
+    telemetry = Telemetry(new_memory(1), 0)
+    repository = Repository()
+    loader = make_loader(settings, telemetry)
+    exchanger = Exchanger(repository, loader, telemetry)
+    roots = roots_of(settings, checkpoints)
+    reload = reload_alone(roots, repository, exchanger, telemetry.metrics)
+    app = make_app(settings, repository, telemetry, reload)
+    sources = roots.sources()
+    files = read_files(sources)
+    tasks: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        task = asyncio.create_task(_reload_all(roots, repository, reload))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    faults: list[Exception] = []
+
+    def load() -> None:
+        try:
+            versions = exchanger.load(files, must_be_ready=False)
+            exchanger.put(versions, roots.default(sources))
+            files.clear()
+            freeze()
+        # Whatever it is, it is raised where the process ends.
+        except Exception as error:
+            faults.append(error)
+            server.should_exit = True
+
+    listeners = listen(settings)
+    _use_threads(settings, loader)
+    server = Server(app, on_hangup)
+    loading = Thread(target=load)
+    loading.start()
+    _run(server, listeners)
+    loading.join()
+    if faults:
+        raise faults[0]
+
+
+async def _reload_all(roots: Roots, repository: Repository, reload: Reload) -> None:
+    served = list(repository.models)
+    for name in await asyncio.to_thread(names_to_reload, roots, served):
+        try:
+            await reload(name)
+        except ServiceError as error:
+            logger.error("%s", error)
+
+
+def serve_as_worker(
+    settings: Settings,
+    number: int,
+    listeners: list[socket],
+    memory: object,
+    link: Link,
+    *,
+    is_first: bool,
+) -> None:
+    """Serve with one of several processes; the target of a new process.
+
+    Args:
+        settings: See `service.settings`.
+        number: Of the worker, from 0.
+        listeners: That all workers share.
+        memory: Of the metrics of all processes.
+        link: To the process that supervises.
+        is_first: Whether nobody serves yet; then it listens before it has loaded.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # As long as nothing was let in, nothing is lost.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    configure_logs(settings.log_format)
+    control = Control(link, is_first=is_first)
+    try:
+        telemetry = Telemetry(memory, number)  # type: ignore[arg-type]
+        repository = Repository()
+        loader = make_loader(settings, telemetry)
+        exchanger = Exchanger(repository, loader, telemetry)
+        app = make_app(settings, repository, telemetry, control.reload)
+        server = Server(app)
+        _use_threads(settings, loader)
+    except Exception as error:
+        control.fail(error)
+        os._exit(1)
+    Thread(target=control.run, args=(exchanger, server), daemon=True).start()
+    if not is_first:
+        control.has_loaded.wait()
+    _run(server, listeners)
+    # A thread may still load, and nothing would wait for it in good order.
+    logging.shutdown()
+    os._exit(0)
+
+
+def _run(server: Server, listeners: list[socket]) -> None:
+    # Each operation on a tensor is shorter in this mode, and none here needs gradients.
+    with torch.inference_mode():
+        server.run(sockets=listeners)
+
+
+def _use_threads(settings: Settings, loader: Loader) -> None:
+    """Compute with as many threads as this process shall have; log what computes."""
+    logger.info("device: %s (setting: %s)", loader.device, settings.device)
+    cpus = available_cpus()
+    threads = threads_per_worker(settings.threads, settings.workers, cpus)
+    torch.set_num_threads(threads)
+    logger.info(
+        "threads: %d (CPUs by affinity: %d, by quota: %s; workers: %d)",
+        threads,
+        cpus.affinity,
+        "no limit" if cpus.quota is None else f"{cpus.quota:g}",
+        settings.workers,
+    )

@@ -1,0 +1,299 @@
+"""Several workers: started, replaced when they die, changed together, ended together.
+
+The supervisor serves nothing and computes nothing; no device is touched here. It keeps
+the bytes of all checkpoints that serve, so that a new worker serves the same.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+from collections import deque
+from collections.abc import Mapping, Sequence
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from socket import socket, socketpair
+from time import monotonic
+from types import FrameType
+from typing import Any, Final, NamedTuple
+
+from service.app import roots_of
+from service.control import (
+    Abort,
+    Commit,
+    Committed,
+    Drain,
+    Hello,
+    Link,
+    Prepare,
+    Prepared,
+    Reload,
+    Reloaded,
+    Serve,
+    Started,
+)
+from service.errors import ServiceError
+from service.keys import Keys
+from service.listening import listen
+from service.metrics import SLAB_BYTES, Metrics
+from service.reloading import (
+    Refused,
+    count_reload,
+    find_files,
+    names_to_reload,
+    not_swapped,
+)
+from service.serving import serve_as_worker
+from service.settings import ServingError, Settings
+from service.sources import File, read_files
+
+# A worker that died before it served is not replaced at once, lest it be for nothing.
+_PAUSE_SECONDS: Final = 1.0
+
+# A worker that takes longer to load a model refuses it.
+_PREPARE_SECONDS: Final = 300.0
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+class _Worker(NamedTuple):
+    number: int
+    process: SpawnProcess
+    link: Link
+
+
+class Supervisor:
+    """Runs the workers.
+
+    Args:
+        settings: See `service.settings`.
+        checkpoints: As for `service.app.create_app`.
+
+    Raises:
+        CheckpointError: A file cannot be read.
+        KeysError: The file of keys cannot be used.
+    """
+
+    def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
+        self._settings = settings
+        self._listeners: list[socket] = []
+        Keys(settings.api_keys_file)  # each worker reads them for itself
+        self._roots = roots_of(settings, checkpoints)
+        sources = self._roots.sources()
+        self._default = self._roots.default(sources)
+        self._files: dict[str, list[File]] = {}
+        for file in read_files(sources):
+            self._files.setdefault(file.source.name, []).append(file)
+        self._context = multiprocessing.get_context("spawn")
+        slabs = settings.workers + 1
+        self._memory = self._context.RawArray("B", slabs * SLAB_BYTES)
+        self._metrics = Metrics(self._memory, settings.workers)
+        self._workers: dict[int, _Worker] = {}
+        # When to start a worker, by its number.
+        self._due = dict.fromkeys(range(settings.workers), 0.0)
+        # Those that have been told what to serve, and those that do.
+        self._greeted: set[int] = set()
+        self._started: set[int] = set()
+        self._wake, self._waker = socketpair()
+        self._messages: deque[tuple[_Worker, Any]] = deque()
+        self._signals: deque[int] = deque()
+        self._changes = 0
+        self._has_served = False
+        self._is_ending = False
+
+    def run(self) -> None:
+        """Serve until a signal ends it.
+
+        Raises:
+            SettingsError: It cannot listen.
+            ServingError: No worker can serve.
+        """
+        self._listeners = listen(self._settings)
+        self._waker.setblocking(False)
+        signal.set_wakeup_fd(self._waker.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self._start_due()
+            while self._workers or not self._is_ending:
+                self._listen(min(self._due.values(), default=None))
+                self._handle_all()
+                self._start_due()
+        finally:
+            for worker in self._workers.values():
+                worker.process.kill()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if number != signal.SIGHUP and self._is_ending:
+            for worker in self._workers.values():
+                worker.process.kill()
+            os._exit(128 + number)
+        self._signals.append(number)
+
+    def _start_due(self) -> None:
+        for number, due in list(self._due.items()):
+            if due <= monotonic() and not self._is_ending:
+                del self._due[number]
+                self._start(number)
+
+    def _start(self, number: int) -> None:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=serve_as_worker,
+            args=(self._settings, number, self._listeners, self._memory, theirs),
+            kwargs={"is_first": number == 0 and not self._has_served},
+            name=f"worker {number}",
+            daemon=False,
+        )
+        process.start()
+        theirs.close()
+        self._workers[number] = _Worker(number, process, ours)
+        logger.info("worker %d started, process %d", number, process.pid)
+
+    def _listen(self, deadline: float | None) -> None:
+        """Take in messages, and deaths of workers; wait for one, or for a signal."""
+        links = {id(worker.link): worker for worker in self._workers.values()}
+        ends = {worker.process.sentinel: worker for worker in self._workers.values()}
+        waits: list[Any] = [
+            *ends,
+            self._wake,
+            *(w.link for w in self._workers.values()),
+        ]
+        timeout = None if deadline is None else max(0.0, deadline - monotonic())
+        for ready in wait(waits, 0 if self._messages else timeout):
+            if ready is self._wake:
+                self._wake.recv(4096)
+            elif isinstance(ready, int):
+                self._bury(ends[ready])
+            elif not links[id(ready)].link.closed:
+                self._receive(links[id(ready)])
+
+    def _receive(self, worker: _Worker) -> bool:
+        try:
+            message = worker.link.recv()
+        except (EOFError, OSError):
+            return False  # its end is seen as such
+        self._messages.append((worker, message))
+        return True
+
+    def _bury(self, worker: _Worker) -> None:
+        worker.process.join()
+        while self._receive(worker):
+            pass
+        del self._workers[worker.number]
+        worker.link.close()
+        if self._is_ending:
+            return
+        has_served = worker.number in self._started
+        self._greeted.discard(worker.number)
+        self._started.discard(worker.number)
+        self._due[worker.number] = monotonic() + (0 if has_served else _PAUSE_SECONDS)
+        self._metrics.counter("sigmoid_worker_restarts_total").add()
+        logger.error(
+            "worker %d ended with %s and is replaced",
+            worker.number,
+            worker.process.exitcode,
+        )
+
+    def _handle_all(self) -> None:
+        while self._signals:
+            number = self._signals.popleft()
+            if number == signal.SIGHUP:
+                for name in names_to_reload(self._roots, list(self._files)):
+                    self._reload(name)
+            elif not self._is_ending:
+                self._end(
+                    0 if number == signal.SIGINT else self._settings.drain_seconds
+                )
+        while self._messages:
+            worker, message = self._messages.popleft()
+            match message:
+                case Hello():
+                    files = [file for model in self._files.values() for file in model]
+                    self._greeted.add(worker.number)
+                    self._send(worker, Serve(files, self._default))
+                case Started(None):
+                    self._started.add(worker.number)
+                    self._has_served = True
+                case Started(str(fault)) if self._has_served:
+                    logger.error("worker %d cannot serve: %s", worker.number, fault)
+                case Started(str(fault)):
+                    raise ServingError(fault)
+                case Reload(request, name):
+                    error = self._reload(name)
+                    code, detail = (error.code, error.detail) if error else (None, "")
+                    self._send(worker, Reloaded(request, code, detail))
+
+    def _end(self, seconds: float) -> None:
+        self._is_ending = True
+        logger.info("ending, in %g s", seconds)
+        for listener in self._listeners:
+            listener.close()
+        for worker in self._workers.values():
+            self._send(worker, Drain(seconds))
+
+    def _send(self, worker: _Worker, message: object) -> None:
+        try:
+            worker.link.send(message)
+        except OSError:
+            logger.debug("worker %d does not listen any more", worker.number)
+
+    def _reload(self, name: str) -> ServiceError | None:
+        """Change a model in all workers, or in none."""
+        try:
+            files = find_files(self._roots, name, name in self._files)
+            self._change(files)
+        except Refused as refusal:
+            count_reload(self._metrics, name, refusal)
+            return not_swapped(name, refusal)
+        except ServiceError as error:
+            return error
+        self._files[name] = files
+        count_reload(self._metrics, name, None)
+        return None
+
+    def _change(self, files: Sequence[File]) -> None:
+        """Have all workers load files, and swap if all of them can.
+
+        Raises:
+            Refused: One of them cannot; all stay as they were.
+        """
+        self._changes += 1
+        change = self._changes
+        refusals = self._ask(Prepare(change, files), Prepared)
+        faults = [answer.refusal for answer in refusals.values() if answer.refusal]
+        if any(number not in refusals for number in self._greeted):
+            faults.append("a worker did not answer")
+        self._ask(Abort(change) if faults else Commit(change), Committed)
+        if faults:
+            raise Refused(faults[0])
+
+    def _ask(
+        self,
+        message: Prepare | Commit | Abort,
+        kind: type[Prepared | Committed],
+    ) -> Mapping[int, Any]:
+        """Send all workers the same, and wait for the answers of those that live.
+
+        One that has not been told yet what to serve will be told the outcome.
+        """
+        asked = [w for w in self._workers.values() if w.number in self._greeted]
+        for worker in asked:
+            self._send(worker, message)
+        answers: dict[int, Any] = {}
+        others: deque[tuple[_Worker, Any]] = deque()
+        deadline = monotonic() + _PREPARE_SECONDS
+        while monotonic() < deadline:
+            living = [w for w in asked if self._workers.get(w.number) is w]
+            if all(worker.number in answers for worker in living):
+                break
+            self._listen(deadline)
+            while self._messages:
+                sender, answer = self._messages.popleft()
+                if isinstance(answer, kind) and answer.change == message.change:
+                    answers[sender.number] = answer
+                else:
+                    others.append((sender, answer))
+        self._messages.extend(others)
+        return answers
