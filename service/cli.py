@@ -227,7 +227,13 @@ def train(
     dataset = _dataset(data, target)
     with terminal.training_progress(epochs) as on_epoch:
         trained = fit(dataset, options, on_epoch)
-    save_checkpoint(path, trained.network, trained.card)
+    try:
+        save_checkpoint(path, trained.network, trained.card)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror or error}; what was there "
+            "before is unchanged; mend that, or choose another place with --output"
+        ) from None
     console = Console(markup=False)  # names may hold brackets
     console.print(terminal.metrics_table(trained.card))
     console.print(terminal.gradients_table(trained.card))

@@ -10,11 +10,10 @@ from socket import (
     getaddrinfo,
     socket,
 )
-from typing import Any, Final
+from typing import Any
 
+from service.acceptor import BACKLOG
 from service.settings import Settings, SettingsError, variable
-
-_BACKLOG: Final = 2048
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -31,7 +30,7 @@ def listen(settings: Settings) -> list[socket]:
         infos = getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)
         for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
             where = (str(address[0]), port)
-            listeners.append(create_server(where, family=family, backlog=_BACKLOG))
+            listeners.append(create_server(where, family=family, backlog=BACKLOG))
             port = listeners[0].getsockname()[1]
     except (gaierror, OSError) as error:
         reason = (error.strerror or str(error)).lower()

@@ -3,7 +3,6 @@
 import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from time import perf_counter
 
@@ -14,6 +13,7 @@ from service.batching import Batcher
 from service.engine import Engine
 from service.repository import Version
 from service.sources import File
+from service.worker import background_thread
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -37,7 +37,7 @@ class Loader:
         self.device = device
         self._max_batch_rows = max_batch_rows
         self._on_batch = on_batch
-        self._device_thread = ThreadPoolExecutor(1, thread_name_prefix="device")
+        self._device_thread = background_thread("device")
 
     def load(
         self, files: Iterable[File], served: Mapping[str, Mapping[str, Version]]

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from math import ceil
 from socket import socket
 from time import monotonic
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 import uvicorn
 
+from service.acceptor import Acceptor
 from service.connection import shortcut_protocol
 from service.context import Context
 from service.lean import LeanFastAPI
@@ -74,7 +74,7 @@ class Server(uvicorn.Server):
         self._context: Context = app.state.context
         self._on_hangup = on_hangup
         self._end = float("inf")
-        self._spares: list[socket] = []
+        self._acceptor: Acceptor | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the second time, exit at once."""
@@ -89,12 +89,18 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to listen."""
-        self._spares = [listener.dup() for listener in sockets or ()]
-        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        self.servers = []
+        self._acceptor = Acceptor(
+            sockets or (),
+            self._make_protocol,
+            self.config.ssl,
+            self._context.settings.header_seconds,
+        )
         is_main = threading.current_thread() is threading.main_thread()
         if self._on_hangup and is_main:
-            loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        self.started = True
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done ten times a second."""
@@ -110,37 +116,14 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop listening, and finish what was let in."""
         self._context.readiness.is_draining = True
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
-        # The loop's own hold on the listeners ends a little later.
-        await asyncio.sleep(_LAST_SECONDS / 10)
-        await self._accept_last()
+        if self._acceptor:
+            self._acceptor.refuse()
+            await asyncio.sleep(_LAST_SECONDS)
+            self._acceptor.close()
         await asyncio.sleep(_LAST_SECONDS)
         await super().shutdown(sockets)
 
-    async def _accept_last(self) -> None:
-        """Let those in that have connected already, and no others.
-
-        To close a listener resets the connections that wait there.
-        """
-        accepted: list[socket] = []
-        for listener in self._spares:
-            listener.setblocking(False)
-            with suppress(BlockingIOError):
-                while True:
-                    accepted.append(listener.accept()[0])
-            listener.close()
-        loop = asyncio.get_running_loop()
-        for connection in accepted:
-            connection.setblocking(False)
-            with suppress(OSError):
-                await loop.connect_accepted_socket(
-                    self._protocol, connection, ssl=self.config.ssl
-                )
-
-    def _protocol(self) -> asyncio.Protocol:
+    def _make_protocol(self) -> asyncio.Protocol:
         return self.config.http_protocol_class(  # type: ignore[call-arg]
             config=self.config,
             server_state=self.server_state,

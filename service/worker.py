@@ -1,8 +1,11 @@
 """Where long work on a request's bytes is done: beside the event loop."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import get_native_id
 from typing import Final, TypeVar, TypeVarTuple
 
 from service.queue import Ticket
@@ -10,8 +13,22 @@ from service.queue import Ticket
 # Handing work to a thread and back costs more than reading or writing this much.
 SHORT_BYTES: Final = 2**18
 
+# Beside a busy event loop it means a share of one in ten; see setpriority(2), sched(7).
+_NICENESS: Final = 10
+
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
+
+
+def background_thread(name: str) -> ThreadPoolExecutor:
+    """Make a thread that leaves the processor to the event loop where both want it."""
+    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_give_way)
+
+
+def _give_way() -> None:
+    # On Linux each thread has a niceness of its own; elsewhere it is the process's.
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
 
 
 class Worker:
@@ -21,7 +38,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="worker")
+        self._thread = background_thread("worker")
 
     async def run(
         self,

@@ -161,6 +161,15 @@ def test_refused_commands(tmp_path: Path) -> None:
     assert "--target is for CSV files" in refused("train", "iris", "--target", "k")
 
 
+def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    path = tmp_path / "file" / "iris.safetensors"
+    outcome = call("train", "iris", "--epochs", "1", "--output", path)
+    assert outcome.returncode == 1
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith(f"sigmoid-serve: {path} cannot be written: ")
+
+
 def test_refused_training(tmp_path: Path) -> None:
     output = ("--output", tmp_path / "m.safetensors")
     assert "must end in .safetensors" in refused("train", "iris", "--output", "m.pt")

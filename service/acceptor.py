@@ -1,0 +1,135 @@
+"""How connections are taken in: all that wait, at each turn of the event loop.
+
+The event loop's own way takes in one a turn. Under load, when a turn is long, most who
+connect would wait until the kernel turns them away.
+"""
+
+import asyncio
+import ctypes
+import errno
+import logging
+import ssl
+import struct
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from socket import SOL_SOCKET, socket
+from typing import Final
+
+BACKLOG: Final = 2048
+
+# Other workers may take what is left, and those who are in already have their turn.
+_AT_ONCE: Final = 64
+
+# What the system says where there is no room for a connection, though there will be.
+_NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_PAUSE_SECONDS: Final = 1.0
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+class Acceptor:
+    """Takes in the connections of some listeners, on the running event loop.
+
+    Args:
+        listeners: Bound to their addresses.
+        make_protocol: Makes the protocol of a connection.
+        tls: The certificates, if it speaks TLS.
+        handshake_seconds: Longest time for the handshake of TLS.
+    """
+
+    def __init__(
+        self,
+        listeners: Sequence[socket],
+        make_protocol: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None,
+        handshake_seconds: float,
+    ) -> None:
+        self._listeners = listeners
+        self._make_protocol = make_protocol
+        self._tls = tls
+        self._handshake_seconds = handshake_seconds if tls else None
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        for listener in listeners:
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+            self._watch(listener)
+
+    def refuse(self) -> None:
+        """Let nobody connect any more; who tries is refused once it is closed."""
+        for listener in self._listeners:
+            _drop_syn(listener)
+
+    def close(self) -> None:
+        """Let those in that have connected already.
+
+        To close a listener resets the connections that wait there, also those that
+        come in between the last look and the closing: hence `refuse`, some time before.
+        """
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            with suppress(OSError):
+                while self._accept(listener, _AT_ONCE):
+                    pass
+            listener.close()
+
+    def _watch(self, listener: socket) -> None:
+        if listener.fileno() >= 0:
+            self._loop.add_reader(listener, self._accept_waiting, listener)
+
+    def _accept_waiting(self, listener: socket) -> None:
+        try:
+            self._accept(listener, _AT_ONCE)
+        except OSError as error:
+            if error.errno not in _NO_ROOM:
+                raise
+            logger.error("no connection can be taken in: %s", error.strerror)
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+
+    def _accept(self, listener: socket, most: int) -> bool:
+        """Take in some connections; return whether more may wait."""
+        for _ in range(most):
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, InterruptedError):
+                return False
+            except ConnectionAbortedError:
+                continue
+            connection.setblocking(False)
+            task = self._loop.create_task(self._connect(connection))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _connect(self, connection: socket) -> None:
+        # A client that breaks off its handshake is no fault of ours.
+        with suppress(OSError):
+            await self._loop.connect_accepted_socket(
+                self._make_protocol,
+                connection,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._handshake_seconds,
+            )
+
+
+# A program for classic BPF, https://docs.kernel.org/networking/filter.html: code, jump
+# if true, jump if false, operand. The packet begins with the header of TCP, RFC 9293.
+_DROP_SYN: Final = (
+    (0x30, 0, 0, 13),  # load the byte of the flags
+    (0x45, 0, 1, 0x02),  # go on where SYN is set, else pass over the next
+    (0x06, 0, 0, 0),  # drop the packet
+    (0x06, 0, 0, 0xFFFFFFFF),  # keep it
+)
+_SO_ATTACH_FILTER: Final = 26  # of Linux, in asm-generic/socket.h
+
+
+def _drop_syn(listener: socket) -> None:
+    """Have the kernel drop what would begin a connection; on Linux alone."""
+    if sys.platform != "linux":
+        return
+    code = b"".join(struct.pack("HBBI", *line) for line in _DROP_SYN)
+    kept = ctypes.create_string_buffer(code)
+    program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(kept))
+    listener.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, program)
