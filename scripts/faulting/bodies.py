@@ -1,0 +1,62 @@
+"""Bodies of requests, and networks to answer them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import orjson
+import torch
+from torch import nn
+
+from benchmark.client import JSON, Request
+from benchmark.payloads import Task
+from models.architecture import infer_architecture
+from models.card import ModelCard
+from models.checkpoint import save_checkpoint
+from models.classifier import Classifier, DeepClassifier
+
+FEATURES, CLASSES = 64, 10
+LONG_ROWS = 1024
+_KEPT_DECIMALS = 4
+
+
+def predict(
+    model: str, rows: int, seed: int = 0, headers: tuple[tuple[str, str], ...] = ()
+) -> Request:
+    """Ask a model of 64 features about some rows."""
+    normal = np.random.default_rng(seed).normal(size=(rows, FEATURES))
+    values = normal.round(_KEPT_DECIMALS).tolist()
+    body = orjson.dumps({"inputs": values})
+    head = (("Content-Type", JSON), *headers)
+    return Request("POST", f"/models/{model}/predict", body, head)
+
+
+def closing(task: Task) -> Task:
+    """Ask the same on a connection that the server is told to close."""
+    headers = (*task.request.headers, ("Connection", "close"))
+    return Task(replace(task.request, headers=headers), task.is_right)
+
+
+def network(seed: int, features: int = FEATURES, hidden: int = 128) -> Classifier:
+    """Make a network of one hidden layer."""
+    torch.manual_seed(seed)
+    return Classifier(features, hidden, CLASSES)
+
+
+def heavy_network(hidden: int, layers: int) -> DeepClassifier:
+    """Make a network that takes long."""
+    torch.manual_seed(0)
+    return DeepClassifier(FEATURES, hidden, CLASSES, layers)
+
+
+def card(made: nn.Module) -> ModelCard:
+    """Make the card of a network."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
+    architecture = infer_architecture(shapes)
+    return ModelCard(architecture=architecture, task="multiclass")
+
+
+def written(path: Path, made: nn.Module) -> Path:
+    """Write a checkpoint; return its path."""
+    save_checkpoint(path, made, card(made))
+    return path

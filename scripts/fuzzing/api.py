@@ -1,0 +1,147 @@
+"""Schemathesis against a real server: does it do what its own document says?
+
+https://schemathesis.readthedocs.io
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic, sleep
+from typing import IO, Final
+
+import httpx
+
+from fuzzing import FuzzError
+
+EXCLUDED: Final = (
+    # JSON Schema can say neither that nested lists are dense, nor which names and how
+    # many features a model has, nor where a dtype's range ends: what is right by the
+    # schema may be refused for these reasons. That the rest of it is accepted, and only
+    # that, is what the oracle of `scripts/fuzz bodies` finds out.
+    "positive_data_acceptance",
+)
+
+_START_SECONDS = 120.0
+_STOP_SECONDS = 15.0
+# Beyond its own limit Schemathesis still shrinks what it found.
+_SPARE_SECONDS = 120.0
+
+
+def fuzz_api(seconds: int, seed: int) -> bool:
+    """Start a server, and Schemathesis, which prints what it finds.
+
+    Args:
+        seconds: That it may take.
+        seed: Of what is drawn.
+
+    Returns:
+        Whether it found nothing.
+
+    Raises:
+        FuzzError: The server or Schemathesis does not run.
+    """
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as url:
+        return found_nothing(f"{url}/openapi.json", seconds, seed, Path(folder))
+
+
+def found_nothing(location: str, seconds: int, seed: int, folder: Path) -> bool:
+    """Run Schemathesis with all its checks but `EXCLUDED`.
+
+    Args:
+        location: URL of the document.
+        seconds: That it may take.
+        seed: Of what is drawn.
+        folder: Where it may leave files.
+
+    Raises:
+        FuzzError: It is not installed, or did not come to an end.
+    """
+    program = Path(sys.executable).with_name("schemathesis")
+    command = [
+        *(str(program), "run", location, "--checks", "all"),
+        *("--exclude-checks", ",".join(EXCLUDED)),
+        *("--max-time", str(seconds), "--seed", str(seed), "--continue-on-failure"),
+        *("--generation-database", "none", "--request-timeout", "10"),
+    ]
+    try:
+        outcome = subprocess.run(
+            command, cwd=folder, timeout=seconds + _SPARE_SECONDS, check=False
+        )
+    except FileNotFoundError:
+        raise FuzzError(
+            "schemathesis is not installed; scripts/install does it"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise FuzzError(
+            f"schemathesis did not end {_SPARE_SECONDS:.0f} s late"
+        ) from None
+    return outcome.returncode == 0
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """Start a server of the pretrained models; stop it whatever happens.
+
+    Args:
+        folder: Where its log goes.
+
+    Yields:
+        Its URL.
+
+    Raises:
+        FuzzError: It ended, or did not become ready.
+    """
+    port = _free_port()
+    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("SIGMOID_")}
+    with (folder / "server.log").open("w+b") as log:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,  # `python -m` would import from the present folder
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C is for this process, which then stops it
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_until_ready(url, process, log)
+            yield url
+            if process.poll() is not None:
+                raise FuzzError(f"the server ended; it said:\n{_said(log)}")
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(
+    url: str, process: subprocess.Popen[bytes], log: IO[bytes]
+) -> None:
+    end = monotonic() + _START_SECONDS
+    while monotonic() < end and process.poll() is None:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        sleep(0.1)
+    raise FuzzError(f"the server did not become ready; it said:\n{_said(log)}")
+
+
+def _said(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode(errors="replace").strip()[-2000:]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

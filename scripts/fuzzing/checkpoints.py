@@ -1,0 +1,82 @@
+"""Checkpoint files to the reader, and some that it takes to the engine."""
+
+import faulthandler
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from fuzzing.bodies import one_thread
+from fuzzing.campaign import Findings, Outcome, run_campaign
+from fuzzing.checkpoint_files import File, draw_file, good_files
+from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from service.engine import Engine
+
+MESSAGE_CHARACTERS: Final = 10_000
+_BATCH_ROWS = 64
+
+
+def fuzz_checkpoints(
+    seed: int, indices: range, show: Callable[[int], None] = lambda done: None
+) -> Findings:
+    """Read files, each from the same path.
+
+    Args:
+        seed: Of what is drawn.
+        indices: Of the files.
+        show: Told now and then how many were read.
+    """
+    # Readers in C++ that crash would else end this process without a word.
+    faulthandler.enable()
+    files = good_files()
+    with (
+        one_thread(),
+        tempfile.TemporaryDirectory() as folder,
+        # PyTorch warns of each odd version that a damaged pickle claims.
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        return run_campaign(
+            indices,
+            lambda index: draw_file(seed, index, files),
+            lambda file: read_outcome(Path(folder), file),
+            show,
+        )
+
+
+def read_outcome(folder: Path, file: File) -> Outcome:
+    """Read a file: it loads, or is refused in one line; all else is a fault.
+
+    Args:
+        folder: Where to write it.
+        file: Of the campaign.
+    """
+    path = folder / f"model{file.suffix}"
+    path.write_bytes(file.content)
+    try:
+        checkpoint = load_checkpoint(path)
+    except CheckpointError as error:
+        return Outcome("CheckpointError", refusal_fault(str(error), file.is_good))
+    return Outcome("accepted", _engine_fault(checkpoint, file))
+
+
+def refusal_fault(message: str, is_good: bool) -> str | None:
+    """Say what is wrong with a refusal, if anything is."""
+    if is_good:
+        return f"a good file was refused: {message}"
+    if len(message.splitlines()) != 1 or not message.isprintable():
+        return f"the message is not one printable line: {message[:200]!r}"
+    if len(message) > MESSAGE_CHARACTERS:
+        return f"the message has {len(message)} characters"
+    return None
+
+
+def _engine_fault(checkpoint: Checkpoint, file: File) -> str | None:
+    if not (file.is_sampled or file.is_good):
+        return None
+    engine = Engine(checkpoint, torch.device("cpu"), _BATCH_ROWS)
+    # Damage to the golden rows is found by them; that is what they are for.
+    found = engine.golden_fault()
+    return found if file.is_good else None
