@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Final
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.bodies import slow_body, slow_header
@@ -81,7 +82,16 @@ def shortcut_protocol(shortcut: Shortcut, context: Context) -> type[HttpToolsPro
 
         def data_received(self, data: bytes) -> None:
             headers = self.headers
-            super().data_received(data)
+            # What uvicorn does, but for what it does of upgrades.
+            if self.timeout_keep_alive_task is not None:
+                self._unset_keepalive_if_required()
+            try:
+                self.parser.feed_data(data)
+            except HttpParserError:
+                self._refuse(no_http())
+                return
+            except HttpParserUpgrade:  # it is answered as if it had not asked
+                return
             if self.stage == _IDLE:
                 return
             if self.kept is not None:
@@ -242,12 +252,6 @@ def shortcut_protocol(shortcut: Shortcut, context: Context) -> type[HttpToolsPro
                 self._refuse(slow_header(limit))
             elif is_answered:
                 self.transport.close()
-
-        def send_400_response(self, msg: str) -> None:
-            self._refuse(no_http())
-
-        def _unsupported_upgrade_warning(self) -> None:
-            """Say nothing: the request is answered as if it had not asked."""
 
         def _refuse(self, error: ServiceError) -> None:
             """Answer what is no whole request, and close the connection."""

@@ -11,7 +11,7 @@ from time import perf_counter
 from typing import Final
 
 from service.errors import Abandoned, Expired, ServiceError
-from service.timing import STAGES, Timings
+from service.timing import NOTHING, STAGES, Timings
 
 # A number in JSON has at least one digit and a separator.
 _BYTES_PER_ELEMENT: Final = 2
@@ -103,16 +103,18 @@ class Ticket(Timings):
         is_abandoned: Whether its client has gone away.
     """
 
-    __slots__ = ("deadline", "elements", "is_abandoned", "model", "queue", "route")
+    route = ""
+    model = ""
+    elements = 0
+    deadline = inf
+    is_abandoned = False
 
     def __init__(self, queue: Queue) -> None:
-        super().__init__()
+        # What Timings' own constructor does, without the call.
+        self.seconds = [0.0] * 5
+        self.stage = NOTHING
+        self.since = 0.0
         self.queue = queue
-        self.route = ""
-        self.model = ""
-        self.elements = 0
-        self.deadline = inf
-        self.is_abandoned = False
 
     def settle(self, elements: int) -> None:
         """Count with this many elements from now on."""

@@ -87,7 +87,8 @@ class Shortcut:
         queue = self.queue
         if (
             length > self.max_body_bytes
-            or queue.elements + queue.most(length) > queue.limit
+            # The most elements that it may hold are fewer than its bytes.
+            or queue.elements + length > queue.limit
             or b"content-encoding" in fields
             or (self._knows_origins and b"origin" in fields)
         ):

@@ -21,8 +21,6 @@ class Timings:
         since: When it began, on the clock `time.perf_counter`.
     """
 
-    __slots__ = ("seconds", "since", "stage")
-
     def __init__(self) -> None:
         self.seconds = [0.0] * 5
         self.stage = NOTHING
