@@ -132,4 +132,10 @@ def _drop_syn(listener: socket) -> None:
     code = b"".join(struct.pack("HBBI", *line) for line in _DROP_SYN)
     kept = ctypes.create_string_buffer(code)
     program = struct.pack("HP", len(_DROP_SYN), ctypes.addressof(kept))
-    listener.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    try:
+        listener.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, program)
+    except OSError as error:  # not every container allows it
+        logger.warning(
+            "who connects in the last moment may be reset, not refused: %s",
+            error.strerror,
+        )

@@ -1,6 +1,7 @@
 """Where long work on a request's bytes is done: beside the event loop."""
 
 import asyncio
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ SHORT_BYTES: Final = 2**18
 # Beside a busy event loop it means a share of one in ten; see setpriority(2), sched(7).
 _NICENESS: Final = 10
 
+logger = logging.getLogger("sigmoid_serve")
+
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
@@ -27,8 +30,12 @@ def background_thread(name: str) -> ThreadPoolExecutor:
 
 def _give_way() -> None:
     # On Linux each thread has a niceness of its own; elsewhere it is the process's.
-    if sys.platform == "linux":
+    if sys.platform != "linux":
+        return
+    try:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
+    except OSError as error:  # not every container allows it
+        logger.warning("the threads that compute do not give way: %s", error.strerror)
 
 
 class Worker:

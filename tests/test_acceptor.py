@@ -1,12 +1,16 @@
 """Connections that come all at once, and that come when there is no room."""
 
+import asyncio
 import os
 import resource
 import socket
+import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
+from service.acceptor import Acceptor
 from tests.process import TIMEOUT, serving, until_ready
 from tests.test_connection import answer, post
 
@@ -44,3 +48,29 @@ def test_who_comes_when_there_is_no_room_is_answered_later(tmp_path: Path) -> No
     text = log.read_text().lower()
     assert "no connection can be taken in: too many open files" in text
     assert "traceback" not in text
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter is of Linux")
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_nobody_connects_before_it_is_closed(
+    is_locked: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the kernel lets it; where it does not, the log says so."""
+
+    async def end(listener: socket.socket) -> None:
+        acceptor = Acceptor([listener], asyncio.Protocol, None, 1)
+        acceptor.refuse()
+        with socket.socket() as late:
+            late.settimeout(0.3)
+            if is_locked:
+                late.connect(listener.getsockname())
+            else:
+                with pytest.raises(TimeoutError):
+                    late.connect(listener.getsockname())
+        acceptor.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        if is_locked:
+            listener.setsockopt(socket.SOL_SOCKET, 44, 1)  # SO_LOCK_FILTER
+        asyncio.run(end(listener))
+    assert ("may be reset, not refused" in caplog.text) is is_locked
