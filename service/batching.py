@@ -23,7 +23,7 @@ import numpy as np
 from models.dtype import Float64Array
 from service.device import as_memory_error
 from service.engine import Answer, Engine, RowError
-from service.queue import Ticket
+from service.ticket import Ticket
 from service.timing import INFER, QUEUE
 
 # Multiplications of a light batch, about a millisecond's.

@@ -10,7 +10,7 @@ from starlette.types import Receive, Send
 from service.errors import Abandoned, Expired, ServiceError
 from service.inference import Reply
 from service.media import Encoding
-from service.queue import Ticket
+from service.ticket import Ticket
 
 # Window sizes of zlib's `inflateInit2`: for gzip (RFC 1952) and for zlib (RFC 1950).
 _WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}

@@ -147,8 +147,9 @@ def _serve_parameters() -> list[Parameter]:
     return parameters
 
 
-_serve.__signature__ = Signature(_serve_parameters())  # type: ignore[attr-defined]
-_serve.__annotations__ = {p.name: p.annotation for p in _serve_parameters()}
+_parameters = _serve_parameters()
+_serve.__signature__ = Signature(_parameters)  # type: ignore[attr-defined]
+_serve.__annotations__ = {p.name: p.annotation for p in _parameters}
 app.command("serve")(_serve)
 
 

@@ -12,9 +12,9 @@ from service.bodies import slow_body, slow_header
 from service.context import Context, answer_to_error, name_request
 from service.errors import Abandoned, ServiceError
 from service.inference import Reply
-from service.queue import Ticket
 from service.shortcut import Shortcut
 from service.telemetry import OK
+from service.ticket import Ticket
 from service.wire import (
     MOST_HEADER_BYTES,
     long_header,

@@ -13,12 +13,13 @@ from service.device import as_memory_error
 from service.error_handlers import STATUSES, problem
 from service.errors import Abandoned, Expired, ServiceError
 from service.keys import Keys
-from service.queue import Queue, Ticket
+from service.queue import Queue
 from service.readiness import Readiness
 from service.reloading import Reload
 from service.repository import Repository
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.ticket import Ticket
 from service.timing import NOTHING
 from service.worker import Worker
 

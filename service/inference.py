@@ -14,11 +14,11 @@ from service.errors import ServiceError
 from service.json_answer import encode
 from service.media import MEDIA_TYPES, NPY, Media
 from service.npy import read_npy, write_npy
-from service.queue import Ticket
 from service.repository import Version
 from service.schemas import Intake, PredictRequest, SigmoidRequest, read_body
 from service.settings import Settings
 from service.tensors import Features, check_features, check_limits
+from service.ticket import Ticket
 from service.timing import ENCODE, INFER, PARSE, QUEUE
 from service.worker import SHORT_BYTES, Arguments, Result, Worker
 

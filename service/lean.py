@@ -25,8 +25,8 @@ from service.bodies import send_reply
 from service.context import Context, answer_to_error, name_request
 from service.error_handlers import query_fault
 from service.inference import Reply
-from service.queue import Ticket
 from service.telemetry import OK
+from service.ticket import Ticket
 
 
 class Call(Request):

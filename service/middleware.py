@@ -3,8 +3,8 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.context import Context, answer_to_error, name_request
-from service.queue import Ticket
 from service.telemetry import OK
+from service.ticket import Ticket
 
 # Probes have no key.
 _OPEN = ("/livez", "/readyz", "/startupz")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.dtype import DtypeName
 from service.array_shape import MAX_RANK
 from service.errors import ElementError, ServiceError
-from service.tensors import check_size
+from service.tensors import check_limits, check_size
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 10_000
@@ -123,13 +123,7 @@ def _check(header: Any) -> None:
         type(size) is int and size >= 0 for size in shape
     ):
         raise bad_npy("its shape is no tuple of sizes")
-    if len(shape) > MAX_RANK:
-        raise ElementError(
-            "rank",
-            pointer=None,
-            expected=f"at most {MAX_RANK} dimensions (SIGMOID_MAX_RANK)",
-            got=f"{len(shape)}",
-        )
+    check_limits(shape, None, MAX_RANK, None)
 
 
 _KINDS = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8)}

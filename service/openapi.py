@@ -22,7 +22,7 @@ from service.inference import (
     answer_sigmoid,
 )
 from service.media import JSON, NPY
-from service.queue import Queue, Ticket
+from service.queue import Queue
 from service.repository import Version
 from service.schemas import (
     PredictReply,
@@ -32,6 +32,7 @@ from service.schemas import (
     SigmoidReply,
     SigmoidRequest,
 )
+from service.ticket import Ticket
 from service.worker import Worker
 
 _REF = "#/components/schemas/{model}"

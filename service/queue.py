@@ -6,12 +6,11 @@ most that its bytes can, one in two, and from when a model's rows are known, wit
 The elements stay until the answer has been handed on. Only the event loop counts.
 """
 
-from math import ceil, inf
+from math import ceil
 from time import perf_counter
 from typing import Final
 
-from service.errors import Abandoned, Expired, ServiceError
-from service.timing import NOTHING, STAGES, Timings
+from service.errors import ServiceError
 
 # A number in JSON has at least one digit and a separator.
 _BYTES_PER_ELEMENT: Final = 2
@@ -86,81 +85,3 @@ class Queue:
         if self._rate * longest <= elements:
             return longest
         return ceil(elements / self._rate)
-
-
-class Ticket(Timings):
-    """What the service keeps of a request while it is in the queue.
-
-    Args:
-        queue: That it is in.
-
-    Attributes:
-        queue: As given.
-        route: That is asked; for the metrics.
-        model: That is asked, once it is known; for the metrics.
-        elements: With which it counts.
-        deadline: When its wait is over, on the clock `time.perf_counter`.
-        is_abandoned: Whether its client has gone away.
-    """
-
-    route = ""
-    model = ""
-    elements = 0
-    deadline = inf
-    is_abandoned = False
-
-    def __init__(self, queue: Queue) -> None:
-        # What Timings' own constructor does, without the call.
-        self.seconds = [0.0] * 5
-        self.stage = NOTHING
-        self.since = 0.0
-        self.queue = queue
-
-    def settle(self, elements: int) -> None:
-        """Count with this many elements from now on."""
-        queue = self.queue
-        if not queue.elements:
-            queue.begin()
-        queue.elements += elements - self.elements
-        self.elements = elements
-
-    def leave(self) -> None:
-        """Make room for others; a second time changes nothing."""
-        queue = self.queue
-        queue.elements -= self.elements
-        queue.finished += self.elements
-        self.elements = 0
-
-    def arrived(self) -> None:
-        """Let the time of the wait begin."""
-        self.deadline = perf_counter() + self.queue.timeout_seconds
-
-    def is_over(self, now: float) -> bool:
-        """Tell whether it is in vain to go on."""
-        return self.is_abandoned or now > self.deadline
-
-    def check(self) -> None:
-        """Go on, or not.
-
-        Raises:
-            Abandoned: The client has gone away.
-            Expired: The request waited for too long.
-        """
-        if self.is_over(perf_counter()):
-            raise self.fault()
-
-    def fault(self) -> Abandoned | Expired:
-        """Say why it is in vain to go on, and how the time went by."""
-        stage = STAGES[self.stage] if self.stage < len(STAGES) else "parse"
-        if self.is_abandoned:
-            return Abandoned(stage)
-        self.enter(self.stage)
-        spent = zip(STAGES, self.seconds, strict=False)
-        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
-        waited = perf_counter() - self.deadline + self.queue.timeout_seconds
-        return Expired(
-            stage,
-            f"the request waited {waited:.1f} s, at last in the stage {stage} "
-            f"({parts}); the longest wait is {self.queue.timeout_seconds:g} s "
-            "(SIGMOID_TIMEOUT_SECONDS)",
-        )

@@ -29,9 +29,10 @@ from service.inference import (
 )
 from service.keys import Keys
 from service.media import answer_media, request_media
-from service.queue import Queue, Ticket
+from service.queue import Queue
 from service.repository import Repository, Version
 from service.settings import Settings
+from service.ticket import Ticket
 from service.worker import SHORT_BYTES, Worker
 
 _PREDICT = re.compile(rb"(?:/models/([A-Za-z0-9._-]{1,64}))?/predict")

@@ -8,7 +8,8 @@ from typing_extensions import Buffer
 
 from service.errors import Abandoned, Expired, ServiceError
 from service.metrics import Counter, Metrics
-from service.queue import Queue, Ticket
+from service.queue import Queue
+from service.ticket import Ticket
 from service.timing import ENCODE, INFER, PARSE, QUEUE, STAGES
 
 OK = "ok"

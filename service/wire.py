@@ -7,7 +7,7 @@ from fastapi import Response
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.errors import ServiceError
-from service.queue import Ticket
+from service.ticket import Ticket
 
 MOST_HEADER_BYTES: Final = 2**16
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import get_native_id
 from typing import Final, TypeVar, TypeVarTuple
 
-from service.queue import Ticket
+from service.ticket import Ticket
 
 # Handing work to a thread and back costs more than reading or writing this much.
 SHORT_BYTES: Final = 2**18

@@ -35,6 +35,7 @@ NO_WEB = (
     "sources",
     "telemetry",
     "tensors",
+    "ticket",
     "worker",
 )
 

@@ -18,8 +18,9 @@ from models.classifier import sequential
 from models.dtype import Float64Array
 from service.batching import Batcher
 from service.engine import Answer, Engine, RowError
-from service.queue import Queue, Ticket
+from service.queue import Queue
 from service.settings import Settings
+from service.ticket import Ticket
 from tests.conftest import serve
 
 CLIENTS = 64

@@ -161,6 +161,13 @@ def test_refused_commands(tmp_path: Path) -> None:
     assert "--target is for CSV files" in refused("train", "iris", "--target", "k")
 
 
+def test_doctor() -> None:
+    shown = done("doctor")
+    assert "threads per worker" in shown
+    assert "SIGMOID_MAX_QUEUE_ELEMENTS" in shown
+    assert "indings" in shown
+
+
 def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     path = tmp_path / "file" / "iris.safetensors"

@@ -53,6 +53,26 @@ def test_head_and_body_come_together(wire: socket.socket) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(wire: socket.socket) -> None:
+    ask_in_a_row(wire)
+
+
+def test_a_header_without_end(wire: socket.socket) -> None:
+    wire.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\n")
+    sleep(0.2)
+    wire.sendall(b"X-More: " + b"x" * 2**16)
+    everything = b""
+    while chunk := wire.recv(2**16):
+        everything += chunk
+    head, text, rest = answer(wire, everything)
+    assert head.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in head
+    assert json.loads(text)["code"] == "body_too_large"
+    assert "the header is longer than 65536 bytes" in json.loads(text)["detail"]
+    assert rest == b""
+
+
+def ask_in_a_row(wire: socket.socket) -> None:
+    """Send three requests at once; the answers must come in their order."""
     bodies = [json.dumps({"inputs": [x]}).encode() for x in (0, 1, -1)]
     wire.sendall(b"".join(post("/sigmoid", body) for body in bodies))
     rest, outputs = b"", []

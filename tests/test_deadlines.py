@@ -15,8 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.queue import Ticket
 from service.settings import Settings
+from service.ticket import Ticket
 from service.worker import SHORT_BYTES
 from tests.test_connection import answer as read_answer
 from tests.test_connection import post

@@ -25,9 +25,10 @@ from service.context import Context
 from service.engine import Answer
 from service.errors import Abandoned, Expired, ServiceError
 from service.media import NPY
-from service.queue import Queue, Ticket
+from service.queue import Queue
 from service.server import Server
 from service.settings import Settings
+from service.ticket import Ticket
 from service.timing import QUEUE
 from tests.test_batching import make_checkpoint
 from tests.test_connection import answer as read_answer

@@ -1,6 +1,5 @@
 """HTTPS, certificates of clients, and certificates that cannot be used."""
 
-import json
 import logging
 import socket
 import ssl
@@ -22,7 +21,7 @@ from service.listening import check_tls, listen
 from service.settings import Settings, SettingsError, read_settings
 from tests.conftest import serve
 from tests.test_cli import refused
-from tests.test_connection import answer, post
+from tests.test_connection import ask_in_a_row, post
 from tests.test_keys import LONG, ROW
 
 HOST = "127.0.0.1"
@@ -125,19 +124,13 @@ def test_https_with_a_key_of_its_own_file(parts: Parts) -> None:
 
 
 def test_pipelined_requests_over_tls(parts: Parts, https_port: int) -> None:
-    bodies = [json.dumps({"inputs": [x]}).encode() for x in (0, 1, -1)]
     context = trust(parts.authority)
     with (
         socket.create_connection((HOST, https_port), timeout=20) as plain,
         context.wrap_socket(plain, server_hostname=HOST) as wire,
     ):
         assert (wire.version() or "") >= "TLSv1.2"
-        wire.sendall(b"".join(post("/sigmoid", body) for body in bodies))
-        rest, outputs = b"", []
-        for _ in bodies:
-            _, body, rest = answer(wire, rest)
-            outputs += json.loads(body)["outputs"]
-    assert outputs == [0.5, 0.7310586, 0.26894143]
+        ask_in_a_row(wire)
 
 
 def test_clients_that_do_not_trust_the_server(parts: Parts, https_port: int) -> None:

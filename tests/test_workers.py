@@ -12,7 +12,8 @@ from time import monotonic, sleep
 import httpx
 import pytest
 
-from tests.process import COMMAND, TIMEOUT, counted, environment, serving, until_ready
+from tests.process import TIMEOUT, counted, serving, until_ready
+from tests.test_cli import call
 
 BODY = {"inputs": [[0.5] * 30] * 3}
 
@@ -136,14 +137,7 @@ def test_workers_end_with_their_supervisor(
 def test_a_damaged_file_stops_the_start(tmp_path: Path, workers: str) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"damaged")
-    outcome = subprocess.run(
-        [*COMMAND, "serve", "--port", "0", "--workers", workers, str(path)],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment(),
-        check=False,
-    )
+    outcome = call("serve", "--port", "0", "--workers", workers, path)
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
     last = outcome.stderr.splitlines()[-1]
