@@ -17,12 +17,12 @@ def standardise(rows: Float64Array, card: ModelCard) -> Float64Array:
         card: Of the network.
 
     Returns:
-        The same shape; infinite where float64 overflows.
+        The same shape; infinite where float64 overflows, which NumPy reports as
+        `np.errstate` has it.
     """
     if card.scaler is None:
         return rows
-    with np.errstate(over="ignore"):
-        scaled: Float64Array = (rows - card.scaler.mean) / card.scaler.scale
+    scaled: Float64Array = (rows - card.scaler.mean) / card.scaler.scale
     return scaled
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from service import docs, error_handlers, operation, routes
 from service.context import Context
-from service.device import resolve_device
+from service.cpus import available_cpus, threads_per_worker
+from service.device import resolve_device, use_one_thread
 from service.keys import Keys
 from service.lean import LeanFastAPI
 from service.loading import Loader
@@ -66,7 +67,9 @@ def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
         DeviceError: It is not there.
     """
     device = resolve_device(settings.device)
-    return Loader(device, settings.max_batch_rows, telemetry.on_batch)
+    threads = threads_per_worker(settings.threads, settings.workers, available_cpus())
+    use_one_thread()
+    return Loader(device, threads, settings.max_batch_rows, telemetry.on_batch)
 
 
 def make_app(

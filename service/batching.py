@@ -3,25 +3,25 @@
 Nothing waits for a batch to fill. Light requests, which on the CPU take less time than
 handing them to a thread and back is worth, are gathered while the event loop reads what
 has arrived, and computed right after: at low load that is one request at once, at high
-load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on a thread
-of the device; a batch of them is closed when the device is free. A long request is
-split, and takes turns with the others. One that nobody waits for any more, or that has
-waited too long, is left out.
+load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on the
+threads of the device; a batch of them is closed when a thread is free. A long request
+is split: its parts are computed by all threads side by side, and take turns with other
+requests. One that nobody waits for any more, or that has waited too long, is left out.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from time import perf_counter
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from models.dtype import Float64Array
-from service.device import as_memory_error
+from service.device import DeviceThreads, as_memory_error
 from service.engine import Answer, Engine, RowError
 from service.ticket import Ticket
 from service.timing import INFER, QUEUE
@@ -35,36 +35,109 @@ Outcome = Answer | Exception
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    """A request's rows, how many of them went into batches, and what came back."""
+    """A request's rows, how many of them went into batches, and what came back.
+
+    Attributes:
+        rows: Of the request, `(rows, features)`.
+        ticket: Of the request.
+        done: Called once with the answer, or with the error of the first rows that
+            have one.
+        taken: Rows that went into batches, from the front.
+        computing: First rows of the parts that are being computed.
+        answers: By the first row of each part.
+        error: Of the first rows that have one so far, and the first of these rows.
+        is_done: Whether `done` was called.
+    """
 
     rows: Float64Array
     ticket: Ticket
     done: Callable[[Outcome], None]
-    is_done: bool = False
     taken: int = 0
-    answers: list[Answer] = field(default_factory=list)
+    computing: set[int] = field(default_factory=set)
+    answers: dict[int, Answer] = field(default_factory=dict)
+    error: tuple[int, Exception] | None = None
+    is_done: bool = False
 
-    def take(self, outcome: Outcome) -> None:
-        """Keep the answer to the next rows; finish with the last, or with an error."""
-        if self.is_done:
-            return
-        if isinstance(outcome, RowError):
-            done = sum(len(answer.logits) for answer in self.answers)
-            outcome.index = (done + outcome.index[0], *outcome.index[1:])
+    def next_part(self, most_rows: int) -> "_Part":
+        """Take rows from the front of those that are left."""
+        start = self.taken
+        rows = self.rows[start : start + most_rows]
+        self.taken += len(rows)
+        self.computing.add(start)
+        return _Part(self, start, rows)
+
+    def take(self, start: int, outcome: Outcome) -> None:
+        """Keep the outcome of a part; finish once all is known."""
+        self.computing.discard(start)
         if isinstance(outcome, Answer):
-            self.answers.append(outcome)
-            if self.taken < len(self.rows):
-                return
-            outcome = outcome if len(self.answers) == 1 else _joined(self.answers)
-        self.is_done = True
-        self.done(outcome)
+            self.answers[start] = outcome
+        elif self.error is None or start < self.error[0]:
+            if isinstance(outcome, RowError):
+                outcome.index = (start + outcome.index[0], *outcome.index[1:])
+            self.error = start, outcome
+        if self.error is None:
+            if self.taken == len(self.rows) and not self.computing:
+                self.finish(_joined([self.answers[at] for at in sorted(self.answers)]))
+        # What is still computed may have an error of earlier rows.
+        elif all(self.error[0] < at for at in self.computing):
+            self.finish(self.error[1])
+
+    def finish(self, outcome: Outcome) -> None:
+        """Hand on the outcome, the first time."""
+        if not self.is_done:
+            self.is_done = True
+            self.done(outcome)
 
 
 class _Part(NamedTuple):
-    """Rows of one job that go into one batch."""
+    """Rows of one job that go into one batch, and the place of the first in the job."""
 
     job: _Job
+    start: int
     rows: Float64Array
+
+
+class _Waiting:
+    """Jobs with rows that are in no batch yet.
+
+    Attributes:
+        rows: That are waiting.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: deque[_Job] = deque()
+        self.rows = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def append(self, job: _Job) -> None:
+        """Let a job wait."""
+        self._jobs.append(job)
+        self.rows += len(job.rows)
+
+    def close_batch(self, max_rows: int) -> list[_Part]:
+        """Take rows from the front; a job with rows left goes to the back.
+
+        Jobs that are in vain are finished here, without a batch.
+        """
+        parts: list[_Part] = []
+        left = max_rows
+        now = perf_counter()
+        while self._jobs and (left > 0 or not parts):
+            job = self._jobs.popleft()
+            if job.ticket.is_over(now):
+                job.finish(job.ticket.fault())
+            if job.is_done or job.error is not None:
+                self.rows -= len(job.rows) - job.taken
+                continue
+            part = job.next_part(left)
+            left -= len(part.rows)
+            self.rows -= len(part.rows)
+            parts.append(part)
+            if job.taken < len(job.rows):
+                self._jobs.append(job)
+        return parts
 
 
 class Batcher:
@@ -72,24 +145,24 @@ class Batcher:
 
     Args:
         engine: Computes the batches.
-        device_thread: One thread, shared by all engines of a device.
+        threads: Of the device, shared by all its engines.
         on_batch: Called with the number of rows of each batch that was computed.
     """
 
     def __init__(
         self,
         engine: Engine,
-        device_thread: Executor,
+        threads: DeviceThreads,
         on_batch: Callable[[int], None],
     ) -> None:
         self._engine = engine
-        self._device_thread = device_thread
+        self._threads = threads
         self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
         self._light_rows = _LIGHT_PRODUCTS // engine.products if on_cpu else 0
-        self._light: deque[_Job] = deque()
-        self._heavy: deque[_Job] = deque()
-        self._is_busy = False
+        self._light = _Waiting()
+        self._heavy = _Waiting()
+        self._free_threads = threads.number
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def answer(self, rows: Float64Array, ticket: Ticket) -> Answer:
@@ -154,21 +227,28 @@ class Batcher:
         return self._loop
 
     def _answer_light(self) -> None:
-        parts = _closed_batch(self._light, max(1, self._light_rows))
+        parts = self._light.close_batch(max(1, self._light_rows))
         if self._light:
             self._running_loop().call_soon(self._answer_light)
         if parts:
             self._finish(parts, self._compute(parts))
 
     def _start_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._is_busy:
-            return
-        parts = _closed_batch(self._heavy, self._engine.max_batch_rows)
-        if not parts:
-            return
-        self._is_busy = True
-        computed = loop.run_in_executor(self._device_thread, self._compute, parts)
-        computed.add_done_callback(partial(self._finish_heavy, loop, parts))
+        while self._free_threads:
+            parts = self._heavy.close_batch(self._share())
+            if not parts:
+                return
+            self._free_threads -= 1
+            computed = loop.run_in_executor(
+                self._threads.executor, self._compute, parts
+            )
+            computed.add_done_callback(partial(self._finish_heavy, loop, parts))
+
+    def _share(self) -> int:
+        """Say how many rows a thread should take, so that all have as many."""
+        largest = self._engine.batch_sizes[0]
+        batches = ceil(self._heavy.rows / self._free_threads / largest)
+        return min(max(1, batches) * largest, self._engine.max_batch_rows)
 
     def _finish_heavy(
         self,
@@ -176,24 +256,39 @@ class Batcher:
         parts: Sequence[_Part],
         computed: asyncio.Future[list[Outcome]],
     ) -> None:
-        self._is_busy = False
+        self._free_threads += 1
         self._finish(parts, computed.result())
         self._start_heavy(loop)
 
     def _finish(self, parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> None:
         self._on_batch(sum(len(part.rows) for part in parts))
         for part, outcome in zip(parts, outcomes, strict=True):
-            part.job.take(outcome)
+            part.job.take(part.start, outcome)
 
     def _compute(self, parts: Sequence[_Part]) -> list[Outcome]:
-        """Compute a batch; where it fails, each part alone, so that one fails alone."""
+        """Compute a batch; where it fails, each part alone, so that one fails alone.
+
+        The outcomes come in the order of the parts.
+        """
         for part in parts:
-            part.job.ticket.enter(INFER)
+            if not part.start:
+                part.job.ticket.enter(INFER)
+        # To put parts together that are long enough alone would only copy them.
+        enough = self._engine.batch_sizes[0]
+        short = self._computed_together([p for p in parts if len(p.rows) < enough])
+        return [
+            next(short) if len(part.rows) < enough else self._outcome(part.rows)
+            for part in parts
+        ]
+
+    def _computed_together(self, parts: Sequence[_Part]) -> Iterator[Outcome]:
         if len(parts) > 1:
             outcome = self._outcome(np.concatenate([part.rows for part in parts]))
             if isinstance(outcome, Answer):
-                return _split(outcome, [len(part.rows) for part in parts])
-        return [self._outcome(part.rows) for part in parts]
+                yield from _split(outcome, [len(part.rows) for part in parts])
+                return
+        for part in parts:
+            yield self._outcome(part.rows)
 
     def _outcome(self, rows: Float64Array) -> Outcome:
         try:
@@ -201,29 +296,6 @@ class Batcher:
         # Whatever it is, it is raised where the request waits for it.
         except Exception as error:
             return as_memory_error(error) or error
-
-
-def _closed_batch(jobs: deque[_Job], max_rows: int) -> list[_Part]:
-    """Take rows from the front; a job with rows left goes to the back.
-
-    Jobs that are in vain are finished here, without a batch.
-    """
-    parts: list[_Part] = []
-    left = max_rows
-    now = perf_counter()
-    while jobs and (left > 0 or not parts):
-        job = jobs.popleft()
-        if job.ticket.is_over(now):
-            job.take(job.ticket.fault())
-        if job.is_done:
-            continue
-        rows = job.rows[job.taken : job.taken + left]
-        job.taken += len(rows)
-        left -= len(rows)
-        parts.append(_Part(job, rows))
-        if job.taken < len(job.rows):
-            jobs.append(job)
-    return parts
 
 
 def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
@@ -240,5 +312,7 @@ def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
 
 
 def _joined(answers: Sequence[Answer]) -> Answer:
+    if len(answers) == 1:
+        return answers[0]
     logits, likely, labels = map(np.concatenate, zip(*answers, strict=True))
     return Answer(logits, likely, labels)

@@ -18,7 +18,7 @@ from rich.console import Console
 from models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from models.datasets import BUNDLED, Dataset, DatasetError, read_table
 from service import terminal
-from service.device import DeviceError, resolve_device
+from service.device import DeviceError, resolve_device, use_one_thread
 from service.keys import KeysError
 from service.settings import (
     ServingError,
@@ -259,6 +259,7 @@ def predict(
     from service.engine import Engine, RowError
 
     settings = read_settings(device=device)
+    use_one_thread()
     loaded = load_checkpoint(checkpoint)
     table, card = read_table(data), loaded.card
     names = card.features or table.header
@@ -294,6 +295,7 @@ def inspect(checkpoint: Checkpoint) -> None:
     """Show what a checkpoint holds, and whether its golden rows come out right."""
     from service.engine import Engine
 
+    use_one_thread()
     loaded = load_checkpoint(checkpoint)
     fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
     console = Console(markup=False)  # names may hold brackets

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Sequence
-from typing import Final
+from concurrent.futures import Executor
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from service.errors import ServiceError
+from service.worker import background_threads
 
 CACHED_ELEMENTS: Final = 2**17
 """Numbers that stay in the cache of a processor's core: half a megabyte of float32."""
@@ -41,6 +43,35 @@ def resolve_device(setting: str) -> torch.device:
         # Products of float32 in float32, not in TF32.
         torch.set_float32_matmul_precision("highest")
     return device
+
+
+def use_one_thread() -> None:
+    """Have each operation on tensors of this thread computed by it alone.
+
+    The threads of PyTorch's own pool spin while they wait for each other. Where they
+    share their cores with an event loop or with other processes, an operation that
+    takes microseconds may so take milliseconds. What is worth more than one thread is
+    computed in parts, by threads of which each uses this.
+    """
+    torch.set_num_threads(1)
+
+
+class DeviceThreads(NamedTuple):
+    """The threads that compute on a device.
+
+    Attributes:
+        executor: Runs what it is given on them.
+        number: How many there are.
+    """
+
+    executor: Executor
+    number: int
+
+    @classmethod
+    def of(cls, device: torch.device, cpu_threads: int) -> "DeviceThreads":
+        """Make those of a CPU, or the one that feeds another device."""
+        number = cpu_threads if device.type == "cpu" else 1
+        return cls(background_threads("device", number, use_one_thread), number)
 
 
 def as_memory_error(error: Exception) -> ServiceError | None:

@@ -36,8 +36,7 @@ GOLDEN_TOLERANCE: Final = 1e-4
 # number, with which processors take many times as long.
 _ALWAYS_ON: Final = 32.0
 
-# Numbers whose squares sum to less are all below 1e38, well within float32.
-_SAFE_SQUARES: Final = 1e76
+_DOT_ELEMENTS: Final = 8192
 
 
 class RowError(ServiceError):
@@ -162,15 +161,15 @@ class Engine:
 
     def _finite_logits(self, rows: Float64Array, start: int) -> Float32Array:
         """Compute one batch, whose first row is the row `start` of the request."""
-        features = standardise(rows, self.card)
-        # The squares' sum shows fast that none is too large for float32.
-        if not np.vdot(features, features) < _SAFE_SQUARES:
-            fault = _first_beyond_float32(features)
-            if fault:
-                expected = "features within the range of float32, once standardised"
-                raise RowError("overflow", (start + fault[0], fault[1]), expected)
-        logits = self._network(features)
-        if not isfinite(np.vdot(logits, logits)):
+        try:
+            # No pass over the features of its own: the processor has noticed it.
+            with np.errstate(over="raise"):
+                logits = self._network(standardise(rows, self.card))
+        except FloatingPointError:
+            row, feature = _first_beyond_float32(rows, self.card)
+            expected = "features within the range of float32, once standardised"
+            raise RowError("overflow", (start + row, feature), expected) from None
+        if not isfinite(_sum_of_squares(logits)):
             finite = np.isfinite(logits).all(axis=1)
             if not finite.all():
                 row = start + int(np.argmin(finite))
@@ -257,10 +256,19 @@ def _matrix(layer: nn.Linear, *, signals_one: bool) -> Tensor:
     return matrix
 
 
-def _first_beyond_float32(features: Float64Array) -> tuple[int, int] | None:
+def _sum_of_squares(values: Float32Array) -> float:
+    """Add up the squares; not finite where a value is not, or is very large."""
+    # With more elements, a dot product of NumPy's wakes the threads of its own pool.
+    if values.size <= _DOT_ELEMENTS:
+        return float(np.vdot(values, values))
+    return float(np.einsum("ij,ij->", values, values))
+
+
+def _first_beyond_float32(rows: Float64Array, card: ModelCard) -> tuple[int, int]:
     with np.errstate(over="ignore"):
-        finite = np.isfinite(features.astype(np.float32))
-    return None if finite.all() else divmod(int(np.argmin(finite)), finite.shape[1])
+        finite = np.isfinite(standardise(rows, card).astype(np.float32))
+    row, feature = divmod(int(np.argmin(finite)), finite.shape[1])
+    return row, feature
 
 
 def _whole(size: int, block: int) -> int:

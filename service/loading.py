@@ -10,10 +10,10 @@ import torch
 
 from models.checkpoint import load_checkpoint
 from service.batching import Batcher
+from service.device import DeviceThreads, use_one_thread
 from service.engine import Engine
 from service.repository import Version
 from service.sources import File
-from service.worker import background_thread
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -23,6 +23,7 @@ class Loader:
 
     Args:
         device: Where they compute.
+        threads: That compute on a CPU; what is computed elsewhere is given one.
         max_batch_rows: Rows per batch.
         on_batch: Given a model and a version, makes the function that its batcher
             tells the rows of each batch.
@@ -31,13 +32,14 @@ class Loader:
     def __init__(
         self,
         device: torch.device,
+        threads: int,
         max_batch_rows: int,
         on_batch: Callable[[str, str], Callable[[int], None]],
     ) -> None:
         self.device = device
         self._max_batch_rows = max_batch_rows
         self._on_batch = on_batch
-        self._device_thread = background_thread("device")
+        self._threads = DeviceThreads.of(device, threads)
 
     def load(
         self, files: Iterable[File], served: Mapping[str, Mapping[str, Version]]
@@ -51,6 +53,7 @@ class Loader:
         Raises:
             CheckpointError: A file cannot be served.
         """
+        use_one_thread()
         versions = []
         for file in files:
             name, number, _ = file.source
@@ -87,7 +90,7 @@ class Loader:
             engine,
             Batcher(
                 engine,
-                self._device_thread,
+                self._threads,
                 self._on_batch(source.name, source.version),
             ),
             checkpoint.sha256,

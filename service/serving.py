@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 from collections.abc import Sequence
+from ctypes import Array, c_int
 from pathlib import Path
 from socket import socket
 from threading import Thread
@@ -12,6 +13,7 @@ from threading import Thread
 import torch
 
 from service.app import make_app, make_loader, roots_of
+from service.balance import Balance
 from service.control import Control, Link
 from service.cpus import available_cpus, threads_per_worker
 from service.errors import ServiceError
@@ -68,7 +70,7 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
             server.should_exit = True
 
     listeners = listen(settings)
-    _use_threads(settings, loader)
+    _log_device(settings, loader)
     server = Server(app, on_hangup)
     loading = Thread(target=load)
     loading.start()
@@ -92,6 +94,7 @@ def serve_as_worker(
     number: int,
     listeners: list[socket],
     memory: object,
+    connections: "Array[c_int]",
     link: Link,
     *,
     is_first: bool,
@@ -103,6 +106,7 @@ def serve_as_worker(
         number: Of the worker, from 0.
         listeners: That all workers share.
         memory: Of the metrics of all processes.
+        connections: How many each worker has; see `service.balance`.
         link: To the process that supervises.
         is_first: Whether nobody serves yet; then it listens before it has loaded.
     """
@@ -118,8 +122,8 @@ def serve_as_worker(
         loader = make_loader(settings, telemetry)
         exchanger = Exchanger(repository, loader, telemetry)
         app = make_app(settings, repository, telemetry, control.reload)
-        server = Server(app)
-        _use_threads(settings, loader)
+        server = Server(app, balance=Balance(connections, number))
+        _log_device(settings, loader)
     except Exception as error:
         control.fail(error)
         os._exit(1)
@@ -138,15 +142,12 @@ def _run(server: Server, listeners: list[socket]) -> None:
         server.run(sockets=listeners)
 
 
-def _use_threads(settings: Settings, loader: Loader) -> None:
-    """Compute with as many threads as this process shall have; log what computes."""
+def _log_device(settings: Settings, loader: Loader) -> None:
     logger.info("device: %s (setting: %s)", loader.device, settings.device)
     cpus = available_cpus()
-    threads = threads_per_worker(settings.threads, settings.workers, cpus)
-    torch.set_num_threads(threads)
     logger.info(
         "threads: %d (CPUs by affinity: %d, by quota: %s; workers: %d)",
-        threads,
+        threads_per_worker(settings.threads, settings.workers, cpus),
         cpus.affinity,
         "no limit" if cpus.quota is None else f"{cpus.quota:g}",
         settings.workers,

@@ -23,9 +23,22 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-def background_thread(name: str) -> ThreadPoolExecutor:
-    """Make a thread that leaves the processor to the event loop where both want it."""
-    return ThreadPoolExecutor(1, thread_name_prefix=name, initializer=_give_way)
+def background_threads(
+    name: str, number: int, prepare: Callable[[], None] = lambda: None
+) -> ThreadPoolExecutor:
+    """Make threads that leave the processor to the event loop where both want it.
+
+    Args:
+        name: Of the threads.
+        number: How many there are at most.
+        prepare: Called on each before it does anything else.
+    """
+
+    def start() -> None:
+        _give_way()
+        prepare()
+
+    return ThreadPoolExecutor(number, thread_name_prefix=name, initializer=start)
 
 
 def _give_way() -> None:
@@ -45,7 +58,7 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._thread = background_thread("worker")
+        self._thread = background_threads("worker", 1)
 
     async def run(
         self,

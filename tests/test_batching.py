@@ -4,6 +4,7 @@ import asyncio
 import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from models.checkpoint import Checkpoint, save_checkpoint
 from models.classifier import sequential
 from models.dtype import Float64Array
 from service.batching import Batcher
+from service.device import DeviceThreads
 from service.engine import Answer, Engine, RowError
 from service.queue import Queue
 from service.settings import Settings
@@ -114,7 +116,8 @@ def test_interleaved_clients_get_their_own_rows(
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
             batchers = [
-                Batcher(engine, thread, lambda rows: None) for engine in engines
+                Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
+                for engine in engines
             ]
             await asyncio.gather(*(client(batchers, seed) for seed in range(CLIENTS)))
 
@@ -135,7 +138,7 @@ def test_a_request_that_fails_fails_alone(shape: tuple[int, ...]) -> None:
     bad = good.copy()
     bad[37, 4] = 1e300
     with ThreadPoolExecutor(1) as thread:
-        batcher = Batcher(engine, thread, lambda rows: None)
+        batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
         answers = asyncio.run(ask(batcher, good, bad, good[:1], bad[37:38], good))
     for position, rows in ((0, good), (2, good[:1]), (4, good)):
         assert same(answers[position], engine.answer(rows))
@@ -150,9 +153,49 @@ def test_a_fault_far_down_a_split_request_is_found_where_it_is() -> None:
     rows = np.zeros((500, 784))
     rows[333, 7] = 1e39
     with ThreadPoolExecutor(1) as thread:
-        (error,) = asyncio.run(ask(Batcher(engine, thread, lambda rows: None), rows))
+        (error,) = asyncio.run(
+            ask(Batcher(engine, DeviceThreads(thread, 1), lambda rows: None), rows)
+        )
     assert isinstance(error, RowError)
     assert error.index == (333, 7)
+
+
+@pytest.mark.parametrize("shape", [(784, 512, 10), (64, 64, 64, 64, 10)], ids=str)
+def test_a_long_request_is_computed_by_all_threads(shape: tuple[int, ...]) -> None:
+    """Its parts come back in any order, and are put together in theirs."""
+    engine = make_engine(shape)
+    rows = np.random.default_rng(0).normal(size=(20_000, shape[0]))
+    names: set[int] = set()
+    sizes: list[int] = []
+
+    def on_batch(rows: int) -> None:
+        sizes.append(rows)
+
+    with ThreadPoolExecutor(3, initializer=lambda: names.add(get_ident())) as threads:
+        batcher = Batcher(engine, DeviceThreads(threads, 3), on_batch)
+        got = asyncio.run(ask(batcher, rows, rows[:1], rows[7:9000]))
+    want = engine.answer(rows)
+    assert same(got[0], want)
+    assert same(got[1], Answer(*(part[:1] for part in want)))  # type: ignore[arg-type]
+    assert same(got[2], Answer(*(part[7:9000] for part in want)))  # type: ignore[arg-type]
+    assert len(names) == 3
+    assert max(sizes) <= 4096
+    assert sum(sizes) == 28_994
+
+
+def test_the_first_of_several_faults_is_told() -> None:
+    """Also where another thread finds a later one sooner."""
+    engine = make_engine((784, 512, 10))
+    rows = np.zeros((4096, 784))
+    rows[[2000, 2060, 4000], [3, 5, 7]] = 1e39
+    with ThreadPoolExecutor(2) as threads:
+        batcher = Batcher(engine, DeviceThreads(threads, 2), lambda rows: None)
+        for _ in range(5):
+            (error,) = asyncio.run(ask(batcher, rows))
+            assert isinstance(error, RowError)
+            assert error.index == (2000, 3)
+        (answer,) = asyncio.run(ask(batcher, rows[:2000]))
+    assert same(answer, engine.answer(rows[:2000]))
 
 
 def test_long_requests_take_turns() -> None:
@@ -167,7 +210,7 @@ def test_long_requests_take_turns() -> None:
         assert same(answer, engine.answer(rows))
 
     async def run(thread: ThreadPoolExecutor) -> None:
-        batcher = Batcher(engine, thread, lambda rows: None)
+        batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
         await asyncio.gather(
             one(batcher, "long", rows), one(batcher, "short", rows[:40])
         )
@@ -194,7 +237,7 @@ def test_requests_that_arrived_together_share_a_batch(
 
     async def run() -> None:
         with ThreadPoolExecutor(1) as thread:
-            batcher = Batcher(engine, thread, lambda rows: None)
+            batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
             await ask(batcher, *[rows] * 5)
             await ask(batcher, rows)
             assert batcher.join(rows, ticket(), got.append)

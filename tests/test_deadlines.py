@@ -48,14 +48,14 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def served(wide: Path) -> Iterator[Served]:
     """Nobody waits for long here."""
-    with serving(Settings(timeout_seconds=TIMEOUT), [wide]) as served:
+    with serving(Settings(threads=1, timeout_seconds=TIMEOUT), [wide]) as served:
         yield served
 
 
 @pytest.fixture(scope="module")
 def patient(wide: Path) -> Iterator[Served]:
     """Requests may wait here."""
-    with serving(Settings(), [wide]) as served:
+    with serving(Settings(threads=1), [wide]) as served:
         yield served
 
 
@@ -148,7 +148,7 @@ def test_what_did_not_wait_too_long_is_computed(patient: Served, length: str) ->
 
 def test_a_request_in_parts_is_given_up_between_them(wide: Path) -> None:
     """Rows that were computed before are lost; those after are not computed."""
-    settings = Settings(timeout_seconds=TIMEOUT, max_batch_rows=32)
+    settings = Settings(threads=1, timeout_seconds=TIMEOUT, max_batch_rows=32)
     with serving(settings, [wide]) as served:
         with busy(served, 100) as first:
             time.sleep(TIMEOUT + 0.1)

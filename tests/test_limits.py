@@ -294,7 +294,7 @@ def check_body_seconds(served: Served, wide: Path) -> None:
 
 def check_timeout_seconds(served: Served, wide: Path) -> None:
     for timeout, status in ((0.01, 504), (30, 200)):
-        settings = Settings(timeout_seconds=timeout)
+        settings = Settings(threads=1, timeout_seconds=timeout)
         with serving(settings, [wide]) as late, ThreadPoolExecutor(1) as thread:
             with busy(late, 100):
                 ask = late.client.post

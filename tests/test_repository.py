@@ -38,7 +38,7 @@ def found(path: Path) -> list[tuple[str, str, Path]]:
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> Repository:
     roots = Roots(paths, searched)
     sources = roots.sources()
-    loader = Loader(CPU, 64, lambda name, version: lambda rows: None)
+    loader = Loader(CPU, 1, 64, lambda name, version: lambda rows: None)
     repository = Repository()
     repository.put(loader.load(read_files(sources), {}), roots.default(sources))
     return repository
