@@ -16,10 +16,16 @@ from contextlib import suppress
 from socket import SOL_SOCKET, socket
 from typing import Final
 
+from service.balance import Balance
+
 BACKLOG: Final = 2048
 
 # Other workers may take what is left, and those who are in already have their turn.
 _AT_ONCE: Final = 64
+
+# So long another worker, which has fewer, may take a connection; then a few are taken.
+_YIELD_SECONDS: Final = 1e-3
+_AFTER_YIELD: Final = 2
 
 # What the system says where there is no room for a connection, though there will be.
 _NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -36,6 +42,7 @@ class Acceptor:
         make_protocol: Makes the protocol of a connection.
         tls: The certificates, if it speaks TLS.
         handshake_seconds: Longest time for the handshake of TLS.
+        balance: Of the workers that share the listeners.
     """
 
     def __init__(
@@ -44,13 +51,17 @@ class Acceptor:
         make_protocol: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_seconds: float,
+        balance: Balance,
     ) -> None:
         self._listeners = listeners
         self._make_protocol = make_protocol
         self._tls = tls
         self._handshake_seconds = handshake_seconds if tls else None
+        self._balance = balance
+        self._has_yielded = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        balance.start()
         for listener in listeners:
             listener.listen(BACKLOG)
             listener.setblocking(False)
@@ -70,7 +81,7 @@ class Acceptor:
         for listener in self._listeners:
             self._loop.remove_reader(listener)
             with suppress(OSError):
-                while self._accept(listener, _AT_ONCE):
+                while self._accept(listener):
                     pass
             listener.close()
 
@@ -78,40 +89,52 @@ class Acceptor:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener, self._accept_waiting, listener)
 
+    def _watch_later(self, listener: socket, seconds: float) -> None:
+        self._loop.remove_reader(listener)
+        self._loop.call_later(seconds, self._watch, listener)
+
     def _accept_waiting(self, listener: socket) -> None:
+        may_yield = not self._has_yielded
+        self._has_yielded = False
         try:
-            self._accept(listener, _AT_ONCE)
+            for _ in range(_AT_ONCE if may_yield else _AFTER_YIELD):
+                if may_yield and self._balance.is_above_the_fewest():
+                    self._has_yielded = True
+                    self._watch_later(listener, _YIELD_SECONDS)
+                    return
+                if not self._accept(listener):
+                    return
         except OSError as error:
             if error.errno not in _NO_ROOM:
                 raise
             logger.error("no connection can be taken in: %s", error.strerror)
-            self._loop.remove_reader(listener)
-            self._loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+            self._watch_later(listener, _PAUSE_SECONDS)
 
-    def _accept(self, listener: socket, most: int) -> bool:
-        """Take in some connections; return whether more may wait."""
-        for _ in range(most):
-            try:
-                connection, _ = listener.accept()
-            except (BlockingIOError, InterruptedError):
-                return False
-            except ConnectionAbortedError:
-                continue
-            connection.setblocking(False)
-            task = self._loop.create_task(self._connect(connection))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+    def _accept(self, listener: socket) -> bool:
+        """Take in a connection; return whether there was one."""
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return False
+        except ConnectionAbortedError:
+            return True
+        self._balance.opened()
+        connection.setblocking(False)
+        task = self._loop.create_task(self._connect(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
         return True
 
     async def _connect(self, connection: socket) -> None:
-        # A client that breaks off its handshake is no fault of ours.
-        with suppress(OSError):
+        try:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,
                 connection,
                 ssl=self._tls,
                 ssl_handshake_timeout=self._handshake_seconds,
             )
+        except OSError:  # a client that breaks off its handshake is no fault of ours
+            self._balance.closed()
 
 
 # A program for classic BPF, https://docs.kernel.org/networking/filter.html: code, jump

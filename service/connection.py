@@ -53,8 +53,16 @@ _HEADER: Final = 1
 _BODY: Final = 2
 
 
-def shortcut_protocol(shortcut: Shortcut, context: Context) -> type[HttpToolsProtocol]:
-    """Make uvicorn's protocol, but for requests that take the shortcut."""
+def shortcut_protocol(
+    shortcut: Shortcut, context: Context, on_lost: Callable[[], None]
+) -> type[HttpToolsProtocol]:
+    """Make uvicorn's protocol, but for requests that take the shortcut.
+
+    Args:
+        shortcut: Answers them.
+        context: Of the application.
+        on_lost: Called when a connection has ended.
+    """
     lookout = _Lookout()
     queue, readiness, telemetry = context.queue, context.readiness, context.telemetry
     settings = context.settings
@@ -288,5 +296,6 @@ def shortcut_protocol(shortcut: Shortcut, context: Context) -> type[HttpToolsPro
                     telemetry.failed(Abandoned("body"))
                     self._leave_queue()
             super().connection_lost(exc)
+            on_lost()
 
     return Protocol

@@ -14,6 +14,7 @@ from typing import Any, Final
 import uvicorn
 
 from service.acceptor import Acceptor
+from service.balance import Balance, new_counts
 from service.connection import shortcut_protocol
 from service.context import Context
 from service.lean import LeanFastAPI
@@ -27,7 +28,7 @@ _TICKS_PER_LOOK: Final = 5
 _LAST_SECONDS: Final = 0.2
 
 
-def server_options(app: LeanFastAPI) -> dict[str, Any]:
+def server_options(app: LeanFastAPI, balance: Balance) -> dict[str, Any]:
     """Return the options of `uvicorn.Config` for an application."""
     context: Context = app.state.context
     settings = context.settings
@@ -35,7 +36,7 @@ def server_options(app: LeanFastAPI) -> dict[str, Any]:
         context.repository, settings, context.keys, context.queue, context.worker
     )
     return {
-        "http": shortcut_protocol(shortcut, context),
+        "http": shortcut_protocol(shortcut, context, balance.closed),
         "ws": "none",
         "log_config": None,
         "access_log": False,  # a line per request costs as much as answering it
@@ -59,6 +60,7 @@ class Server(uvicorn.Server):
     Args:
         app: As `service.app` makes it.
         on_hangup: Called at SIGHUP.
+        balance: Of the workers that share the sockets, if several do.
         options: Of `uvicorn.Config`, beside those of `server_options`.
     """
 
@@ -66,11 +68,12 @@ class Server(uvicorn.Server):
         self,
         app: LeanFastAPI,
         on_hangup: Callable[[], None] | None = None,
+        balance: Balance | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(
-            uvicorn.Config(app, lifespan="off", **server_options(app), **options)
-        )
+        self._balance = balance or Balance(new_counts(1), 0)
+        own = server_options(app, self._balance)
+        super().__init__(uvicorn.Config(app, lifespan="off", **own, **options))
         self._context: Context = app.state.context
         self._on_hangup = on_hangup
         self._end = float("inf")
@@ -96,6 +99,7 @@ class Server(uvicorn.Server):
             self._make_protocol,
             self.config.ssl,
             self._context.settings.header_seconds,
+            self._balance,
         )
         is_main = threading.current_thread() is threading.main_thread()
         if self._on_hangup and is_main:
@@ -116,6 +120,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Stop listening, and finish what was let in."""
         self._context.readiness.is_draining = True
+        self._balance.stop()
         if self._acceptor:
             self._acceptor.refuse()
             await asyncio.sleep(_LAST_SECONDS)

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from service.app import roots_of
+from service.balance import NOBODY, new_counts
 from service.control import (
     Abort,
     Commit,
@@ -89,6 +90,7 @@ class Supervisor:
         slabs = settings.workers + 1
         self._memory = self._context.RawArray("B", slabs * SLAB_BYTES)
         self._metrics = Metrics(self._memory, settings.workers)
+        self._connections = new_counts(settings.workers)
         self._workers: dict[int, _Worker] = {}
         # When to start a worker, by its number.
         self._due = dict.fromkeys(range(settings.workers), 0.0)
@@ -141,7 +143,14 @@ class Supervisor:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=serve_as_worker,
-            args=(self._settings, number, self._listeners, self._memory, theirs),
+            args=(
+                self._settings,
+                number,
+                self._listeners,
+                self._memory,
+                self._connections,
+                theirs,
+            ),
             kwargs={"is_first": number == 0 and not self._has_served},
             name=f"worker {number}",
             daemon=False,
@@ -183,6 +192,7 @@ class Supervisor:
             pass
         del self._workers[worker.number]
         worker.link.close()
+        self._connections[worker.number] = NOBODY
         if self._is_ending:
             return
         has_served = worker.number in self._started

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from service.acceptor import Acceptor
+from service.balance import Balance, new_counts
 from tests.process import TIMEOUT, serving, until_ready
 from tests.test_connection import answer, post
 
@@ -58,7 +59,8 @@ def test_nobody_connects_before_it_is_closed(
     """Where the kernel lets it; where it does not, the log says so."""
 
     async def end(listener: socket.socket) -> None:
-        acceptor = Acceptor([listener], asyncio.Protocol, None, 1)
+        balance = Balance(new_counts(1), 0)
+        acceptor = Acceptor([listener], asyncio.Protocol, None, 1, balance)
         acceptor.refuse()
         with socket.socket() as late:
             late.settimeout(0.3)

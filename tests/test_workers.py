@@ -3,9 +3,12 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -14,6 +17,7 @@ import pytest
 
 from tests.process import TIMEOUT, counted, serving, until_ready
 from tests.test_cli import call
+from tests.test_connection import answer
 
 BODY = {"inputs": [[0.5] * 30] * 3}
 
@@ -57,6 +61,41 @@ def ask_often(address: httpx.URL, times: int) -> set[str]:
             assert response.status_code == 200
             processes.add(response.headers["x-request-id"][:20])
     return processes
+
+
+def test_connections_spread_over_the_workers(
+    pair: tuple[subprocess.Popen[str], httpx.Client, Path],
+) -> None:
+    """However they come: one after the other, and all at once."""
+    _, client, _ = pair
+    with ExitStack() as stack:
+
+        def connect(count: int) -> list[socket.socket]:
+            address = (client.base_url.host, client.base_url.port or 80)
+            return [
+                stack.enter_context(socket.create_connection(address, TIMEOUT))
+                for _ in range(count)
+            ]
+
+        def processes(wires: list[socket.socket]) -> Counter[bytes]:
+            counts: Counter[bytes] = Counter()
+            for wire in wires:
+                wire.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                found = re.search(rb"x-request-id: (.{20})", answer(wire)[0])
+                assert found
+                counts[found[1]] += 1
+            return counts
+
+        until(lambda: len(ask_often(client.base_url, 4)) == 2)
+        # The client of the fixture has a connection, too.
+        first = connect(7)
+        assert min(processes(first).values()) >= 2
+        second = connect(30)
+        assert min(processes(first + second).values()) >= 15
+        for wire in first:
+            wire.close()
+        third = connect(10)
+        assert min(processes(second + third).values()) >= 17
 
 
 def test_totals_are_exact(
