@@ -1,4 +1,4 @@
-"""How the cost of a request grows with its numbers and with the model's depth."""
+"""How the cost of a request grows with its numbers, with the model, with threads."""
 
 import re
 from collections.abc import Mapping
@@ -13,19 +13,23 @@ from benchmark.payloads import (
     Task,
     asked,
     deep_classifier,
+    large_classifier,
     multiplications,
+    npy_predict_task,
     npy_sigmoid_task,
     predict_task,
     sigmoid_task,
     write_checkpoint,
 )
 from benchmark.programs import OURS, UNLIMITED, ours
-from benchmark.servers import Server, running
+from benchmark.servers import ALL_CORES, Server, running
 from benchmark.session import MINIMUM_REQUESTS, Session, timed
 
 ELEMENTS = tuple(10**power for power in range(8))
 DEPTHS = (1, 2, 4, 8, 16, 32)
 DEPTH_ROWS = 1024
+THREADS = (1, len(ALL_CORES))
+LARGE_ROWS = 4096
 FORMATS: Mapping[str, str] = {"growth JSON": "JSON", "growth npy": "npy"}
 
 
@@ -61,6 +65,23 @@ def depth(session: Session) -> None:
                 whole_seconds=whole,
                 infer_seconds=infer,
             )
+
+
+def threads(session: Session) -> None:
+    """Ask a large network for 4096 rows, with one thread and with one for each core."""
+    network = large_classifier()
+    file = write_checkpoint(session.folder / "large.pt", network)
+    task = npy_predict_task("/predict", LARGE_ROWS, network)
+    for count in session.turned(THREADS):
+        session.show(f"{count} threads")
+        program = replace(
+            ours([file]),
+            is_pinned=False,
+            environment={**UNLIMITED, "SIGMOID_THREADS": str(count)},
+        )
+        with running(program) as server:
+            whole, infer = _timed_stages(server, task, session.seconds)
+        session.record("threads", count, OURS, whole_seconds=whole, infer_seconds=infer)
 
 
 def _timed_stages(server: Server, task: Task, seconds: float) -> tuple[float, float]:

@@ -69,6 +69,12 @@ def deep_classifier(depth: int) -> DeepClassifier:
     return DeepClassifier(FEATURES, DEEP_UNITS, CLASSES, depth)
 
 
+def large_classifier() -> DeepClassifier:
+    """Make a network of 256 features and ten hidden layers of 1024 units."""
+    torch.manual_seed(_SEED)
+    return DeepClassifier(256, 1024, 10, 9)
+
+
 def multiplications(depth: int, rows: int) -> int:
     """Count those of `deep_classifier(depth)` for some rows."""
     per_row = FEATURES * DEEP_UNITS + depth * DEEP_UNITS**2 + DEEP_UNITS * CLASSES
@@ -95,6 +101,17 @@ def predict_task(path: str, rows: int, network: nn.Module | None = None) -> Task
     return Task(
         json_request(path, values),
         lambda body: _is_close(_from_json(body, "logits"), logits),
+    )
+
+
+def npy_predict_task(path: str, rows: int, network: DeepClassifier) -> Task:
+    """Ask for the logits of some rows of a network as `.npy`, in and out."""
+    values = normal(rows, network.fc1.in_features)
+    with torch.no_grad():
+        logits: Floats = network(torch.from_numpy(values)).numpy()
+    return Task(
+        _npy_request(f"{path}?output=logits", values),
+        lambda body: _is_close(np.load(io.BytesIO(body)), logits),
     )
 
 
@@ -126,13 +143,18 @@ def sigmoid_task(*shape: int) -> Task:
 
 def npy_sigmoid_task(*shape: int) -> Task:
     """Ask for the sigmoid of an array as `.npy`, in and out."""
-    values, file = normal(*shape), io.BytesIO()
-    np.save(file, values)
-    headers = (("Content-Type", NPY), ("Accept", NPY))
+    values = normal(*shape)
     return Task(
-        Request("POST", "/sigmoid", file.getvalue(), headers),
+        _npy_request("/sigmoid", values),
         lambda body: _is_close(np.load(io.BytesIO(body)), _sigmoid(values)),
     )
+
+
+def _npy_request(path: str, values: Floats) -> Request:
+    file = io.BytesIO()
+    np.save(file, values)
+    headers = (("Content-Type", NPY), ("Accept", NPY))
+    return Request("POST", path, file.getvalue(), headers)
 
 
 def echo_task(task: Task) -> Task:

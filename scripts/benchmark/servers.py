@@ -1,4 +1,4 @@
-"""Starts, watches and stops the servers, each alone on its core."""
+"""Starts, watches and stops the servers, each alone on its core, or on all cores."""
 
 import os
 import re
@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchmark.payloads import Task
 
 SERVER_CORE = 0
 CLIENT_CORE = 1
+ALL_CORES = (SERVER_CORE, CLIENT_CORE)
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.01
@@ -34,6 +35,8 @@ class Program:
         ready: Answered with 200 as soon as the server is ready.
         predict: Makes the request that asks for the logits of some rows.
         environment: Variables beside those of this process.
+        is_pinned: Whether it has a core for itself, and the load another; else both
+            use whichever they like.
     """
 
     name: str
@@ -41,6 +44,17 @@ class Program:
     ready: Request
     predict: Callable[[int], Task]
     environment: Mapping[str, str] = field(default_factory=dict)
+    is_pinned: bool = True
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """What it may use."""
+        return (SERVER_CORE,) if self.is_pinned else ALL_CORES
+
+    @property
+    def load_cores(self) -> tuple[int, ...]:
+        """What its load may use."""
+        return (CLIENT_CORE,) if self.is_pinned else ALL_CORES
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ class Server:
 
 @contextmanager
 def running(program: Program) -> Iterator[Server]:
-    """Start a program on the server core; stop it whatever happens.
+    """Start a program on its cores; stop it whatever happens.
 
     Raises:
         BenchmarkError: It ended, or did not become ready in time.
@@ -71,7 +85,7 @@ def running(program: Program) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as log:
         start = perf_counter()
         process = subprocess.Popen(
-            ["taskset", "-c", str(SERVER_CORE), *program.command(port)],
+            ["taskset", "-c", core_list(program.cores), *program.command(port)],
             cwd=folder,  # `python -m` would import from the present folder
             env={**_environment(), **program.environment},
             stdin=subprocess.DEVNULL,
@@ -84,6 +98,11 @@ def running(program: Program) -> Iterator[Server]:
             yield Server(program.name, port, process.pid, seconds)
         finally:
             _stop(process)
+
+
+def core_list(cores: Iterable[int]) -> str:
+    """Write cores as taskset reads them."""
+    return ",".join(map(str, cores))
 
 
 def resident_bytes(pid: int, field_name: str = "VmRSS") -> int:

@@ -1,11 +1,12 @@
 """What the workloads share: the servers of a round, and how a pass is timed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import TypeVar
 
 from benchmark.client import Connection
 from benchmark.figures import Figures, Key, add
@@ -13,6 +14,8 @@ from benchmark.payloads import Task, asked
 from benchmark.servers import Program, Server, running
 
 MINIMUM_REQUESTS = 3
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,12 @@ class Session:
 
     def in_turn(self, *names: str) -> list[Program]:
         """List programs (all, by default), another one first in each round."""
-        programs = [self.programs[name] for name in names or self.programs]
-        first = self.number % len(programs)
-        return programs[first:] + programs[:first]
+        return self.turned([self.programs[name] for name in names or self.programs])
+
+    def turned(self, items: Sequence[Item]) -> list[Item]:
+        """Put another item first in each round."""
+        first = self.number % len(items)
+        return [*items[first:], *items[:first]]
 
 
 @contextmanager

@@ -29,12 +29,17 @@ def all_tables(figures: Figures) -> list[Table]:
         _load(figures, "W1", "W1: one row, requests per second"),
         _load(figures, "W2", "W2: 1024 rows, requests per second"),
         _load(figures, "W4", "W4: one row, one connection"),
+        *(
+            _load(figures, f"{name} as started", f"{name} as started, on all cores")
+            for name in ("W1", "W2", "W4")
+        ),
         _seconds(figures, "W3 JSON", "W3: sigmoid of 1000 × 1000 as JSON, one client"),
         _seconds(figures, "W3 npy", "W3: the same as .npy, one client"),
         _memory(figures),
         _seconds(figures, "start", "Start: process to first answer"),
         _elements(figures),
         _depth(figures),
+        _threads(figures),
         _livez(figures),
     ]
     return [table for table in tables if table.rows]
@@ -148,6 +153,19 @@ def _depth(figures: Figures) -> Table:
         )
     head = ["depth", "multiplications", "infer ms", "whole ms", "infer ps each"]
     return Table("Growth: 1024 rows, DeepClassifier of 64 units", head, rows)
+
+
+def _threads(figures: Figures) -> Table:
+    rows = []
+    for case in cases(figures, "threads"):
+        whole, infer = (
+            Key("threads", case, OURS, f"{quantity} seconds")
+            for quantity in ("whole", "infer")
+        )
+        cells = [_value(figures, key, _milliseconds) for key in (infer, whole)]
+        rows.append([case, *cells])
+    title = "4096 rows as .npy, 256 features and ten hidden layers of 1024 units"
+    return Table(title, ["threads", "infer ms", "whole ms"], sorted(rows))
 
 
 def _livez(figures: Figures) -> Table:

@@ -1,42 +1,76 @@
-"""W1, W2 and W4: the same rows for every server, as fast as wrk can ask."""
+"""W1, W2 and W4: the same rows for every server, as fast as wrk can ask.
+
+Each server is alone on its core; and once more, a few of them are as they are started.
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmark import wrk
+from benchmark.programs import OURS, TUTORIAL
+from benchmark.servers import Program
 from benchmark.session import Session, all_running, once
 
 W1_CONNECTIONS = (1, 8, 31, 32, 64, 256)
+W2_CONNECTIONS = (4,)
+W4_CONNECTIONS = (1,)
+PINNED, STARTED, TWO_WORKERS = "ours, pinned", "ours", "ours, 2 workers"
+TUTORIAL_STARTED = "tutorial"
 _WARM_UP_SECONDS = 1
 
 
 def w1(session: Session) -> None:
     """Ask for one row, at several numbers of connections."""
-    _passes(session, "W1", 1, W1_CONNECTIONS)
+    _passes(session, "W1", [*session.programs.values()], 1, W1_CONNECTIONS)
 
 
 def w2(session: Session) -> None:
     """Ask for 1024 rows, at 4 connections."""
-    _passes(session, "W2", 1024, (4,))
+    _passes(session, "W2", [*session.programs.values()], 1024, W2_CONNECTIONS)
 
 
 def w4(session: Session) -> None:
     """Ask for one row, at one connection, for the latency."""
-    _passes(session, "W4", 1, (1,))
+    _passes(session, "W4", [*session.programs.values()], 1, W4_CONNECTIONS)
+
+
+def started(session: Session) -> None:
+    """Ask servers that are started as their READMEs say: on all cores, load beside."""
+    ours = session.programs[OURS]
+    programs = [
+        # First, as its second worker is ready a moment later.
+        replace(
+            ours,
+            name=TWO_WORKERS,
+            is_pinned=False,
+            environment={**ours.environment, "SIGMOID_WORKERS": "2"},
+        ),
+        replace(ours, name=PINNED),
+        replace(ours, name=STARTED, is_pinned=False),
+        replace(session.programs[TUTORIAL], name=TUTORIAL_STARTED, is_pinned=False),
+    ]
+    _passes(session, "W1 as started", programs, 1, (32,))
+    _passes(session, "W2 as started", programs, 1024, W2_CONNECTIONS)
+    _passes(session, "W4 as started", programs, 1, W4_CONNECTIONS)
 
 
 def _passes(
-    session: Session, workload: str, rows: int, connections: Sequence[int]
+    session: Session,
+    workload: str,
+    programs: list[Program],
+    rows: int,
+    connections: Sequence[int],
 ) -> None:
-    with all_running(session, session.in_turn()) as servers:
+    with all_running(session, programs) as servers:
         tasks = {program.name: program.predict(rows) for program, _ in servers}
         for _, server in servers:
             once(server, tasks[server.name])
         for count in connections:
-            for _, server in servers:
+            for program, server in session.turned(servers):
                 session.show(f"{count} connections, {server.name}")
-                request = tasks[server.name].request
-                wrk.run(server.port, request, count, _WARM_UP_SECONDS)
-                load = wrk.run(server.port, request, count, session.seconds)
+                request, cores = tasks[server.name].request, program.load_cores
+                wrk.run(server.port, request, count, _WARM_UP_SECONDS, cores)
+                load = wrk.run(server.port, request, count, session.seconds, cores)
                 session.record(
                     workload,
                     count,

@@ -4,13 +4,14 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmark import BenchmarkError
 from benchmark.client import Request
-from benchmark.servers import CLIENT_CORE
+from benchmark.servers import CLIENT_CORE, core_list
 
 # wrk counts an answer that takes longer as a failure. Among 256 connections, one may be
 # starved for seconds on a shared machine, whatever serves it.
@@ -55,8 +56,21 @@ def require_wrk() -> None:
         raise BenchmarkError("wrk is not installed: apt-get install wrk")
 
 
-def run(port: int, request: Request, connections: int, seconds: int) -> Load:
+def run(
+    port: int,
+    request: Request,
+    connections: int,
+    seconds: int,
+    cores: Iterable[int] = (CLIENT_CORE,),
+) -> Load:
     """Repeat a request on many connections, one thread, for some seconds.
+
+    Args:
+        port: Of the server.
+        request: To be repeated.
+        connections: That ask at once.
+        seconds: How long.
+        cores: That wrk may use.
 
     Raises:
         BenchmarkError: Any request failed: on the socket, or with another status.
@@ -76,7 +90,7 @@ def run(port: int, request: Request, connections: int, seconds: int) -> Load:
             ),
             encoding="utf-8",
         )
-        pinned = ["taskset", "-c", str(CLIENT_CORE), "wrk"]
+        pinned = ["taskset", "-c", core_list(cores), "wrk"]
         options = ["-t1", f"-c{connections}", f"-d{seconds}s"]
         options += ["--timeout", f"{_PATIENCE_SECONDS}s", "-s", str(script)]
         url = f"http://127.0.0.1:{port}{request.path}"
