@@ -133,7 +133,7 @@ def _serve_parameters() -> list[Parameter]:
         option = typer.Option(help=field.description, show_default=default)
         kind = next(
             kind
-            for kind in (int, float, str)
+            for kind in (bool, int, float, str)
             if kind in (field.annotation, *get_args(field.annotation)) or kind is str
         )
         parameters.append(

@@ -135,6 +135,13 @@ class Settings(BaseSettings):
     body_seconds: Annotated[
         _Seconds, Field(description="Longest time for a request's body to arrive.")
     ] = 60
+    keep_alive_seconds: Annotated[
+        _Seconds,
+        Field(
+            description="Longest time that a connection is kept without a request; "
+            "longer than a load balancer keeps it, whose own is often 60."
+        ),
+    ] = 75
     timeout_seconds: Annotated[
         _Seconds,
         Field(
@@ -176,6 +183,17 @@ class Settings(BaseSettings):
             description="Origins whose pages may ask, `,` between them; `*` for all."
         ),
     ] = ()
+    root_path: Annotated[
+        str,
+        Field(
+            pattern=r"^((/[A-Za-z0-9._~-]+)+)?$",
+            description="Prefix of all paths, such as `/models-api`, where a proxy in "
+            "front does not strip it.",
+        ),
+    ] = ""
+    access_log: Annotated[
+        bool, Field(description="`true` for a line in the log for each request.")
+    ] = False
     log_format: Annotated[
         Literal["text", "json"], Field(description="`text` or `json`.")
     ] = "text"
@@ -230,7 +248,9 @@ def shown_default(name: str) -> str:
         return "the pretrained models"
     if name == "max_queue_elements":
         return f"`{2**25}`"
-    return "none" if default in (None, ()) else f"`{default}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return "none" if default in (None, (), "") else f"`{default}`"
 
 
 def read_settings(**options: Any) -> Settings:
