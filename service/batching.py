@@ -12,7 +12,7 @@ requests. One that nobody waits for any more, or that has waited too long, is le
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from time import perf_counter
@@ -43,8 +43,8 @@ class _Job:
         done: Called once with the answer, or with the error of the first rows that
             have one.
         taken: Rows that went into batches, from the front.
-        computing: First rows of the parts that are being computed.
-        answers: By the first row of each part.
+        parts: Where the rows are split, the answers by first row, None while they are
+            computed.
         error: Of the first rows that have one so far, and the first of these rows.
         is_done: Whether `done` was called.
     """
@@ -53,33 +53,41 @@ class _Job:
     ticket: Ticket
     done: Callable[[Outcome], None]
     taken: int = 0
-    computing: set[int] = field(default_factory=set)
-    answers: dict[int, Answer] = field(default_factory=dict)
+    parts: dict[int, Answer | None] | None = None
     error: tuple[int, Exception] | None = None
     is_done: bool = False
 
     def next_part(self, most_rows: int) -> "_Part":
         """Take rows from the front of those that are left."""
-        start = self.taken
-        rows = self.rows[start : start + most_rows]
+        start, rows = self.taken, self.rows
+        if start or len(rows) > most_rows:
+            rows = rows[start : start + most_rows]
+            if self.parts is None:
+                self.parts = {}
+            self.parts[start] = None
         self.taken += len(rows)
-        self.computing.add(start)
         return _Part(self, start, rows)
 
     def take(self, start: int, outcome: Outcome) -> None:
         """Keep the outcome of a part; finish once all is known."""
-        self.computing.discard(start)
+        if self.parts is None:
+            self.finish(outcome)
+            return
         if isinstance(outcome, Answer):
-            self.answers[start] = outcome
-        elif self.error is None or start < self.error[0]:
+            self.parts[start] = outcome
+        else:
+            del self.parts[start]
             if isinstance(outcome, RowError):
                 outcome.index = (start + outcome.index[0], *outcome.index[1:])
-            self.error = start, outcome
+            if self.error is None or start < self.error[0]:
+                self.error = start, outcome
+        computing = [at for at, answer in self.parts.items() if answer is None]
         if self.error is None:
-            if self.taken == len(self.rows) and not self.computing:
-                self.finish(_joined([self.answers[at] for at in sorted(self.answers)]))
+            if self.taken == len(self.rows) and not computing:
+                answers = [answer for _, answer in sorted(self.parts.items()) if answer]
+                self.finish(_joined(answers))
         # What is still computed may have an error of earlier rows.
-        elif all(self.error[0] < at for at in self.computing):
+        elif all(self.error[0] < at for at in computing):
             self.finish(self.error[1])
 
     def finish(self, outcome: Outcome) -> None:
@@ -101,19 +109,17 @@ class _Waiting:
     """Jobs with rows that are in no batch yet.
 
     Attributes:
+        jobs: The next one first.
         rows: That are waiting.
     """
 
     def __init__(self) -> None:
-        self._jobs: deque[_Job] = deque()
+        self.jobs: deque[_Job] = deque()
         self.rows = 0
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
     def append(self, job: _Job) -> None:
         """Let a job wait."""
-        self._jobs.append(job)
+        self.jobs.append(job)
         self.rows += len(job.rows)
 
     def close_batch(self, max_rows: int) -> list[_Part]:
@@ -124,8 +130,8 @@ class _Waiting:
         parts: list[_Part] = []
         left = max_rows
         now = perf_counter()
-        while self._jobs and (left > 0 or not parts):
-            job = self._jobs.popleft()
+        while self.jobs and (left > 0 or not parts):
+            job = self.jobs.popleft()
             if job.ticket.is_over(now):
                 job.finish(job.ticket.fault())
             if job.is_done or job.error is not None:
@@ -136,7 +142,7 @@ class _Waiting:
             self.rows -= len(part.rows)
             parts.append(part)
             if job.taken < len(job.rows):
-                self._jobs.append(job)
+                self.jobs.append(job)
         return parts
 
 
@@ -207,7 +213,7 @@ class Batcher:
             return False
         ticket.enter(QUEUE)
         self._light.append(_Job(rows, ticket, done))
-        if len(self._light) == 1:
+        if len(self._light.jobs) == 1:
             self._running_loop().call_soon(self._answer_light)
         return True
 
@@ -217,7 +223,7 @@ class Batcher:
 
     def flush(self) -> None:
         """Answer all light requests now."""
-        while self._light:
+        while self._light.jobs:
             self._answer_light()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
@@ -228,7 +234,7 @@ class Batcher:
 
     def _answer_light(self) -> None:
         parts = self._light.close_batch(max(1, self._light_rows))
-        if self._light:
+        if self._light.jobs:
             self._running_loop().call_soon(self._answer_light)
         if parts:
             self._finish(parts, self._compute(parts))
@@ -312,7 +318,5 @@ def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
 
 
 def _joined(answers: Sequence[Answer]) -> Answer:
-    if len(answers) == 1:
-        return answers[0]
     logits, likely, labels = map(np.concatenate, zip(*answers, strict=True))
     return Answer(logits, likely, labels)

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from starlette.types import Receive, Send
@@ -15,6 +15,7 @@ from service.ticket import Ticket
 # Window sizes of zlib's `inflateInit2`: for gzip (RFC 1952) and for zlib (RFC 1950).
 _WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}
 _INFLATED_STEP: Final = 2**20
+_FIRST_STEP: Final = 2**8
 
 # Deflate makes no more of a byte: https://zlib.net/zlib_tech.html.
 _MOST_INFLATION: Final = 1032
@@ -76,6 +77,7 @@ def slow_body(max_seconds: float) -> Expired:
         "body",
         f"the body did not arrive within {max_seconds:g} s (SIGMOID_BODY_SECONDS); "
         "the connection is closed",
+        "request_timeout",
     )
 
 
@@ -85,6 +87,7 @@ def slow_header(max_seconds: float) -> Expired:
         "header",
         f"the header did not arrive within {max_seconds:g} s "
         "(SIGMOID_HEADER_SECONDS); the connection is closed",
+        "request_timeout",
     )
 
 
@@ -106,7 +109,8 @@ def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
     """Decompress a body, and no further than its limit.
 
     Args:
-        body: All of it.
+        body: All of it. gzip may have several members in a row (RFC 1952, section 2.2),
+            and zeros after them, as tapes have.
         encoding: As `Content-Encoding` names it (RFC 9110, section 8.4.1).
         max_bytes: More are refused.
 
@@ -114,13 +118,10 @@ def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
         ServiceError: `body_too_large`, or `malformed_json` for bytes that are not of
             that encoding.
     """
-    inflater = zlib.decompressobj(_WINDOWS[encoding])
     parts: list[bytes] = []
-    total, rest = 0, body
+    total = 0
     try:
-        while not inflater.eof:
-            part = inflater.decompress(rest, _INFLATED_STEP)
-            rest = inflater.unconsumed_tail
+        for part in _inflated(body, encoding):
             total += len(part)
             if total > max_bytes:
                 raise ServiceError(
@@ -130,19 +131,44 @@ def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
                     expected=f"at most {max_bytes} bytes",
                     got="more",
                 )
-            if not part and not inflater.eof:
-                break
             parts.append(part)
     except zlib.error:
-        inflater = zlib.decompressobj()
-    if not inflater.eof or inflater.unused_data:
         raise ServiceError(
             "malformed_json",
-            f"the body is not one whole {encoding} stream, as Content-Encoding says",
-            expected=f"one {encoding} stream",
+            f"the body is not a whole {encoding} stream, as Content-Encoding says",
+            expected=f"a whole {encoding} stream",
             got="other bytes",
-        )
+        ) from None
     return b"".join(parts)
+
+
+def _inflated(body: bytes, encoding: Encoding) -> Iterator[bytes]:
+    """Decompress piece by piece.
+
+    Raises:
+        zlib.error: The bytes are not of that encoding, or end too early.
+    """
+    start = 0
+    while True:
+        inflater = zlib.decompressobj(_WINDOWS[encoding])
+        # What follows a member is copied each time: little of it after a short one.
+        step, rest = _FIRST_STEP, b""
+        while not inflater.eof:
+            if not rest:
+                rest = body[start : start + step]
+                start += len(rest)
+                step = min(2 * step, _INFLATED_STEP)
+                if not rest:
+                    raise zlib.error
+            yield inflater.decompress(rest, _INFLATED_STEP)
+            rest = inflater.unconsumed_tail
+        start -= len(inflater.unused_data)
+        if start == len(body):
+            return
+        if encoding != "gzip" or not body[start]:
+            break
+    if encoding != "gzip" or body[start:].strip(b"\0"):
+        raise zlib.error
 
 
 async def send_reply(

@@ -4,6 +4,7 @@ import logging
 import re
 import secrets
 from itertools import count
+from time import perf_counter
 from typing import NamedTuple
 
 from fastapi import Request, Response
@@ -55,6 +56,26 @@ class Context(NamedTuple):
     telemetry: Telemetry
     reload: Reload
 
+    def answered(self, ticket: Ticket, status: int, code: str) -> None:
+        """Count an answer, and log it where every request is logged.
+
+        Args:
+            ticket: Of the request.
+            status: Of HTTP.
+            code: `ok`, or that of the problem.
+        """
+        self.telemetry.answered(ticket, status, code)
+        if self.settings.access_log:
+            seconds = perf_counter() - ticket.began
+            logger.info(
+                "%d %s%s, %.6f s",
+                status,
+                code,
+                _place(ticket),
+                seconds,
+                extra={**_labels(ticket), "status": status, "seconds": seconds},
+            )
+
     def observe(self) -> None:
         """Note in the metrics how things are at the moment."""
         self.telemetry.observe(self.queue, not self.readiness.reasons())
@@ -74,9 +95,9 @@ def name_request(given: bytes | None) -> str:
 
 
 def answer_to_error(
-    context: Context, request_id: str, ticket: Ticket, error: Exception
+    context: Context, ticket: Ticket, error: Exception
 ) -> Response | None:
-    """Make the answer to any error of a request, and count it.
+    """Make the answer to any error of a request; count and log it.
 
     Returns:
         None where the client has gone away.
@@ -85,21 +106,46 @@ def answer_to_error(
     if isinstance(error, Abandoned | ClientDisconnect):
         stage = error.stage if isinstance(error, Abandoned) else "body"
         logger.info(
-            "the client went away (%s)", stage, extra={"request_id": request_id}
+            "the client went away (%s)%s", stage, _place(ticket), extra=_labels(ticket)
         )
         context.telemetry.failed(Abandoned(stage))
         return None
     told = error if isinstance(error, ServiceError) else as_memory_error(error)
     if told is None:
         logger.error(
-            "unexpected error", exc_info=error, extra={"request_id": request_id}
+            "unexpected error%s", _place(ticket), exc_info=error, extra=_labels(ticket)
         )
         detail = "the server failed; its log has more under this request_id"
         told = ServiceError("internal_error", detail)
-    context.telemetry.failed(told)
-    context.telemetry.answered(ticket, STATUSES[told.code], told.code)
-    response = problem(request_id, told)
+    count_error(context, ticket, told)
+    response = problem(ticket.request_id, told)
     if isinstance(told, Expired) and told.stage in ("header", "body"):
         # What is still to come of the request must not be waited for.
         response.headers["Connection"] = "close"
     return response
+
+
+def count_error(context: Context, ticket: Ticket, error: ServiceError) -> None:
+    """Count and log a request that is not answered as its sender hoped."""
+    status = STATUSES[error.code]
+    context.telemetry.failed(error)
+    # Under too much load a line for each would be more of it.
+    if not context.settings.access_log and error.code != "queue_full":
+        logger.info(
+            "%d %s%s",
+            status,
+            error.code,
+            _place(ticket),
+            extra={**_labels(ticket), "status": status},
+        )
+    context.answered(ticket, status, error.code)
+
+
+def _place(ticket: Ticket) -> str:
+    model = f", model {ticket.model}" if ticket.model else ""
+    return f" {ticket.route}{model}" if ticket.route else ""
+
+
+def _labels(ticket: Ticket) -> dict[str, object]:
+    labels = {"request_id": ticket.request_id, "route": ticket.route}
+    return {**labels, "model": ticket.model} if ticket.model else {**labels}

@@ -1,4 +1,7 @@
-"""`/docs`: Swagger UI from an installed package, with no request to the outside."""
+"""`/docs`: Swagger UI from an installed package, with no request to the outside.
+
+All addresses are relative, so that it works behind a proxy that strips a prefix.
+"""
 
 from importlib.resources import files
 from typing import Any
@@ -9,23 +12,22 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.context import context_of
-from service.openapi import build_document
-
-ASSETS = "/docs/assets"
+from service.middleware import ASSETS, OPEN_PATHS
+from service.openapi import ask_for_key, build_document
 
 router = APIRouter()
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs(request: Request) -> HTMLResponse:
+async def docs() -> HTMLResponse:
     """Show the API documentation, to read and to try."""
-    root = request.scope.get("root_path", "")
+    assets = ASSETS.removeprefix("/")
     return get_swagger_ui_html(
-        openapi_url=f"{root}/openapi.json",
+        openapi_url="openapi.json",
         title="sigmoid-serve",
-        swagger_js_url=f"{root}{ASSETS}/swagger-ui-bundle.js",
-        swagger_css_url=f"{root}{ASSETS}/swagger-ui.css",
-        swagger_favicon_url=f"{root}{ASSETS}/favicon.png",
+        swagger_js_url=f"{assets}/swagger-ui-bundle.js",
+        swagger_css_url=f"{assets}/swagger-ui.css",
+        swagger_favicon_url=f"{assets}/favicon.png",
         swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
     )
 
@@ -38,7 +40,12 @@ async def openapi(request: Request) -> dict[str, Any]:
     # The examples show what the default model answers; another may take its place.
     default = context.repository.find(context.repository.default)
     if app.openapi_schema is None or app.state.documented is not default:
-        app.openapi_schema = await build_document(app, default, context.worker)
+        document = await build_document(app, default, context.worker)
+        # Seen from where the document is, behind a proxy too.
+        document["servers"] = [{"url": context.settings.root_path or "."}]
+        if context.keys.are_set:
+            ask_for_key(document, OPEN_PATHS)
+        app.openapi_schema = document
         app.state.documented = default
     return app.openapi_schema
 

@@ -14,6 +14,7 @@ from models.dtype import DtypeName, round_to
 from service.array_shape import MAX_RANK
 from service.errors import ElementError, shown
 from service.json_body import Constant
+from service.lookalikes import is_protocol_tensor
 
 # Every dtype holds numbers below this.
 _SAFE_SIZE = 2.0**15
@@ -33,6 +34,11 @@ def kind(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, float) and math.isinf(value):
         return "a number beyond the range of float64"
+    if isinstance(value, dict) and is_protocol_tensor(value):
+        return (
+            "an object as the Open Inference Protocol (Triton, KServe V2) has it; send "
+            "the data alone, as nested lists"
+        )
     return _KINDS[type(value)]
 
 
@@ -154,7 +160,14 @@ def record_fault(
                 "features",
                 pointer=child(pointer, name),
                 expected="the name of a feature (the model card lists them)",
-                got="another name",
+                got=kind(record) if is_protocol_tensor(record) else "another name",
+            )
+        if isinstance(value, list):
+            return ElementError(
+                "ragged",
+                pointer=child(pointer, name),
+                expected="a number (a record is one row; send a list of records)",
+                got=kind(value),
             )
         fault = _number_fault(value, child(pointer, name), "float64")
         if fault:

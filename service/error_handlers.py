@@ -1,6 +1,5 @@
 """The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
 
-import logging
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,8 @@ PROBLEM = "application/problem+json"
 
 STATUSES: dict[Code, int] = {
     "malformed_json": 400,
+    "malformed_request": 400,
+    "preflight_refused": 400,
     "key_required": 401,
     "key_unknown": 401,
     "not_admin": 403,
@@ -25,6 +26,7 @@ STATUSES: dict[Code, int] = {
     "version_not_found": 404,
     "method_not_allowed": 405,
     "not_acceptable": 406,
+    "request_timeout": 408,
     "body_too_large": 413,
     "too_many_elements": 413,
     "unsupported_media_type": 415,
@@ -39,14 +41,13 @@ STATUSES: dict[Code, int] = {
     "bad_npy": 422,
     "not_finite": 422,
     "queue_full": 429,
+    "header_too_large": 431,
     "internal_error": 500,
     "not_ready": 503,
     "draining": 503,
     "out_of_memory": 503,
     "timeout": 504,
 }
-
-logger = logging.getLogger("sigmoid_serve")
 
 
 def install(app: FastAPI) -> None:
@@ -57,16 +58,13 @@ def install(app: FastAPI) -> None:
 
 
 def problem(request_id: str, error: ServiceError) -> Response:
-    """Make the answer to an error, and log one line of it.
+    """Make the answer to an error.
 
     Args:
         request_id: See `service.context`.
         error: Its texts are bounded where they are made.
     """
     status = STATUSES[error.code]
-    # Under too much load a line for each would be more of it.
-    level = logging.DEBUG if error.code == "queue_full" else logging.INFO
-    logger.log(level, "%s %s", status, error.code, extra={"request_id": request_id})
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
         title=HTTPStatus(status).phrase,

@@ -4,7 +4,8 @@
     ├── (keys)      key_required, key_unknown, not_admin
     ├── (routing)   route_not_found, method_not_allowed, model_not_found,
     │               version_not_found
-    ├── (headers)   unsupported_media_type, not_acceptable
+    ├── (headers)   malformed_request, header_too_large, request_timeout,
+    │               unsupported_media_type, not_acceptable, preflight_refused
     ├── (queue)     queue_full, draining, timeout
     ├── (bytes)     body_too_large, malformed_json, bad_npy
     ├── (engine)    not_ready, not_finite, out_of_memory
@@ -27,10 +28,12 @@ Code = Literal[
     "draining",
     "dtype",
     "features",
+    "header_too_large",
     "internal_error",
     "key_required",
     "key_unknown",
     "malformed_json",
+    "malformed_request",
     "method_not_allowed",
     "missing_field",
     "model_not_found",
@@ -39,11 +42,13 @@ Code = Literal[
     "not_admin",
     "not_finite",
     "not_ready",
+    "preflight_refused",
     "out_of_memory",
     "overflow",
     "queue_full",
     "ragged",
     "rank",
+    "request_timeout",
     "route_not_found",
     "timeout",
     "too_many_elements",
@@ -106,14 +111,14 @@ class ElementError(ServiceError, ValueError):
 
 
 class Expired(ServiceError):
-    """A request that has waited too long, and is not computed.
+    """A request that has waited, or was waited for, too long, and is not computed.
 
     Attributes:
         stage: In which it was found out.
     """
 
-    def __init__(self, stage: str, detail: str) -> None:
-        super().__init__("timeout", detail)
+    def __init__(self, stage: str, detail: str, code: Code = "timeout") -> None:
+        super().__init__(code, detail)
         self.stage = stage
 
 

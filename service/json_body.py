@@ -17,6 +17,7 @@ import orjson
 
 from service.array_text import ArrayText
 from service.errors import ElementError, ServiceError
+from service.lookalikes import recognise
 
 # From here on it is faster to leave an array's text alone than to make lists of it.
 _SMALL_BYTES = 4096
@@ -113,13 +114,19 @@ def parse_object(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep(body) from None
     except UnicodeDecodeError as error:
-        raise malformed(f"byte {error.start} is not UTF-8") from None
+        raise _not_json(body, f"byte {error.start} is not UTF-8") from None
     except json.JSONDecodeError as error:
         what = "the body is empty" if not body.strip() else error.msg
-        raise malformed(f"{what} (line {error.lineno}, column {error.colno})") from None
+        place = f"(line {error.lineno}, column {error.colno})"
+        raise _not_json(body, f"{what} {place}") from None
     if not isinstance(document, dict):
         raise malformed('the top level must be an object, such as {"inputs": [0.5]}')
     return document
+
+
+def _not_json(body: bytes, finding: str) -> ServiceError:
+    known = recognise(body)
+    return malformed(f"it {known}" if known else finding)
 
 
 def malformed(finding: str) -> ServiceError:

@@ -18,13 +18,15 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import QueryParams
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.bodies import send_reply
 from service.context import Context, answer_to_error, name_request
+from service.cors import Cors
 from service.error_handlers import query_fault
+from service.headers import read_fields
 from service.inference import Reply
+from service.repository import Repository, Version
 from service.telemetry import OK
 from service.ticket import Ticket
 
@@ -33,19 +35,31 @@ class Call(Request):
     """A request on the short way; a `Request`, so that FastAPI knows what it is.
 
     Attributes:
-        fields: The header, by names in lower case; of equal names the last.
-        request_id: See `service.context`.
+        fields: The header, by names in lower case.
         ticket: In the queue; its times become the header `Server-Timing`.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, ticket: Ticket) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, ticket: Ticket, repository: Repository
+    ) -> None:
         # What Request's own constructor prepares beyond this is not used.
         self.scope = scope
         self._receive = receive
-        self.fields: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = name_request(self.fields.get(b"x-request-id"))
+        self.fields = read_fields(scope["headers"])
+        ticket.request_id = name_request(self.fields.get(b"x-request-id"))
         self.ticket = ticket
+        self._repository = repository
         self._watch: asyncio.Task[None] | None = None
+
+    def find(self, name: str, version: str | None = None) -> Version:
+        """Find the model that is asked.
+
+        Raises:
+            ServiceError: See `service.repository`.
+        """
+        found = self._repository.find(name, version)
+        self.ticket.model = found.name
+        return found
 
     def watch(self) -> None:
         """Notice from now on, the body having been read, if the client goes away."""
@@ -62,9 +76,6 @@ class Call(Request):
         message = await self._receive()
         self.ticket.is_abandoned = message["type"] == "http.disconnect"
 
-
-# What a page of another origin may read of an answer, beside what it always may.
-_EXPOSED = ("X-Request-ID", "Server-Timing", "Retry-After")
 
 Endpoint = Callable[..., Awaitable[Reply]]
 
@@ -100,12 +111,8 @@ class LeanFastAPI(FastAPI):
         self._context = context
         self._entrance: ASGIApp = self._dispatch
         if context.settings.cors_origins:
-            self._entrance = CORSMiddleware(
-                self._dispatch,
-                allow_origins=context.settings.cors_origins,
-                allow_methods=("GET", "POST"),
-                allow_headers=("*",),
-                expose_headers=_EXPOSED,
+            self._entrance = Cors(
+                self._dispatch, context, context.settings.cors_origins
             )
         self._fixed_routes: dict[str, _Route] = {}
         self._lean_routes: list[_Route] = []
@@ -156,21 +163,21 @@ class LeanFastAPI(FastAPI):
         context = self._context
         ticket = Ticket(context.queue)
         ticket.route = route.template
-        call = Call(scope, receive, ticket)
-        headers = [(b"x-request-id", call.request_id.encode())]
+        call = Call(scope, receive, ticket, context.repository)
+        headers = [(b"x-request-id", ticket.request_id.encode())]
         try:
             context.keys.check(call.fields.get(b"authorization"), for_admin=False)
             query = _query(route, scope) if scope["query_string"] else route.defaults
             reply = await route.endpoint(call, **path, **query)
         except Exception as error:
-            response = answer_to_error(context, call.request_id, ticket, error)
+            response = answer_to_error(context, ticket, error)
             if response:
                 headers.append((b"server-timing", ticket.header()))
                 response.raw_headers += headers
                 await response(scope, receive, send)
         else:
             headers.append((b"server-timing", ticket.header()))
-            context.telemetry.answered(ticket, 200, OK)
+            context.answered(ticket, 200, OK)
             await send_reply(reply, headers, send)
         finally:
             call.end()

@@ -1,5 +1,6 @@
 """What a request is written in, and what its answer shall be written in."""
 
+import re
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -23,28 +24,33 @@ _ENCODINGS: dict[str, Encoding | None] = {
     "deflate": "deflate",
 }
 
-_ACCEPTED: dict[str, Media] = {
-    JSON: "json",
-    "application/*": "json",
-    "*/*": "json",
-    NPY: "npy",
+# More in a row than anybody sends on purpose.
+_MOST_ENCODINGS: Final = 2
+
+# The ranges that have a type, the most specific first (RFC 9110, section 12.5.1).
+_RANGES: dict[Media, tuple[str, ...]] = {
+    "json": (JSON, "application/*", "*/*"),
+    "npy": (NPY, "*/*"),
 }
+
+_WEIGHT: Final = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
 
 
 @lru_cache(_CACHED)
-def request_encoding(content_encoding_header: bytes | None) -> Encoding | None:
-    """Read `Content-Encoding`; None where the body is sent as it is.
+def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, ...]:
+    """Read `Content-Encoding`: in the order in which they were applied.
 
     Raises:
         ServiceError: `unsupported_media_type`.
     """
-    name = _text(content_encoding_header)
-    if name is None:
-        return None
-    if name.strip().lower() not in _ENCODINGS:
+    text = _text(content_encoding_header) or ""
+    names = [name.strip().lower() for name in text.split(",")]
+    encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
+    found = tuple(encoding for encoding in encodings if encoding)
+    if len(encodings) < len(names) or len(found) > _MOST_ENCODINGS:
         expected = "Content-Encoding gzip, deflate or none"
-        raise _unsupported(f"Content-Encoding {shown(name)}", expected)
-    return _ENCODINGS[name.strip().lower()]
+        raise _unsupported(f"Content-Encoding {shown(text)}", expected)
+    return found
 
 
 @lru_cache(_CACHED)
@@ -71,41 +77,42 @@ def request_media(content_type_header: bytes | None) -> Media:
 
 @lru_cache(_CACHED)
 def answer_media(accept_header: bytes | None) -> Media:
-    """Read `Accept`: of what it takes and we have, the highest `q`, then the first.
+    """Read `Accept`: of what we have, what is wanted most; of equals the first named.
+
+    What a range says that names a type counts, whatever `*/*` says of it.
 
     Raises:
         ServiceError: `not_acceptable`.
     """
-    accept = _text(accept_header)
-    best: Media | None = None
-    best_quality = 0.0
-    for item in (accept or "*/*").split(","):
+    accept = (_text(accept_header) or "").strip() or "*/*"
+    weights: dict[str, tuple[float, int]] = {}
+    for position, item in enumerate(accept.split(",")):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
-        quality = _quality(parameters)
-        if name in _ACCEPTED and quality > best_quality:
-            best, best_quality = _ACCEPTED[name], quality
-    if best is None:
+        weights.setdefault(name, (_weight(parameters), -position))
+    wanted: dict[tuple[float, int], Media] = {}
+    for media, ranges in _RANGES.items():
+        weight = next((weights[name] for name in ranges if name in weights), (0.0, 0))
+        if weight[0]:
+            wanted.setdefault(weight, media)
+    if not wanted:
         raise ServiceError(
             "not_acceptable",
             f"the answer can be {JSON} or {NPY}, but Accept allows neither",
             expected=f"{JSON} or {NPY}",
-            got=shown(accept or ""),
+            got=shown(accept),
         )
-    return best
+    return wanted[max(wanted)]
 
 
 def _text(header: bytes | None) -> str | None:
     return None if header is None else header.decode("latin-1")
 
 
-def _quality(parameters: list[str]) -> float:
+def _weight(parameters: list[str]) -> float:
     for parameter in parameters:
         key, _, value = parameter.partition("=")
         if key.strip() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0.0
+            return float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
     return 1.0
 
 

@@ -1,13 +1,18 @@
 """What every answer has, on the routes that FastAPI answers."""
 
+from typing import Final
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.context import Context, answer_to_error, name_request
+from service.context import Context, answer_to_error, count_error, name_request
+from service.headers import read_fields
 from service.telemetry import OK
 from service.ticket import Ticket
 
-# Probes have no key.
-_OPEN = ("/livez", "/readyz", "/startupz")
+ASSETS: Final = "/docs/assets"
+
+# Probes have no key, and a browser that opens a page cannot show one.
+OPEN_PATHS: Final = ("/livez", "/readyz", "/startupz", "/", "/docs", "/openapi.json")
 
 
 class RequestContext:
@@ -26,13 +31,13 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        fields = dict(scope["headers"])
-        request_id = name_request(fields.get(b"x-request-id"))
+        fields = read_fields(scope["headers"])
+        ticket = Ticket(self.context.queue)
+        ticket.route = "other"
+        ticket.request_id = request_id = name_request(fields.get(b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         is_head = scope["method"] == "HEAD"
         routed = {**scope, "method": "GET"} if is_head else scope
-        ticket = Ticket(self.context.queue)
-        ticket.route = "other"
         started = False
 
         async def send_with_context(message: Message) -> None:
@@ -48,12 +53,12 @@ class RequestContext:
 
         try:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
-            if path not in _OPEN:
+            if path not in OPEN_PATHS and not path.startswith(f"{ASSETS}/"):
                 key = fields.get(b"authorization")
                 self.context.keys.check(key, for_admin=False)
             await self.app(routed, receive, send_with_context)
         except Exception as error:
-            response = answer_to_error(self.context, request_id, ticket, error)
+            response = answer_to_error(self.context, ticket, error)
             if response and not started:
                 response.headers["X-Request-ID"] = request_id
                 await response(scope, receive, send)
@@ -65,5 +70,6 @@ class RequestContext:
         ticket.model = name if name in self.context.repository.models else ""
         error = scope["state"].get("error")
         if error:
-            self.context.telemetry.failed(error)
-        self.context.telemetry.answered(ticket, status, error.code if error else OK)
+            count_error(self.context, ticket, error)
+        else:
+            self.context.answered(ticket, status, OK)

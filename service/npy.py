@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.dtype import DtypeName
 from service.array_shape import MAX_RANK
 from service.errors import ElementError, ServiceError
+from service.lookalikes import recognise_for_npy
 from service.tensors import check_limits, check_size
 
 MAGIC = b"\x93NUMPY"
@@ -92,7 +93,8 @@ def bad_npy(finding: str) -> ServiceError:
 def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
     """Take the header from the data, and check what it says."""
     if body[:6] != MAGIC:
-        raise bad_npy("it does not start with \\x93NUMPY")
+        known = recognise_for_npy(body)
+        raise bad_npy(f"it {known}" if known else "it does not start with \\x93NUMPY")
     if len(body) < 8 or body[6] not in _VERSIONS or body[7] != 0:
         raise bad_npy("its format version is not 1.0, 2.0 or 3.0")
     width, encoding = _VERSIONS[body[6]]

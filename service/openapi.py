@@ -1,6 +1,6 @@
 """`/openapi.json`: the request and reply models that validate, and live examples."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -124,6 +124,20 @@ async def build_document(
     sigmoid = document["paths"]["/sigmoid"]["post"]
     await _add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, worker)
     return document
+
+
+def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
+    """Say which operations need a key, and how it is sent."""
+    document["components"]["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A key of SIGMOID_API_KEYS_FILE; reloads need an admin's.",
+        }
+    }
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            operation["security"] = [] if path in open_paths else [{"key": []}]
 
 
 def _drop_foreign_errors(document: dict[str, Any]) -> None:

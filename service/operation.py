@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from service.context import context_of
 from service.errors import ServiceError
+from service.headers import read_fields
 from service.metrics import CONTENT_TYPE, exposition
 from service.openapi import problem_responses
 from service.schemas import Health, Reloaded
@@ -58,7 +59,7 @@ async def reload(request: Request, name: str) -> Reloaded:
     It needs the key of an admin. A checkpoint that cannot be served changes nothing.
     """
     context = context_of(request)
-    key = dict(request.scope["headers"]).get(b"authorization")
+    key = read_fields(request.scope["headers"]).get(b"authorization")
     context.keys.check(key, for_admin=True)
     if context.readiness.is_draining:
         raise ServiceError("draining", "this process is about to end; ask another")

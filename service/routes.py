@@ -16,7 +16,7 @@ from service.inference import (
     answer_sigmoid,
 )
 from service.lean import Call
-from service.media import answer_media, request_encoding, request_media
+from service.media import answer_media, request_encodings, request_media
 from service.openapi import inference_operation, problem_responses
 from service.repository import Repository
 from service.schemas import (
@@ -58,14 +58,14 @@ def inference_router(context: Context) -> APIRouter:
     async def exchange(call: Call) -> Exchange:
         fields = call.fields
         media = request_media(fields.get(b"content-type"))
-        encoding = request_encoding(fields.get(b"content-encoding"))
+        encodings = request_encodings(fields.get(b"content-encoding"))
         answer = answer_media(fields.get(b"accept"))
         ticket = call.ticket
         body = await read_body(
             call.receive, fields, settings.max_body_bytes, settings.body_seconds, ticket
         )
         ticket.arrived()
-        if encoding:
+        for encoding in reversed(encodings):
             call.watch()
             ticket.enter(QUEUE)
             most_bytes = settings.max_inflated_bytes
@@ -79,13 +79,13 @@ def inference_router(context: Context) -> APIRouter:
     @router.post("/predict", **_PREDICT)
     async def predict(call: Call, query: Query) -> Reply:
         """Ask the default model: logits, probabilities and labels of rows."""
-        found = repository.find(repository.default)
+        found = call.find(repository.default)
         return await answer_predict(await exchange(call), found, query.output)
 
     @router.post("/models/{name}/predict", **_PREDICT)
     async def predict_with_model(call: Call, name: str, query: Query) -> Reply:
         """Ask the newest version of a model."""
-        found = repository.find(name)
+        found = call.find(name)
         return await answer_predict(await exchange(call), found, query.output)
 
     @router.post(
@@ -96,7 +96,7 @@ def inference_router(context: Context) -> APIRouter:
         call: Call, name: str, version: str, query: Query
     ) -> Reply:
         """Ask one version of a model."""
-        found = repository.find(name, version)
+        found = call.find(name, version)
         return await answer_predict(await exchange(call), found, query.output)
 
     @router.post("/sigmoid", **_SIGMOID)
@@ -140,7 +140,8 @@ async def model_card(request: Request, name: str) -> Card:
 @router.get("/", include_in_schema=False)
 async def home(request: Request) -> RedirectResponse:
     """Show the API documentation."""
-    return RedirectResponse(f"{request.scope.get('root_path', '')}/docs")
+    root_path = context_of(request).settings.root_path
+    return RedirectResponse(f"{root_path}/docs" if root_path else "docs")
 
 
 def _served(repository: Repository, name: str) -> ServedModel:

@@ -23,6 +23,7 @@ from service import tensors
 from service.element_faults import child, kind
 from service.errors import ElementError, shown
 from service.json_body import parse_object, parse_quickly
+from service.lookalikes import explain_field
 from service.tensors import Features
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
@@ -310,7 +311,7 @@ def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
             "unknown_field",
             pointer=child("", name),
             expected="only fields that the API documentation lists",
-            got=f"the field {shown(name)}",
+            got=f"the field {shown(name)}{explain_field(name)}",
         )
     return ElementError(
         _FIELD_CODES.get(name, "unknown_field"),

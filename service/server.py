@@ -15,10 +15,12 @@ import uvicorn
 
 from service.acceptor import Acceptor
 from service.balance import Balance, new_counts
-from service.connection import shortcut_protocol
+from service.connection import Connection, Wiring
 from service.context import Context
 from service.lean import LeanFastAPI
 from service.listening import tls_options
+from service.lookout import Lookout
+from service.settings import Settings
 from service.shortcut import Shortcut
 
 # Of uvicorn's ticks, ten a second, every so many are for the slow clients.
@@ -28,15 +30,10 @@ _TICKS_PER_LOOK: Final = 5
 _LAST_SECONDS: Final = 0.2
 
 
-def server_options(app: LeanFastAPI, balance: Balance) -> dict[str, Any]:
-    """Return the options of `uvicorn.Config` for an application."""
-    context: Context = app.state.context
-    settings = context.settings
-    shortcut = Shortcut(
-        context.repository, settings, context.keys, context.queue, context.worker
-    )
+def server_options(settings: Settings) -> dict[str, Any]:
+    """Return the options of `uvicorn.Config`."""
     return {
-        "http": shortcut_protocol(shortcut, context, balance.closed),
+        "http": Connection,
         "ws": "none",
         "log_config": None,
         "access_log": False,  # a line per request costs as much as answering it
@@ -72,9 +69,15 @@ class Server(uvicorn.Server):
         **options: Any,
     ) -> None:
         self._balance = balance or Balance(new_counts(1), 0)
-        own = server_options(app, self._balance)
-        super().__init__(uvicorn.Config(app, lifespan="off", **own, **options))
         self._context: Context = app.state.context
+        own = server_options(self._context.settings)
+        super().__init__(uvicorn.Config(app, lifespan="off", **own, **options))
+        self._wiring = Wiring(
+            self._context,
+            Shortcut(self._context),
+            Lookout(),
+            self._balance.closed,
+        )
         self._on_hangup = on_hangup
         self._end = float("inf")
         self._acceptor: Acceptor | None = None
@@ -129,8 +132,6 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _make_protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
-            config=self.config,
-            server_state=self.server_state,
-            app_state=self.lifespan.state,
+        return Connection(
+            self.config, self.server_state, self.lifespan.state, self._wiring
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 
 from service.batching import Outcome
-from service.context import name_request
+from service.context import Context, name_request
 from service.engine import Answer, RowError
 from service.errors import ServiceError
 from service.inference import (
@@ -27,52 +27,36 @@ from service.inference import (
     predicted,
     read_features,
 )
-from service.keys import Keys
 from service.media import answer_media, request_media
-from service.queue import Queue
-from service.repository import Repository, Version
-from service.settings import Settings
+from service.repository import Version
 from service.ticket import Ticket
-from service.worker import SHORT_BYTES, Worker
+from service.worker import SHORT_BYTES
 
 _PREDICT = re.compile(rb"(?:/models/([A-Za-z0-9._-]{1,64}))?/predict")
 _SIGMOID = b"/sigmoid"
 
-Respond = Callable[[str, Reply | Exception], None]
-"""Called with the request's id, and with the reply or an error."""
+Respond = Callable[[Reply | Exception], None]
+"""Called with the reply or an error."""
 
 
 class Shortcut:
     """Answers short requests.
 
     Args:
-        repository: The models.
-        settings: The limits.
-        keys: Who may ask.
-        queue: That all requests are in.
-        worker: Named in every exchange, though nothing here takes long enough for it.
-
-    Attributes:
-        queue: As given.
-        max_body_bytes: Longest body of a request that is answered here.
+        context: Of the application. Its worker is named in every exchange, though
+            nothing here takes long enough for it.
     """
 
-    def __init__(
-        self,
-        repository: Repository,
-        settings: Settings,
-        keys: Keys,
-        queue: Queue,
-        worker: Worker,
-    ) -> None:
-        self._repository = repository
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
+        self._repository = context.repository
         self._limits = Limits.of(settings)
-        self._keys = keys
-        self._worker = worker
+        self._keys = context.keys
+        self._queue = context.queue
+        self._worker = context.worker
         # The headers for pages of other origins are written on the usual way.
         self._knows_origins = bool(settings.cors_origins)
-        self.queue = queue
-        self.max_body_bytes = min(settings.max_body_bytes, SHORT_BYTES)
+        self._max_body_bytes = min(settings.max_body_bytes, SHORT_BYTES)
 
     def leads_to(self, target: bytes) -> bool:
         """Tell whether a request's target may be one that is answered here."""
@@ -85,9 +69,9 @@ class Shortcut:
             fields: The header, by names in lower case.
             length: Of the body.
         """
-        queue = self.queue
+        queue = self._queue
         if (
-            length > self.max_body_bytes
+            length > self._max_body_bytes
             # The most elements that it may hold are fewer than its bytes.
             or queue.elements + length > queue.limit
             or b"content-encoding" in fields
@@ -121,7 +105,7 @@ class Shortcut:
         Returns:
             What makes the answer come now; None where this is not the way to go.
         """
-        request_id = name_request(fields.get(b"x-request-id"))
+        ticket.request_id = name_request(fields.get(b"x-request-id"))
         try:
             exchange = Exchange(
                 body,
@@ -134,7 +118,7 @@ class Shortcut:
             )
             if target == _SIGMOID:
                 ticket.route = "/sigmoid"
-                respond(request_id, computed_sigmoid(exchange))
+                respond(computed_sigmoid(exchange))
                 return _nothing
             version = self._version(target, ticket)
             features = read_features(exchange, version)
@@ -157,7 +141,7 @@ class Shortcut:
                 if isinstance(outcome, RowError):
                     point_at(outcome, exchange, features)
                 reply = outcome
-            respond(request_id, reply)
+            respond(reply)
 
         batcher = version.batcher
         return batcher.flush if batcher.join(features.rows(), ticket, done) else None

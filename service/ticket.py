@@ -18,6 +18,8 @@ class Ticket:
         queue: As given.
         route: That is asked; for the metrics.
         model: That is asked, once it is known; for the metrics.
+        request_id: As in `X-Request-ID`.
+        began: When its head had arrived, on the clock `time.perf_counter`.
         seconds: By stage, the last for none; 0 for one that was not reached.
         stage: At hand.
         since: When it began, on the clock `time.perf_counter`.
@@ -28,6 +30,7 @@ class Ticket:
 
     route = ""
     model = ""
+    request_id = "-"
     elements = 0
     deadline = inf
     is_abandoned = False
@@ -36,6 +39,7 @@ class Ticket:
         self.seconds = [0.0] * 5
         self.stage = NOTHING
         self.since = 0.0
+        self.began = perf_counter()
         self.queue = queue
 
     def enter(self, stage: int) -> None:

@@ -1,26 +1,78 @@
-"""The heads of answers as bytes, and what is answered to no whole request."""
+"""The heads of requests and answers as bytes, and what is answered to no request."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from fastapi import Response
+from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from service.errors import ServiceError
+from service.headers import Fields, tokens
 from service.ticket import Ticket
 
-MOST_HEADER_BYTES: Final = 2**16
+MOST_HEAD_BYTES: Final = 2**16
 
 Message = tuple[bytes, Sequence[bytes | memoryview]]
 """The head of an answer, but for its end; and its body, in pieces."""
 
 
-def long_header() -> ServiceError:
-    """Make the error of a header that does not end."""
+def head_bytes(url: bytes, headers: Fields) -> int:
+    """Count the bytes that the head of a request has at least.
+
+    Its method, its version and spaces around values are not counted.
+    """
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
+
+
+def origin_form(target: bytes, root_path: bytes) -> bytes:
+    """Write a request's target as path and query, whichever form it came in.
+
+    Args:
+        target: As in the request line; see RFC 9112, section 3.2.
+        root_path: Prefix that is stripped where it is there.
+
+    Raises:
+        HttpParserInvalidURLError: It is none of those forms.
+    """
+    if not target.startswith(b"/"):
+        if target == b"*":
+            return b"/"
+        url = parse_url(target)
+        query = b"" if url.query is None else b"?" + url.query
+        target = (url.path or b"/") + query
+    if root_path and target.startswith(root_path):
+        rest = target[len(root_path) :]
+        if rest[:1] in (b"", b"/", b"?"):
+            return rest if rest.startswith(b"/") else b"/" + rest
+    return target
+
+
+def without_offer(method: bytes, url: bytes, version: str, headers: Fields) -> bytes:
+    """Write the head of a request, but for its offer of another protocol.
+
+    A server may ignore the offer (RFC 9110, section 7.8).
+    """
+    lines = [b"%b %b HTTP/%b\r\n" % (method, url, version.encode())]
+    for name, value in headers:
+        kept = value
+        if name == b"connection":
+            kept = b", ".join(t for t in tokens(value) if t not in _OFFER)
+        if name not in _OFFER:
+            lines.append(b"%b: %b\r\n" % (name, kept))
+    return b"".join((*lines, b"\r\n"))
+
+
+_OFFER: Final = (b"upgrade", b"http2-settings")
+
+
+def long_head() -> ServiceError:
+    """Make the error of a head that is too long: request line and header."""
     return ServiceError(
-        "body_too_large",
-        f"the header is longer than {MOST_HEADER_BYTES} bytes",
-        expected=f"at most {MOST_HEADER_BYTES} bytes",
+        "header_too_large",
+        f"the request line and the header are longer than {MOST_HEAD_BYTES} bytes; "
+        "the connection is closed",
+        expected=f"at most {MOST_HEAD_BYTES} bytes",
         got="more",
     )
 
@@ -28,10 +80,20 @@ def long_header() -> ServiceError:
 def no_http() -> ServiceError:
     """Make the error of bytes that are no request."""
     return ServiceError(
-        "malformed_json",
+        "malformed_request",
         "the bytes are no HTTP/1.1 request; https:// and http:// are not the same",
         expected="an HTTP/1.1 request",
         got="other bytes",
+    )
+
+
+def no_proxy() -> ServiceError:
+    """Make the error of a request for a tunnel, which only a proxy gives."""
+    return ServiceError(
+        "malformed_request",
+        "CONNECT is for proxies, and this is none; ask it directly (NO_PROXY)",
+        expected="a request for a path",
+        got="CONNECT",
     )
 
 
@@ -39,7 +101,6 @@ def message(
     status: int,
     media_type: bytes,
     pieces: Sequence[bytes | memoryview],
-    request_id: str,
     ticket: Ticket,
 ) -> Message:
     """Write the head of an answer."""
@@ -50,17 +111,17 @@ def message(
         STATUS_LINE[status],
         media_type,
         sum(map(len, pieces)),
-        request_id.encode(),
+        ticket.request_id.encode(),
         ticket.header(),
     )
     return head, pieces
 
 
-def problem_message(response: Response, request_id: str, ticket: Ticket) -> Message:
+def problem_message(response: Response, ticket: Ticket) -> Message:
     """Write the head of an error, but for what it says of the connection."""
     media_type = response.headers["content-type"].encode()
     pieces = [bytes(response.body)]
-    head, _ = message(response.status_code, media_type, pieces, request_id, ticket)
+    head, _ = message(response.status_code, media_type, pieces, ticket)
     others = [
         b"%b: %b\r\n" % header
         for header in response.raw_headers

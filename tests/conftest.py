@@ -49,5 +49,13 @@ def client() -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
+def wire(client: httpx.Client) -> Iterator[socket.socket]:
+    """A connection to that server."""
+    address = (client.base_url.host, client.base_url.port or 80)
+    with socket.create_connection(address, timeout=20) as wire:
+        yield wire
+
+
+@pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

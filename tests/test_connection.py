@@ -2,11 +2,9 @@
 
 import json
 import socket
-from collections.abc import Iterator
 from time import sleep
 
 import httpx
-import pytest
 
 from service.settings import Settings
 from tests.conftest import serve
@@ -17,13 +15,6 @@ ROW = json.dumps({"inputs": [0.0] * 30}).encode()
 def post(path: str, body: bytes, *headers: str) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {len(body)}"]
     return "\r\n".join([*lines, *headers, "", ""]).encode() + body
-
-
-@pytest.fixture
-def wire(client: httpx.Client) -> Iterator[socket.socket]:
-    address = (client.base_url.host, client.base_url.port or 80)
-    with socket.create_connection(address, timeout=20) as wire:
-        yield wire
 
 
 def answer(wire: socket.socket, buffer: bytes = b"") -> tuple[bytes, bytes, bytes]:
@@ -64,10 +55,10 @@ def test_a_header_without_end(wire: socket.socket) -> None:
     while chunk := wire.recv(2**16):
         everything += chunk
     head, text, rest = answer(wire, everything)
-    assert head.startswith(b"HTTP/1.1 413 ")
+    assert head.startswith(b"HTTP/1.1 431 ")
     assert b"connection: close" in head
-    assert json.loads(text)["code"] == "body_too_large"
-    assert "the header is longer than 65536 bytes" in json.loads(text)["detail"]
+    assert json.loads(text)["code"] == "header_too_large"
+    assert "header are longer than 65536 bytes" in json.loads(text)["detail"]
     assert rest == b""
 
 
@@ -138,7 +129,7 @@ def test_clients_that_go_away_leave_the_others_served(client: httpx.Client) -> N
 
 def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
     livez = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-    with serve(Settings(), timeout_keep_alive=1) as client:
+    with serve(Settings(keep_alive_seconds=1)) as client:
         address = (client.base_url.host, client.base_url.port or 80)
         with socket.create_connection(address, timeout=20) as wire:
             for request in (post("/predict", ROW), livez, post("/predict", ROW)):

@@ -127,8 +127,18 @@ def test_other_origins(opened: httpx.Client, origin: str) -> None:
     for name, response in answers(opened, origin).items():
         assert not grants(response), name
     response = preflight(opened, "/predict", origin)
-    assert response.status_code == 400
+    check_refusal(response, f"got {origin}")
     assert ORIGIN not in response.headers
+
+
+def check_refusal(response: httpx.Response, told: str) -> None:
+    assert response.status_code == 400
+    assert response.headers["content-type"] == "application/problem+json"
+    problem = response.json()
+    assert problem["code"] == "preflight_refused"
+    assert told in problem["detail"]
+    assert response.headers.get_list("x-request-id") == [problem["request_id"]]
+    assert "Origin" in response.headers["vary"]
 
 
 def test_preflight_needs_no_key(opened: httpx.Client) -> None:
@@ -136,13 +146,14 @@ def test_preflight_needs_no_key(opened: httpx.Client) -> None:
         for method in ("GET", "POST"):
             response = preflight(opened, path, PAGE, method)
             assert response.status_code == 200, response.text
+            assert response.headers["x-request-id"]
             granted = grants(response)
             assert granted[ORIGIN] == PAGE
             assert method in granted["access-control-allow-methods"].split(", ")
             asked = granted["access-control-allow-headers"].lower()
             assert {"authorization", "content-type"} <= set(asked.split(","))
             assert "access-control-allow-credentials" not in granted
-    assert preflight(opened, "/models", PAGE, "DELETE").status_code == 400
+    check_refusal(preflight(opened, "/models", PAGE, "DELETE"), "got DELETE")
     # An OPTIONS that is no preflight is a request like any other.
     response = opened.options("/models", headers={"Authorization": "Bearer nobody"})
     assert response.json()["code"] == "key_unknown"

@@ -153,15 +153,34 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         Keys(tmp_path)
 
 
+def test_the_documentation_opens_and_asks_for_the_key(keyed: httpx.Client) -> None:
+    for path in ("/docs", "/docs/assets/swagger-ui.css", "/openapi.json"):
+        assert keyed.get(path).status_code == 200
+    assert keyed.get("/").headers["location"] == "docs"
+    # Whatever is behind that path in name only is not there.
+    address = (keyed.base_url.host, keyed.base_url.port or 80)
+    for path in ("nothing.js", "..%2f..%2fmodels", "../../models", "../../../metrics"):
+        with socket.create_connection(address, timeout=20) as wire:
+            target = f"/docs/assets/{path}"
+            wire.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert answer(wire)[0].startswith(b"HTTP/1.1 404 ")
+    document = keyed.get("/openapi.json").json()
+    scheme = document["components"]["securitySchemes"]["key"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            needed = keyed.request(method, path.replace("{name}", "digits")).status_code
+            assert operation["security"] == ([{"key": []}] if needed == 401 else [])
+
+
 def test_without_a_key_nothing_is_told(keyed: httpx.Client) -> None:
     asked = [
         *operations(keyed),
-        ("GET", "/"),
-        ("GET", "/docs"),
-        ("GET", "/docs/assets/swagger-ui.css"),
-        ("GET", "/docs/assets/nothing.js"),
-        ("GET", "/openapi.json"),
         ("GET", "/nothing"),
+        ("GET", "/docs/"),
+        ("GET", "/docs/assets"),
+        ("GET", "/docs/nothing"),
+        ("GET", "/openapi.json/"),
         ("GET", "/predict"),
         ("DELETE", "/models"),
         ("OPTIONS", "/sigmoid"),
@@ -170,7 +189,6 @@ def test_without_a_key_nothing_is_told(keyed: httpx.Client) -> None:
         ("POST", "/models/nobody/reload"),
         ("POST", "/predict?output=nothing"),
         ("GET", "/livez/"),
-        ("GET", "//livez"),
         ("GET", "/livez;x"),
         ("GET", "/livez%2f..%2fmodels"),
         ("GET", "/docs/../models"),

@@ -1,0 +1,290 @@
+"""How long a connection lasts: what its answers say of it, and how it ends.
+
+A connection goes on after an answer unless its client wants otherwise, or too much of a
+request was not read. It ends when it was idle for too long, when its client was too
+slow or has gone, and with the process.
+"""
+
+from abc import abstractmethod
+from functools import partial
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
+
+from service import peer
+from service.bodies import slow_body, slow_header
+from service.context import Context
+from service.errors import ServiceError
+from service.headers import Fields, read_fields
+from service.reading import BODY, HEADER, IDLE, Reader
+
+# Of a body that nobody reads, so much is waited for rather than that the connection is
+# closed: many clients send head and body apart, and read the answer after both.
+_SMALL_REST: Final = 2**16
+
+# A client that was too slow gets so long to read that it was.
+LAST_SECONDS: Final = 1.0
+
+# An idle connection is kept a little longer than was said.
+_SPARE_SECONDS: Final = 0.5
+
+# Whether a client is still there that has stopped sending is found out after so long,
+# and again after twice the time, up to the longest. Every answer begins with the byte
+# that asks for it.
+_FIRST_PROBE_SECONDS: Final = 0.002
+_LONGEST_PROBE_SECONDS: Final = 0.25
+_PROBE: Final = b"H"
+
+_CLOSE: Final = (b"connection", b"close")
+
+
+class Lifetime(Reader):
+    """A connection as far as it goes on or ends.
+
+    Args:
+        config: Of uvicorn.
+        server_state: Of uvicorn.
+        app_state: Of uvicorn.
+        context: Of the application.
+
+    Attributes:
+        context: As given.
+        readiness: Whether this process is about to end.
+        asked: The request that the application answers, now or last.
+        body_bytes: That have arrived of the body that the application reads.
+        answered: When the last answer was written, on the loop's clock.
+        linger_seconds: So long is read, and thrown away, after the last answer.
+        is_ending: Whether the answer at hand is the last.
+        refusal: What is answered after it to what was no whole request.
+    """
+
+    asked: RequestResponseCycle | None = None
+    body_bytes = 0
+    answered = 0.0
+    linger_seconds = LAST_SECONDS
+    is_ending = False
+    refusal: ServiceError | None = None
+    # Whether the client has stopped sending; and until when is read after the end.
+    _has_stopped = False
+    _over_until = 0.0
+    # What `cut_if_slow` saw last, and since when.
+    _seen_headers: object = ()
+    _seen_stage = IDLE
+    _seen_since = 0.0
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        context: Context,
+    ) -> None:
+        settings = context.settings
+        self.context = context
+        self.readiness = context.readiness
+        self._kept = ((b"keep-alive", b"timeout=%d" % settings.keep_alive_seconds),)
+        self._kept_by_old = ((b"connection", b"keep-alive"), *self._kept)
+        super().__init__(
+            config,
+            server_state,
+            app_state,
+            settings.max_body_bytes,
+            settings.root_path.encode(),
+        )
+
+    @property
+    @abstractmethod
+    def is_answered(self) -> bool:
+        """Whether no request waits for an answer."""
+
+    @property
+    @abstractmethod
+    def application_reads(self) -> bool:
+        """Whether the body that arrives is read by the application, in its time."""
+
+    @abstractmethod
+    def answer_at_once(self) -> None:
+        """Write the answers that are waited for, as far as that is possible."""
+
+    def last_fields(self, version: str, *, must_end: bool) -> Fields:
+        """Say in an answer whether the connection goes on after it.
+
+        Args:
+            version: Of HTTP, as the client speaks it.
+            must_end: Whether it does not.
+        """
+        self.is_ending = must_end
+        if must_end:
+            return (_CLOSE,)
+        # In version 1.0 it would end, if nothing were said.
+        return self._kept_by_old if version == "1.0" else self._kept
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.asked = cycle
+        super()._start_asgi_task(cycle, partial(self._ask, cycle, app))
+        if self._has_stopped:
+            self.loop.call_later(_FIRST_PROBE_SECONDS, self._probe, cycle)
+
+    async def _ask(
+        self,
+        cycle: RequestResponseCycle,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Run the application, and say in its answer what becomes of the connection."""
+
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                fields = self._connection_fields(cycle, message["headers"])
+                others = [line for line in message["headers"] if line[0] != _CLOSE[0]]
+                message = {**message, "headers": [*others, *fields]}
+            await send(message)
+            # Else uvicorn closes the connection, whatever still arrives.
+            cycle.keep_alive = True
+
+        await app(scope, receive, send_on)
+
+    def _connection_fields(
+        self, cycle: RequestResponseCycle, headers: Fields
+    ) -> Fields:
+        was_slow = _CLOSE in headers  # see `answer_to_error`
+        seconds = self.context.settings.body_seconds
+        self.linger_seconds = LAST_SECONDS if was_slow else seconds
+        must_end = was_slow or not cycle.keep_alive
+        if cycle is self.cycle:  # no other waits behind it
+            is_early = cycle.more_body and self._is_much_unread()
+            is_draining = self.readiness.is_draining
+            must_end = must_end or is_early or is_draining or self._has_stopped
+        return self.last_fields(cycle.scope["http_version"], must_end=must_end)
+
+    def _is_much_unread(self) -> bool:
+        """Tell whether an answer comes too early for another request to follow."""
+        length = read_fields(self.headers).get(b"content-length", b"")
+        return (
+            self.cycle.waiting_for_100_continue  # the body may never come
+            or not length.isdigit()
+            or int(length) - self.body_bytes > _SMALL_REST
+        )
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or end."""
+        self.server_state.total_requests += 1
+        self.answered = self.loop.time()
+        if self.transport.is_closing():
+            return
+        if self.is_ending:
+            self.end()
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.refusal:
+            self.refuse(self.refusal)
+
+    def end(self) -> None:
+        """End after the last answer; what still arrives is read for a while.
+
+        To close a connection whose bytes were not read resets it, and a client that
+        writes first and reads later would not see the answer.
+        """
+        has_read_all = self.stage == IDLE and not self.is_deaf
+        self.is_last = self.is_deaf = self.is_over = True
+        if has_read_all or self._has_stopped:
+            self.transport.close()
+            return
+        self._over_until = self.loop.time() + self.linger_seconds
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def cut_if_slow(self, now: float) -> None:
+        """Close a connection whose client takes too long.
+
+        Args:
+            now: On the loop's clock; to be called every second or so.
+        """
+        if self.transport.is_closing():
+            return
+        if self.is_over:
+            if now > self._over_until:
+                self.transport.abort()
+            return
+        if self.stage == IDLE and self.headers is not None:
+            self._cut_if_idle(now)
+            return
+        # Each message has a list of headers of its own.
+        if self._seen_headers is not self.headers or self._seen_stage != self.stage:
+            self._seen_headers, self._seen_stage = self.headers, self.stage
+            self._seen_since = now
+            return
+        settings = self.context.settings
+        in_body = self.stage == BODY
+        limit = settings.body_seconds if in_body else settings.header_seconds
+        if now - self._seen_since <= limit:
+            return
+        if in_body and not self.application_reads:
+            self.refuse(slow_body(limit))
+        elif self.stage == HEADER and self.is_answered:
+            self.refuse(slow_header(limit))
+        elif self.is_answered:
+            self.transport.close()
+
+    def _cut_if_idle(self, now: float) -> None:
+        most = self.context.settings.keep_alive_seconds + _SPARE_SECONDS
+        if (
+            self.is_answered
+            and now - self.answered > most
+            # To close it now would lose a request that is there already.
+            and not peer.has_sent(self.transport)
+        ):
+            self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked, though the client sends no more.
+
+        Returns:
+            Whether the connection is kept, to write to it.
+        """
+        self._has_stopped = True
+        self.answer_at_once()
+        asked = self.asked
+        if self.scheme == "https" or asked is None or asked.response_complete:
+            return False
+        if self.stage != IDLE:
+            if asked is self.cycle:  # the rest of its body will not come
+                return False
+            if self.pipeline and self.pipeline[0][0] is self.cycle:
+                self.pipeline.popleft()
+                self.cycle = self.pipeline[0][0] if self.pipeline else asked
+        self.loop.call_later(_FIRST_PROBE_SECONDS, self._probe, asked)
+        return True
+
+    def _probe(
+        self, asked: RequestResponseCycle, seconds: float = _FIRST_PROBE_SECONDS
+    ) -> None:
+        """Find out whether anybody still waits for an answer that takes its time.
+
+        A client that has closed its end is told from one that has only stopped sending
+        by what its system says to the next byte.
+        """
+        if self.transport.is_closing() or asked.response_started:
+            return
+        if peer.has_gone(self.transport):
+            self.transport.abort()
+            return
+        if asked.transport is self.transport:
+            self.transport.write(_PROBE)
+            asked.transport = peer.Continued(self.transport, len(_PROBE))  # type: ignore[assignment]
+        seconds = min(2 * seconds, _LONGEST_PROBE_SECONDS)
+        self.loop.call_later(seconds, self._probe, asked, seconds)
+
+    def shutdown(self) -> None:
+        """End, now or with the answer at hand."""
+        self.is_last = True
+        if self.stage == IDLE and self.is_answered and not self.is_over:
+            self.transport.close()
