@@ -15,6 +15,7 @@ import httpx
 import numpy as np
 import pytest
 
+from service.bodies import inflate
 from service.media import NPY
 from service.settings import LIMITS, Settings
 from tests.test_connection import answer as read_answer
@@ -368,6 +369,41 @@ def raw_deflate(body: bytes) -> bytes:
     return coder.compress(body) + coder.flush()
 
 
+SEVERAL: dict[str, bytes] = {
+    "two members": gzipped(GOOD[:5]) + gzipped(GOOD[5:]),
+    "a member a byte": b"".join(gzipped(bytes([byte])) for byte in GOOD),
+    "empty members": (gzipped(b"") + gzipped(GOOD)) + gzipped(b"") * 3,
+    "zeros after": gzipped(GOOD) + bytes(100),
+    "a name and a comment": b"\x1f\x8b\x08\x1c"
+    + bytes(6)
+    + b"\x03\x00abcname\x00comment\x00"
+    + gzipped(GOOD)[10:],
+}
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_what_gzip_may_be(served: Served, name: str) -> None:
+    assert send(served, SEVERAL[name], "gzip").json()["outputs"] == 0.5
+    assert served.becomes_empty()
+
+
+def test_very_many_members_take_no_longer_for_each() -> None:
+    began = time.monotonic()
+    assert inflate(gzipped(b"") * 200_000 + gzipped(GOOD), "gzip", 1000) == GOOD
+    # If each were copied with all that follow, this would take minutes.
+    assert time.monotonic() - began < 10
+
+
+def test_encodings_one_upon_the_other(served: Served) -> None:
+    twice = deflated(gzipped(GOOD))
+    assert send(served, twice, "gzip, deflate").json()["outputs"] == 0.5
+    headers = [("Content-Encoding", "gzip"), ("Content-Encoding", "deflate")]
+    answer = served.client.post("/sigmoid", content=twice, headers=headers)
+    assert answer.json()["outputs"] == 0.5
+    wrong = send(served, twice, "deflate, gzip").json()
+    assert wrong["code"] == "malformed_json"
+
+
 NOT_ONE_STREAM: dict[str, tuple[str, bytes]] = {
     "nothing": ("gzip", b""),
     "plain": ("gzip", GOOD),
@@ -377,8 +413,8 @@ NOT_ONE_STREAM: dict[str, tuple[str, bytes]] = {
     "without its last byte": ("gzip", gzipped(GOOD)[:-1]),
     "another checksum": ("gzip", gzipped(GOOD)[:-8] + bytes(4) + gzipped(GOOD)[-4:]),
     "garbage after": ("gzip", gzipped(GOOD) + b"x"),
-    "zeros after": ("gzip", gzipped(GOOD) + bytes(8)),
-    "two members": ("gzip", gzipped(GOOD[:5]) + gzipped(GOOD[5:])),
+    "zeros and more after": ("gzip", gzipped(GOOD) + bytes(8) + b"x"),
+    "half a member after": ("gzip", gzipped(GOOD) + gzipped(GOOD)[:-1]),
     "twice": ("gzip", gzipped(gzipped(GOOD))),
     "plain, as deflate": ("deflate", GOOD),
     "gzip, as deflate": ("deflate", gzipped(GOOD)),
@@ -389,17 +425,18 @@ NOT_ONE_STREAM: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("name", NOT_ONE_STREAM)
-def test_bodies_that_are_not_one_whole_stream(served: Served, name: str) -> None:
+def test_bodies_that_are_not_a_whole_stream(served: Served, name: str) -> None:
     encoding, body = NOT_ONE_STREAM[name]
     problem = send(served, body, encoding).json()
     assert (problem["status"], problem["code"]) == (400, "malformed_json")
     if name != "twice":
-        assert f"one whole {encoding} stream" in problem["detail"]
+        assert f"a whole {encoding} stream" in problem["detail"]
     assert served.becomes_empty()
 
 
 @pytest.mark.parametrize(
-    "encoding", ["br", "zstd", "gzip, gzip", "compress", "x" * 999]
+    "encoding",
+    ["br", "zstd", "gzip, br", "gzip, gzip, gzip", "compress", "x" * 999],
 )
 def test_encodings_that_are_not_known(served: Served, encoding: str) -> None:
     answer = send(served, GOOD, encoding)
