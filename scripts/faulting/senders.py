@@ -141,7 +141,7 @@ async def _send_slowly(port: int, way: _Slow) -> _CutOff:
     except Lost as loss:
         fault = fault or (f"no answer: {loss}" if way.named else "")
     else:
-        is_told = (said.status, problem_code(said)) == (504, "timeout")
+        is_told = (said.status, problem_code(said)) == (408, "request_timeout")
         if not is_told or way.named.encode() not in said.body:
             fault = fault or f"{said.status}: {said.body[:120]!r}"
     return _CutOff(seconds, fault)
