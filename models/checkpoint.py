@@ -32,10 +32,17 @@ _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class CheckpointError(Exception):
-    """A file that cannot be served: which file, what was found, what to do."""
+    """A file that cannot be served: which file, what was found, what to do.
+
+    Attributes:
+        finding: What was found; without the path.
+        remedy: What to do.
+    """
 
     def __init__(self, path: Path, finding: str, remedy: str) -> None:
         super().__init__(one_line(f"{path}: {finding}; {remedy}"))
+        self.finding = finding
+        self.remedy = remedy
 
 
 @dataclass(frozen=True)

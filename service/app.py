@@ -8,6 +8,7 @@ from service import docs, error_handlers, operation, routes
 from service.context import Context
 from service.cpus import available_cpus, threads_per_worker
 from service.device import resolve_device, use_one_thread
+from service.exchanging import Exchanger
 from service.keys import Keys
 from service.lean import LeanFastAPI
 from service.loading import Loader
@@ -15,10 +16,11 @@ from service.metrics import new_memory
 from service.middleware import RequestContext
 from service.queue import Queue
 from service.readiness import Readiness
-from service.reloading import Exchanger, Reload, reload_alone
+from service.reloading import Reload, Reloader
 from service.repository import Repository
 from service.settings import Settings
-from service.sources import PRETRAINED, Roots, read_files
+from service.sources import roots_of
+from service.starting import first_look
 from service.telemetry import Telemetry
 from service.worker import Worker
 
@@ -26,38 +28,27 @@ DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabiliti
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
 
 
-def roots_of(settings: Settings, checkpoints: Sequence[Path]) -> Roots:
-    """Say where the models are looked for.
-
-    Args:
-        settings: See `service.settings`.
-        checkpoints: Files or folders in place of `settings.models`.
-    """
-    return Roots(checkpoints, settings.models or (PRETRAINED,))
-
-
 def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFastAPI:
     """Load the models, then make the application that serves them.
 
     Args:
         settings: See `service.settings`.
-        checkpoints: Files or folders in place of `settings.models`; the first model
-            of the first is the default.
+        checkpoints: Files or folders in place of `settings.models`, as `PATH` or
+            `NAME=PATH`; the first model of the first is the default.
 
     Raises:
-        CheckpointError: A file cannot be served.
         DeviceError: A device that was asked for is not there.
         KeysError: The file of keys cannot be used.
+        ServingError: What was named cannot be served, or nothing can.
     """
     telemetry = Telemetry(new_memory(1), 0)
     repository = Repository()
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(settings, checkpoints)
-    sources = roots.sources()
-    exchanger.put(loader.load(read_files(sources), {}), roots.default(sources))
-    reload = reload_alone(roots, repository, exchanger, telemetry.metrics)
-    return make_app(settings, repository, telemetry, reload)
+    roots = roots_of(checkpoints, settings.models)
+    reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
+    reloader.start(*first_look(roots))
+    return make_app(settings, repository, telemetry, reloader.reload)
 
 
 def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:

@@ -12,22 +12,33 @@ from multiprocessing.connection import Connection
 from threading import Event
 from typing import Any, NamedTuple, TypeAlias
 
-from models.checkpoint import CheckpointError
+from models.messages import one_line
 from service.errors import Code, ServiceError
+from service.exchanging import Exchanger
 from service.loading import freeze
-from service.reloading import Exchanger, Refused
 from service.repository import Version
 from service.server import Server
+from service.settings import ServingError
 from service.sources import File
+from service.troubles import Trouble
 
 Link: TypeAlias = "Connection[Any, Any]"
 
 
 class Serve(NamedTuple):
-    """To a worker: what it serves from now on."""
+    """To a worker: what it serves from now on.
+
+    Attributes:
+        files: Of all models.
+        default: Name of the default model; the first that can be served where empty.
+        passed_over: What cannot be served.
+        is_known: Whether others serve all of the files.
+    """
 
     files: Sequence[File]
     default: str
+    passed_over: Sequence[Trouble]
+    is_known: bool
 
 
 class Prepare(NamedTuple):
@@ -38,15 +49,17 @@ class Prepare(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """To a worker: serve what it prepared."""
+    """To a worker: serve what it prepared, and tell what cannot be served."""
 
     change: int
+    passed_over: Sequence[Trouble]
 
 
 class Abort(NamedTuple):
-    """To a worker: forget what it prepared."""
+    """To a worker: forget what it prepared, and tell what cannot be served."""
 
     change: int
+    passed_over: Sequence[Trouble]
 
 
 class Drain(NamedTuple):
@@ -68,16 +81,22 @@ class Hello(NamedTuple):
 
 
 class Started(NamedTuple):
-    """To the supervisor: the worker serves, or why it cannot."""
+    """To the supervisor: the worker serves, or why it cannot.
+
+    Attributes:
+        fault: Why it cannot, if so.
+        troubles: Of which files it found out that they cannot be served.
+    """
 
     fault: str | None
+    troubles: Sequence[Trouble] = ()
 
 
 class Prepared(NamedTuple):
-    """To the supervisor: the worker is ready to swap, or why not."""
+    """To the supervisor: the worker is ready to swap; which files cannot be served."""
 
     change: int
-    refusal: str | None
+    troubles: Sequence[Trouble]
 
 
 class Committed(NamedTuple):
@@ -117,6 +136,8 @@ class Control:
         Raises:
             ServiceError: It stays as it was.
         """
+        if not self.has_loaded.is_set():
+            raise ServiceError("not_ready", "the models are being loaded")
         request = next(self._numbers)
         future = asyncio.get_running_loop().create_future()
         self._waiting[request] = future
@@ -125,7 +146,7 @@ class Control:
 
     def fail(self, error: Exception) -> None:
         """Tell that this worker cannot serve."""
-        self._link.send(Started(str(error)))
+        self._link.send(Started(one_line(str(error)) or type(error).__name__))
 
     def run(self, exchanger: Exchanger, server: Server) -> None:
         """Do what the supervisor says, until it has gone; on a thread of its own."""
@@ -146,15 +167,16 @@ class Control:
         prepared: dict[int, Sequence[Version]],
     ) -> None:
         match message:
-            case Serve(files, default):
-                self._serve(exchanger, files, default)
+            case Serve():
+                self._serve(exchanger, message)
             case Prepare(change, files):
                 self._prepare(exchanger, change, files, prepared)
-            case Commit(change):
-                exchanger.put(prepared.pop(change))
+            case Commit(change, passed_over):
+                exchanger.put(prepared.pop(change), passed_over)
                 self._link.send(Committed(change))
-            case Abort(change):
+            case Abort(change, passed_over):
                 prepared.pop(change, None)
+                exchanger.pass_over(passed_over)
                 self._link.send(Committed(change))
             case Drain(seconds):
                 self._drain(server, seconds)
@@ -166,15 +188,20 @@ class Control:
             os._exit(0)  # it does not listen yet
         server.drain(seconds)
 
-    def _serve(self, exchanger: Exchanger, files: Sequence[File], default: str) -> None:
+    def _serve(self, exchanger: Exchanger, message: Serve) -> None:
+        files, default, passed_over, is_known = message
         try:
-            exchanger.put(exchanger.load(files, must_be_ready=False), default)
-        except CheckpointError as error:
+            troubles = exchanger.start(files, passed_over, default)
+        # Whatever it is, the supervisor is told, and this process is of no use.
+        except Exception as error:
             self.fail(error)
+            os._exit(1)
+        if troubles and is_known:
+            self.fail(ServingError(troubles[0].sentence))
             os._exit(1)
         freeze()
         self.has_loaded.set()
-        self._link.send(Started(None))
+        self._link.send(Started(None, troubles))
 
     def _prepare(
         self,
@@ -183,12 +210,8 @@ class Control:
         files: Sequence[File],
         prepared: dict[int, Sequence[Version]],
     ) -> None:
-        try:
-            prepared[change] = exchanger.load(files, must_be_ready=True)
-        except (CheckpointError, Refused) as error:
-            self._link.send(Prepared(change, str(error)))
-        else:
-            self._link.send(Prepared(change, None))
+        prepared[change], troubles = exchanger.load(files)
+        self._link.send(Prepared(change, troubles))
 
     def _end_reload(self, message: Reloaded) -> None:
         future = self._waiting.pop(message.request)

@@ -3,8 +3,8 @@
 import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
 from time import perf_counter
+from typing import NamedTuple
 
 import torch
 
@@ -13,9 +13,22 @@ from service.batching import Batcher
 from service.device import DeviceThreads, use_one_thread
 from service.engine import Engine
 from service.repository import Version
-from service.sources import File
+from service.sources import File, trouble_of
+from service.troubles import Trouble
 
 logger = logging.getLogger("sigmoid_serve")
+
+
+class Loaded(NamedTuple):
+    """What became of files.
+
+    Attributes:
+        versions: That were loaded, in the order of the files.
+        troubles: Of the files that cannot be served.
+    """
+
+    versions: list[Version]
+    troubles: list[Trouble]
 
 
 class Loader:
@@ -43,26 +56,27 @@ class Loader:
 
     def load(
         self, files: Iterable[File], served: Mapping[str, Mapping[str, Version]]
-    ) -> list[Version]:
+    ) -> Loaded:
         """Load versions, and check each against its golden rows.
 
         Args:
             files: Of one model or more.
             served: What is there already; a version with the same bytes stays.
-
-        Raises:
-            CheckpointError: A file cannot be served.
         """
         use_one_thread()
-        versions = []
+        versions, troubles = [], []
         for file in files:
-            name, number, _ = file.source
-            there = served.get(name, {}).get(number)
-            if there and there.sha256 == sha256(file.content).hexdigest():
+            there = served.get(file.source.name, {}).get(file.source.version)
+            if there and there.sha256 == file.sha256:
                 versions.append(there)
-            else:
+                continue
+            try:
                 versions.append(self._load(file))
-        return versions
+            # Whatever it is, such as no memory, the other files may be served.
+            except Exception as error:
+                found = trouble_of(file.source, error)
+                troubles.append(found._replace(sha256=file.sha256))
+        return Loaded(versions, troubles)
 
     def _load(self, file: File) -> Version:
         start = perf_counter()

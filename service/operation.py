@@ -1,6 +1,7 @@
 """The routes for those who operate the service: limits, health, metrics, reloads."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request, Response
 
@@ -40,8 +41,12 @@ async def started(request: Request, response: Response) -> Health:
 
 @router.get("/readyz", response_model_exclude_none=True, responses=_UNAVAILABLE)
 async def ready(request: Request, response: Response) -> Health:
-    """Answer 200 where requests should come here, else 503 with the reasons."""
-    return _health(response, context_of(request).readiness.reasons())
+    """Answer 200 where requests should come here, else 503; with the reasons.
+
+    A model that was found in a folder and cannot be served is a reason, but no 503.
+    """
+    readiness = context_of(request).readiness
+    return _health(response, readiness.reasons(), readiness.remarks())
 
 
 @router.get("/metrics", responses=problem_responses(401), response_class=Response)
@@ -68,8 +73,10 @@ async def reload(request: Request, name: str) -> Reloaded:
     return Reloaded(model=name, version=newest.version)
 
 
-def _health(response: Response, reasons: list[str]) -> Health:
-    if not reasons:
-        return Health(status="ok")
-    response.status_code = 503
-    return Health(status="unavailable", reasons=reasons)
+def _health(
+    response: Response, reasons: list[str], remarks: Sequence[str] = ()
+) -> Health:
+    if reasons:
+        response.status_code = 503
+    status: Literal["ok", "unavailable"] = "unavailable" if reasons else "ok"
+    return Health(status=status, reasons=[*reasons, *remarks] or None)

@@ -1,6 +1,7 @@
 """Whether requests should come to this process, as `/readyz` says it."""
 
 from service.repository import Repository
+from service.troubles import told
 
 
 class Readiness:
@@ -23,3 +24,7 @@ class Readiness:
             ["draining: this process is about to end"] if self.is_draining else []
         )
         return [*draining, *self._repository.faults()]
+
+    def remarks(self) -> list[str]:
+        """Say what is not served beside what is."""
+        return told(self._repository.passed_over)

@@ -1,12 +1,15 @@
 """Which models and versions are served."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from service.batching import Batcher
 from service.engine import Engine
 from service.errors import ServiceError, shown
+from service.troubles import Trouble, told
+
+_MOST_TOLD = 2
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,13 @@ class Repository:
     Attributes:
         default: Name of the model that `/predict` asks.
         models: By name, then by version, the newest first; never changed, but replaced.
+        passed_over: What is there and cannot be served; replaced as a whole.
     """
 
     def __init__(self) -> None:
         self.default = ""
         self.models: dict[str, dict[str, Version]] = {}
+        self.passed_over: Sequence[Trouble] = ()
 
     @property
     def is_loading(self) -> bool:
@@ -87,11 +92,12 @@ class Repository:
 
         Raises:
             ServiceError: `model_not_found` or `version_not_found`; `not_ready` while
-                nothing is loaded.
+                nothing is loaded, and for what is there and cannot be served.
         """
         if name not in self.models:
             if self.is_loading:
                 raise ServiceError("not_ready", "the models are being loaded")
+            self._refuse_passed_over(name)
             raise ServiceError(
                 "model_not_found",
                 f"there is no model {shown(name)}; GET /models lists them",
@@ -100,12 +106,23 @@ class Repository:
         if version is None:
             return next(iter(versions.values()))
         if version not in versions:
+            self._refuse_passed_over(name, version)
             raise ServiceError(
                 "version_not_found",
                 f"model {name} has no version {shown(version)}; "
                 f"GET /models/{name} lists them",
             )
         return versions[version]
+
+    def _refuse_passed_over(self, name: str, version: str | None = None) -> None:
+        troubles = [
+            each
+            for each in self.passed_over
+            if each.name == name and version in (None, each.version)
+        ]
+        if troubles:
+            why = "; ".join(told(troubles, _MOST_TOLD))
+            raise ServiceError("not_ready", f"it cannot be served: {why}")
 
     def faults(self) -> list[str]:
         """Say what is wrong with the versions that must not answer."""

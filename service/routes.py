@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 
 from service.bodies import inflate, most_inflated, read_body
 from service.context import Context, context_of
+from service.errors import shown
 from service.inference import (
     Exchange,
     Limits,
@@ -22,6 +23,7 @@ from service.repository import Repository
 from service.schemas import (
     Card,
     ModelList,
+    PassedOver,
     PredictQuery,
     PredictReply,
     PredictRequest,
@@ -31,6 +33,7 @@ from service.schemas import (
     SigmoidRequest,
 )
 from service.timing import QUEUE
+from service.troubles import MOST_LISTED
 
 router = APIRouter()
 
@@ -107,15 +110,26 @@ def inference_router(context: Context) -> APIRouter:
     return router
 
 
-@router.get("/models", tags=["models"])
+@router.get("/models", tags=["models"], response_model_exclude_defaults=True)
 async def list_models(request: Request) -> ModelList:
-    """List the models that are served."""
+    """List the models that are served, and what was found and is not."""
     repository = context_of(request).repository
-    served = [_served(repository, name) for name in repository.models]
-    return ModelList(default=repository.default, models=served)
+    return ModelList(
+        default=repository.default,
+        models=[_served(repository, name) for name in repository.models],
+        passed_over=[
+            PassedOver(
+                name=shown(each.name),
+                version=None if each.version is None else shown(each.version),
+                reason=each.reason,
+            )
+            for each in repository.passed_over[:MOST_LISTED]
+        ],
+        more_passed_over=max(0, len(repository.passed_over) - MOST_LISTED),
+    )
 
 
-@router.get("/models/{name}", tags=["models"], responses=problem_responses(404))
+@router.get("/models/{name}", tags=["models"], responses=problem_responses(404, 503))
 async def model_card(request: Request, name: str) -> Card:
     """Show the card of a model's newest version."""
     repository = context_of(request).repository

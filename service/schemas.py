@@ -25,6 +25,7 @@ from service.errors import ElementError, shown
 from service.json_body import parse_object, parse_quickly
 from service.lookalikes import explain_field
 from service.tensors import Features
+from service.troubles import MOST_LISTED
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
 """Nested lists of numbers, of any rank from a bare number to 32."""
@@ -201,11 +202,31 @@ class ServedModel(BaseModel):
     device: str
 
 
+class PassedOver(BaseModel):
+    """What was found in a folder and is not served."""
+
+    name: Annotated[str, Field(description="Of the model, as its file or folder.")]
+    version: Annotated[
+        str | None, Field(description="Null where it is about the whole model.")
+    ]
+    reason: Annotated[str, Field(description="What was found, and what to do.")]
+
+
 class ModelList(BaseModel):
     """All models, and the one that `/predict` asks."""
 
     default: str
     models: list[ServedModel]
+    passed_over: Annotated[
+        list[PassedOver],
+        Field(
+            description="What was found in a folder and cannot be served; left out "
+            f"where there is nothing. At most {MOST_LISTED}."
+        ),
+    ] = []
+    more_passed_over: Annotated[
+        int, Field(description="How many more there are; left out where none.")
+    ] = 0
 
 
 class Card(ServedModel):
@@ -235,7 +256,13 @@ class Health(BaseModel):
     """The answer of a probe."""
 
     status: Literal["ok", "unavailable"]
-    reasons: list[str] | None = None
+    reasons: Annotated[
+        list[str] | None,
+        Field(
+            description="Why no request should come here; and what was found in a "
+            "folder and is not served, which alone makes no 503."
+        ),
+    ] = None
 
 
 BodyModel = TypeVar("BodyModel", bound=Body)

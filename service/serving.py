@@ -12,20 +12,21 @@ from threading import Thread
 
 import torch
 
-from service.app import make_app, make_loader, roots_of
+from service.app import make_app, make_loader
 from service.balance import Balance
 from service.control import Control, Link
 from service.cpus import available_cpus, threads_per_worker
-from service.errors import ServiceError
+from service.exchanging import Exchanger
 from service.listening import listen
 from service.loading import Loader, freeze
 from service.logs import configure_logs
 from service.metrics import new_memory
-from service.reloading import Exchanger, Reload, names_to_reload, reload_alone
+from service.reloading import Reloader
 from service.repository import Repository
 from service.server import Server
 from service.settings import Settings
-from service.sources import Roots, read_files
+from service.sources import roots_of
+from service.starting import first_look
 from service.telemetry import Telemetry
 
 logger = logging.getLogger("sigmoid_serve")
@@ -35,24 +36,23 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
     """Serve with this process, until it is told to end.
 
     Raises:
-        CheckpointError: A file cannot be served.
         DeviceError: The device is not there.
         KeysError: The file of keys cannot be used.
+        ServingError: What was named cannot be served, or nothing can.
         SettingsError: It cannot listen.
     """
     telemetry = Telemetry(new_memory(1), 0)
     repository = Repository()
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(settings, checkpoints)
-    reload = reload_alone(roots, repository, exchanger, telemetry.metrics)
-    app = make_app(settings, repository, telemetry, reload)
-    sources = roots.sources()
-    files = read_files(sources)
+    roots = roots_of(checkpoints, settings.models)
+    reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
+    app = make_app(settings, repository, telemetry, reloader.reload)
+    files, troubles = first_look(roots)
     tasks: set[asyncio.Task[None]] = set()
 
     def on_hangup() -> None:
-        task = asyncio.create_task(_reload_all(roots, repository, reload))
+        task = asyncio.create_task(reloader.reload_all())
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
@@ -60,8 +60,7 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
 
     def load() -> None:
         try:
-            versions = exchanger.load(files, must_be_ready=False)
-            exchanger.put(versions, roots.default(sources))
+            reloader.start(files, troubles)
             files.clear()
             freeze()
         # Whatever it is, it is raised where the process ends.
@@ -78,15 +77,6 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
     loading.join()
     if faults:
         raise faults[0]
-
-
-async def _reload_all(roots: Roots, repository: Repository, reload: Reload) -> None:
-    served = list(repository.models)
-    for name in await asyncio.to_thread(names_to_reload, roots, served):
-        try:
-            await reload(name)
-        except ServiceError as error:
-            logger.error("%s", error)
 
 
 def serve_as_worker(

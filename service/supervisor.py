@@ -18,8 +18,8 @@ from time import monotonic
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from service.app import roots_of
 from service.balance import NOBODY, new_counts
+from service.catalogue import Catalogue
 from service.control import (
     Abort,
     Commit,
@@ -39,15 +39,18 @@ from service.keys import Keys
 from service.listening import listen
 from service.metrics import SLAB_BYTES, Metrics
 from service.reloading import (
+    Found,
     Refused,
     count_reload,
     find_files,
     names_to_reload,
-    not_swapped,
+    refusal_error,
 )
 from service.serving import serve_as_worker
 from service.settings import ServingError, Settings
-from service.sources import File, read_files
+from service.sources import Survey, roots_of
+from service.starting import first_look
+from service.troubles import Trouble, log_passed_over
 
 # A worker that died before it served is not replaced at once, lest it be for nothing.
 _PAUSE_SECONDS: Final = 1.0
@@ -72,20 +75,16 @@ class Supervisor:
         checkpoints: As for `service.app.create_app`.
 
     Raises:
-        CheckpointError: A file cannot be read.
         KeysError: The file of keys cannot be used.
+        ServingError: What was named cannot be read, or nothing can.
     """
 
     def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
         self._settings = settings
         self._listeners: list[socket] = []
         Keys(settings.api_keys_file)  # each worker reads them for itself
-        self._roots = roots_of(settings, checkpoints)
-        sources = self._roots.sources()
-        self._default = self._roots.default(sources)
-        self._files: dict[str, list[File]] = {}
-        for file in read_files(sources):
-            self._files.setdefault(file.source.name, []).append(file)
+        self._roots = roots_of(checkpoints, settings.models)
+        self._catalogue = Catalogue(*first_look(self._roots))
         self._context = multiprocessing.get_context("spawn")
         slabs = settings.workers + 1
         self._memory = self._context.RawArray("B", slabs * SLAB_BYTES)
@@ -94,14 +93,18 @@ class Supervisor:
         self._workers: dict[int, _Worker] = {}
         # When to start a worker, by its number.
         self._due = dict.fromkeys(range(settings.workers), 0.0)
-        # Those that have been told what to serve, and those that do.
+        # Those that have been told what to serve, of these the ones that were told
+        # before any did, and those that do; and what the first of them cannot serve.
         self._greeted: set[int] = set()
+        self._early: set[int] = set()
         self._started: set[int] = set()
+        self._verdict: set[Trouble] = set()
         self._wake, self._waker = socketpair()
         self._messages: deque[tuple[_Worker, Any]] = deque()
         self._signals: deque[int] = deque()
         self._changes = 0
         self._has_served = False
+        self._must_reload = False
         self._is_ending = False
 
     def run(self) -> None:
@@ -195,11 +198,12 @@ class Supervisor:
         self._connections[worker.number] = NOBODY
         if self._is_ending:
             return
-        has_served = worker.number in self._started
         self._greeted.discard(worker.number)
+        self._early.discard(worker.number)
+        self._metrics.counter("sigmoid_worker_restarts_total").add()
+        has_served = worker.number in self._started
         self._started.discard(worker.number)
         self._due[worker.number] = monotonic() + (0 if has_served else _PAUSE_SECONDS)
-        self._metrics.counter("sigmoid_worker_restarts_total").add()
         logger.error(
             "worker %d ended with %s and is replaced",
             worker.number,
@@ -207,36 +211,60 @@ class Supervisor:
         )
 
     def _handle_all(self) -> None:
+        while self._messages:
+            self._handle(*self._messages.popleft())
         while self._signals:
             number = self._signals.popleft()
             if number == signal.SIGHUP:
-                for name in names_to_reload(self._roots, list(self._files)):
-                    self._reload(name)
+                self._must_reload = True
             elif not self._is_ending:
                 self._end(
                     0 if number == signal.SIGINT else self._settings.drain_seconds
                 )
-        while self._messages:
-            worker, message = self._messages.popleft()
-            match message:
-                case Hello():
-                    files = [file for model in self._files.values() for file in model]
-                    self._greeted.add(worker.number)
-                    self._send(worker, Serve(files, self._default))
-                case Started(None):
-                    self._started.add(worker.number)
-                    self._has_served = True
-                case Started(str(fault)) if self._has_served:
-                    logger.error("worker %d cannot serve: %s", worker.number, fault)
-                case Started(str(fault)):
-                    raise ServingError(fault)
-                case Reload(request, name):
-                    error = self._reload(name)
-                    code, detail = (error.code, error.detail) if error else (None, "")
-                    self._send(worker, Reloaded(request, code, detail))
+        # Before anything serves, a change waits.
+        if self._must_reload and self._has_served and not self._is_ending:
+            self._must_reload = False
+            self._reload_all()
+
+    def _handle(self, worker: _Worker, message: object) -> None:
+        catalogue = self._catalogue
+        is_gone = self._workers.get(worker.number) is not worker
+        match message:
+            case Hello() | Started(None, _) if is_gone:
+                pass
+            case Hello():
+                self._greeted.add(worker.number)
+                if not self._has_served:
+                    self._early.add(worker.number)
+                models = catalogue.files(), catalogue.default, catalogue.passed_over
+                self._send(worker, Serve(*models, is_known=self._has_served))
+            case Started(None, troubles):
+                self._welcome(worker, troubles)
+            case Started(str(fault)) if self._has_served:
+                logger.error("worker %d cannot serve: %s", worker.number, fault)
+            case Started(str(fault)):
+                raise ServingError(fault)
+            case Reload(request, name):
+                error = self._reload(name, self._roots.survey())
+                code, detail = (error.code, error.detail) if error else (None, "")
+                self._send(worker, Reloaded(request, code, detail))
+
+    def _welcome(self, worker: _Worker, troubles: Sequence[Trouble]) -> None:
+        """Count a worker among those that serve, where it serves what the others do."""
+        if not self._has_served:
+            self._has_served = True
+            self._verdict = set(troubles)
+            self._catalogue.begin(troubles)
+            log_passed_over(troubles)
+        elif worker.number in self._early and set(troubles) != self._verdict:
+            logger.error("worker %d cannot load what others can", worker.number)
+            worker.process.kill()
+            return
+        self._started.add(worker.number)
 
     def _end(self, seconds: float) -> None:
         self._is_ending = True
+        self._due.clear()
         logger.info("ending, in %g s", seconds)
         for listener in self._listeners:
             listener.close()
@@ -249,35 +277,52 @@ class Supervisor:
         except OSError:
             logger.debug("worker %d does not listen any more", worker.number)
 
-    def _reload(self, name: str) -> ServiceError | None:
+    def _reload_all(self) -> None:
+        survey, catalogue = self._roots.survey(), self._catalogue
+        for name in names_to_reload(survey, catalogue.models, catalogue.passed_over):
+            self._reload(name, survey)
+
+    def _reload(self, name: str, survey: Survey) -> ServiceError | None:
         """Change a model in all workers, or in none."""
+        catalogue, metrics = self._catalogue, self._metrics
+        is_served = name in catalogue.models
+        self._changes += 1
         try:
-            files = find_files(self._roots, name, name in self._files)
-            self._change(files)
+            found = find_files(survey, name, is_served=is_served)
+            accepted = catalogue.accepted(name, found, self._prepare(found))
         except Refused as refusal:
-            count_reload(self._metrics, name, refusal)
-            return not_swapped(name, refusal)
+            self._abort(name, refusal.troubles)
+            count_reload(metrics, name, refusal)
+            return refusal_error(name, refusal, is_served=is_served)
         except ServiceError as error:
+            self._abort(name, ())
             return error
-        self._files[name] = files
-        count_reload(self._metrics, name, None)
+        catalogue.put(name, accepted)
+        self._ask(Commit(self._changes, catalogue.passed_over), Committed)
+        count_reload(metrics, name, None)
+        log_passed_over(accepted.troubles)
         return None
 
-    def _change(self, files: Sequence[File]) -> None:
-        """Have all workers load files, and swap if all of them can.
+    def _prepare(self, found: Found) -> list[Sequence[Trouble]]:
+        """Have all workers load files, and return what each of them cannot serve.
 
         Raises:
-            Refused: One of them cannot; all stay as they were.
+            Refused: One of them gave no answer.
         """
-        self._changes += 1
-        change = self._changes
-        refusals = self._ask(Prepare(change, files), Prepared)
-        faults = [answer.refusal for answer in refusals.values() if answer.refusal]
-        if any(number not in refusals for number in self._greeted):
-            faults.append("a worker did not answer")
-        self._ask(Abort(change) if faults else Commit(change), Committed)
-        if faults:
-            raise Refused(faults[0])
+        if not found.files:
+            return []
+        try:
+            answers = self._ask(Prepare(self._changes, found.files), Prepared)
+        except MemoryError:
+            reason = "it needs more memory than there is"
+            raise Refused(reason, found.troubles) from None
+        if not answers or any(number not in answers for number in self._greeted):
+            raise Refused("a worker did not answer", found.troubles)
+        return [answer.troubles for answer in answers.values()]
+
+    def _abort(self, name: str, troubles: Sequence[Trouble]) -> None:
+        self._catalogue.pass_over(name, troubles)
+        self._ask(Abort(self._changes, self._catalogue.passed_over), Committed)
 
     def _ask(
         self,

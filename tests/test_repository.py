@@ -9,12 +9,17 @@ import torch
 
 from models.architecture import Architecture
 from models.card import Golden, ModelCard
-from models.checkpoint import CheckpointError, save_checkpoint
+from models.checkpoint import save_checkpoint
 from models.classifier import Classifier
 from service.errors import ServiceError
+from service.exchanging import Exchanger
 from service.loading import Loader
+from service.metrics import new_memory
 from service.repository import Repository
-from service.sources import PRETRAINED, Roots, find_sources, read_files
+from service.settings import ServingError
+from service.sources import PRETRAINED, roots_of
+from service.starting import first_look
+from service.telemetry import Telemetry
 
 CPU = torch.device("cpu")
 CARD = ModelCard(
@@ -32,20 +37,22 @@ def put(path: Path, card: ModelCard = CARD) -> Path:
 
 
 def found(path: Path) -> list[tuple[str, str, Path]]:
-    return [(s.name, s.version, s.path) for s in find_sources(path)]
+    sources, troubles = roots_of((path,), ()).survey()
+    assert not [each for each in troubles if each.is_listed]
+    return sorted((s.name, s.version, s.path) for s in sources)
 
 
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> Repository:
-    roots = Roots(paths, searched)
-    sources = roots.sources()
-    loader = Loader(CPU, 1, 64, lambda name, version: lambda rows: None)
+    telemetry = Telemetry(new_memory(1), 0)
     repository = Repository()
-    repository.put(loader.load(read_files(sources), {}), roots.default(sources))
+    loader = Loader(CPU, 1, 64, telemetry.on_batch)
+    exchanger = Exchanger(repository, loader, telemetry)
+    exchanger.start(*first_look(roots_of(paths, searched)))
     return repository
 
 
 def refusal(*paths: Path) -> str:
-    with pytest.raises(CheckpointError) as caught:
+    with pytest.raises(ServingError) as caught:
         load(*paths)
     message = str(caught.value)
     assert "; " in message
@@ -72,7 +79,7 @@ def test_a_folder_that_is_a_name(
     path = put(tmp_path / "name" / "0" / "model.safetensors")
     assert found(tmp_path / "name") == [("name", "0", path)]
     monkeypatch.chdir(tmp_path / "name")
-    assert [(s.name, s.version) for s in find_sources(Path())] == [("name", "0")]
+    assert [each[:2] for each in found(Path())] == [("name", "0")]
 
 
 def test_a_folder_of_loose_files(tmp_path: Path) -> None:
@@ -142,7 +149,7 @@ def test_names_with_dots(tmp_path: Path) -> None:
     assert [found(path)[0][0] for path in paths] == ["...", "..a", "a.."]
 
 
-@pytest.mark.parametrize("version", ["01", "v1", "1.0", "latest", "1" * 19])
+@pytest.mark.parametrize("version", ["v1", "1.0", "latest", "-1", "１", "1" * 31])
 def test_versions_that_cannot_be_used(tmp_path: Path, version: str) -> None:
     put(tmp_path / "a" / version / "model.pt")
     assert "a version is a decimal number" in refusal(tmp_path)
