@@ -115,8 +115,9 @@ def _serve_parameters() -> list[Parameter]:
     """Make an option of every setting."""
     argument = typer.Argument(
         metavar="[CHECKPOINT ...]",
-        help="Files, or folders NAME/VERSION/model.safetensors; without any, what "
-        "SIGMOID_MODELS names, else the pretrained models.",
+        help="Files, or folders NAME/VERSION/model.safetensors; NAME=PATH gives one "
+        "another name. Without any, what SIGMOID_MODELS names, else the pretrained "
+        "models.",
     )
     parameters = [
         Parameter(

@@ -9,6 +9,7 @@ import torch
 
 from service.cpus import Cpus, available_cpus, cgroup_folders, read_text
 from service.device import DeviceError, resolve_device
+from service.naming import read_named
 from service.settings import Settings, variable
 
 CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
@@ -92,7 +93,8 @@ def _paths(settings: Settings) -> Iterator[tuple[str, Path]]:
     for name, value in settings:
         for path in value if isinstance(value, tuple) else (value,):
             if isinstance(path, Path):
-                yield variable(name), path
+                is_model = name == "models"
+                yield variable(name), read_named(path).path if is_model else path
 
 
 def _cuda_devices() -> Iterator[tuple[str, str]]:

@@ -191,7 +191,9 @@ def test_found_machine(mark: str | None, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.touch()
     settings = Settings(
-        device="cpu", models=(tmp_path, tmp_path / "absent"), api_keys_file=keys
+        device="cpu",
+        models=(tmp_path, Path(f"here={tmp_path}"), Path(f"m={tmp_path}/absent")),
+        api_keys_file=keys,
     )
     machine = find_machine(settings, tmp_path)
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
