@@ -46,14 +46,12 @@ from service.reloading import (
     names_to_reload,
     refusal_error,
 )
+from service.restarts import MOST_DEATHS, Restarts, ending
 from service.serving import serve_as_worker
 from service.settings import ServingError, Settings
 from service.sources import Survey, roots_of
 from service.starting import first_look
 from service.troubles import Trouble, log_passed_over
-
-# A worker that died before it served is not replaced at once, lest it be for nothing.
-_PAUSE_SECONDS: Final = 1.0
 
 # A worker that takes longer to load a model refuses it.
 _PREPARE_SECONDS: Final = 300.0
@@ -99,6 +97,7 @@ class Supervisor:
         self._early: set[int] = set()
         self._started: set[int] = set()
         self._verdict: set[Trouble] = set()
+        self._restarts = Restarts()
         self._wake, self._waker = socketpair()
         self._messages: deque[tuple[_Worker, Any]] = deque()
         self._signals: deque[int] = deque()
@@ -201,13 +200,25 @@ class Supervisor:
         self._greeted.discard(worker.number)
         self._early.discard(worker.number)
         self._metrics.counter("sigmoid_worker_restarts_total").add()
-        has_served = worker.number in self._started
-        self._started.discard(worker.number)
-        self._due[worker.number] = monotonic() + (0 if has_served else _PAUSE_SECONDS)
+        how = ending(worker.process.exitcode)
+        if worker.number in self._started:
+            self._started.discard(worker.number)
+            self._due[worker.number] = monotonic()
+            logger.error("worker %d ended with %s and is replaced", worker.number, how)
+            return
+        pause = self._restarts.died(worker.number)
+        deaths = self._restarts.deaths[worker.number]
+        if not self._started and deaths >= MOST_DEATHS:
+            raise ServingError(
+                f"no worker serves: worker {worker.number} ended {deaths} times in a "
+                f"row before it was ready, at last with {how}; the log may say why"
+            )
+        self._due[worker.number] = monotonic() + pause
         logger.error(
-            "worker %d ended with %s and is replaced",
+            "worker %d ended with %s before it was ready; it is started again in %g s",
             worker.number,
-            worker.process.exitcode,
+            how,
+            pause,
         )
 
     def _handle_all(self) -> None:
@@ -261,6 +272,7 @@ class Supervisor:
             worker.process.kill()
             return
         self._started.add(worker.number)
+        self._restarts.served(worker.number)
 
     def _end(self, seconds: float) -> None:
         self._is_ending = True

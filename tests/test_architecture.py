@@ -36,6 +36,7 @@ NO_WEB = (
     "readiness",
     "reloading",
     "repository",
+    "restarts",
     "scanning",
     "shortcut",
     "sources",
