@@ -51,7 +51,10 @@ def fault_of(path: Path, error: OSError) -> tuple[str, str]:
 
 def real(path: Path) -> str:
     """Return the path of what a path leads to, without links."""
-    return os.path.realpath(path)
+    try:
+        return os.path.realpath(path)
+    except OSError:  # the current folder is gone
+        return str(path)
 
 
 def is_checkpoint_name(path: Path) -> bool:

@@ -5,20 +5,14 @@ the bytes of all checkpoints that serve, so that a new worker serves the same.
 """
 
 import logging
-import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Mapping, Sequence
-from multiprocessing.connection import wait
-from multiprocessing.context import SpawnProcess
+from collections.abc import Sequence
 from pathlib import Path
-from socket import socket, socketpair
-from time import monotonic
+from socket import socketpair
 from types import FrameType
-from typing import Any, Final, NamedTuple
 
-from service.balance import NOBODY, new_counts
 from service.catalogue import Catalogue
 from service.control import (
     Abort,
@@ -26,7 +20,6 @@ from service.control import (
     Committed,
     Drain,
     Hello,
-    Link,
     Prepare,
     Prepared,
     Reload,
@@ -34,10 +27,10 @@ from service.control import (
     Serve,
     Started,
 )
+from service.crew import Crew, Worker
 from service.errors import ServiceError
 from service.keys import Keys
 from service.listening import listen
-from service.metrics import SLAB_BYTES, Metrics
 from service.reloading import (
     Found,
     Refused,
@@ -46,23 +39,12 @@ from service.reloading import (
     names_to_reload,
     refusal_error,
 )
-from service.restarts import MOST_DEATHS, Restarts, ending
-from service.serving import serve_as_worker
 from service.settings import ServingError, Settings
 from service.sources import Survey, roots_of
 from service.starting import first_look
 from service.troubles import Trouble, log_passed_over
 
-# A worker that takes longer to load a model refuses it.
-_PREPARE_SECONDS: Final = 300.0
-
 logger = logging.getLogger("sigmoid_serve")
-
-
-class _Worker(NamedTuple):
-    number: int
-    process: SpawnProcess
-    link: Link
 
 
 class Supervisor:
@@ -79,32 +61,18 @@ class Supervisor:
 
     def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
         self._settings = settings
-        self._listeners: list[socket] = []
         Keys(settings.api_keys_file)  # each worker reads them for itself
         self._roots = roots_of(checkpoints, settings.models)
         self._catalogue = Catalogue(*first_look(self._roots))
-        self._context = multiprocessing.get_context("spawn")
-        slabs = settings.workers + 1
-        self._memory = self._context.RawArray("B", slabs * SLAB_BYTES)
-        self._metrics = Metrics(self._memory, settings.workers)
-        self._connections = new_counts(settings.workers)
-        self._workers: dict[int, _Worker] = {}
-        # When to start a worker, by its number.
-        self._due = dict.fromkeys(range(settings.workers), 0.0)
-        # Those that have been told what to serve, of these the ones that were told
-        # before any did, and those that do; and what the first of them cannot serve.
-        self._greeted: set[int] = set()
-        self._early: set[int] = set()
-        self._started: set[int] = set()
+        wake, self._waker = socketpair()
+        self._crew = Crew(settings, wake)
+        # Processes that were told what to serve before any did, and what the first of
+        # them that served could not load.
+        self._early: set[int | None] = set()
         self._verdict: set[Trouble] = set()
-        self._restarts = Restarts()
-        self._wake, self._waker = socketpair()
-        self._messages: deque[tuple[_Worker, Any]] = deque()
         self._signals: deque[int] = deque()
         self._changes = 0
-        self._has_served = False
         self._must_reload = False
-        self._is_ending = False
 
     def run(self) -> None:
         """Serve until a signal ends it.
@@ -113,181 +81,83 @@ class Supervisor:
             SettingsError: It cannot listen.
             ServingError: No worker can serve.
         """
-        self._listeners = listen(self._settings)
+        crew = self._crew
+        crew.listeners = listen(self._settings)
         self._waker.setblocking(False)
         signal.set_wakeup_fd(self._waker.fileno())
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         try:
-            self._start_due()
-            while self._workers or not self._is_ending:
-                self._listen(min(self._due.values(), default=None))
+            crew.start_due()
+            while crew.workers or not crew.is_ending:
+                crew.listen()
                 self._handle_all()
-                self._start_due()
+                crew.start_due()
         finally:
-            for worker in self._workers.values():
-                worker.process.kill()
+            crew.kill()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if number != signal.SIGHUP and self._is_ending:
-            for worker in self._workers.values():
-                worker.process.kill()
+        if number != signal.SIGHUP and self._crew.is_ending:
+            self._crew.kill()
             os._exit(128 + number)
         self._signals.append(number)
 
-    def _start_due(self) -> None:
-        for number, due in list(self._due.items()):
-            if due <= monotonic() and not self._is_ending:
-                del self._due[number]
-                self._start(number)
-
-    def _start(self, number: int) -> None:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=serve_as_worker,
-            args=(
-                self._settings,
-                number,
-                self._listeners,
-                self._memory,
-                self._connections,
-                theirs,
-            ),
-            kwargs={"is_first": number == 0 and not self._has_served},
-            name=f"worker {number}",
-            daemon=False,
-        )
-        process.start()
-        theirs.close()
-        self._workers[number] = _Worker(number, process, ours)
-        logger.info("worker %d started, process %d", number, process.pid)
-
-    def _listen(self, deadline: float | None) -> None:
-        """Take in messages, and deaths of workers; wait for one, or for a signal."""
-        links = {id(worker.link): worker for worker in self._workers.values()}
-        ends = {worker.process.sentinel: worker for worker in self._workers.values()}
-        waits: list[Any] = [
-            *ends,
-            self._wake,
-            *(w.link for w in self._workers.values()),
-        ]
-        timeout = None if deadline is None else max(0.0, deadline - monotonic())
-        for ready in wait(waits, 0 if self._messages else timeout):
-            if ready is self._wake:
-                self._wake.recv(4096)
-            elif isinstance(ready, int):
-                self._bury(ends[ready])
-            elif not links[id(ready)].link.closed:
-                self._receive(links[id(ready)])
-
-    def _receive(self, worker: _Worker) -> bool:
-        try:
-            message = worker.link.recv()
-        except (EOFError, OSError):
-            return False  # its end is seen as such
-        self._messages.append((worker, message))
-        return True
-
-    def _bury(self, worker: _Worker) -> None:
-        worker.process.join()
-        while self._receive(worker):
-            pass
-        del self._workers[worker.number]
-        worker.link.close()
-        self._connections[worker.number] = NOBODY
-        if self._is_ending:
-            return
-        self._greeted.discard(worker.number)
-        self._early.discard(worker.number)
-        self._metrics.counter("sigmoid_worker_restarts_total").add()
-        how = ending(worker.process.exitcode)
-        if worker.number in self._started:
-            self._started.discard(worker.number)
-            self._due[worker.number] = monotonic()
-            logger.error("worker %d ended with %s and is replaced", worker.number, how)
-            return
-        pause = self._restarts.died(worker.number)
-        deaths = self._restarts.deaths[worker.number]
-        if not self._started and deaths >= MOST_DEATHS:
-            raise ServingError(
-                f"no worker serves: worker {worker.number} ended {deaths} times in a "
-                f"row before it was ready, at last with {how}; the log may say why"
-            )
-        self._due[worker.number] = monotonic() + pause
-        logger.error(
-            "worker %d ended with %s before it was ready; it is started again in %g s",
-            worker.number,
-            how,
-            pause,
-        )
-
     def _handle_all(self) -> None:
-        while self._messages:
-            self._handle(*self._messages.popleft())
+        while self._crew.messages:
+            self._handle(*self._crew.messages.popleft())
         while self._signals:
             number = self._signals.popleft()
             if number == signal.SIGHUP:
                 self._must_reload = True
-            elif not self._is_ending:
+            elif not self._crew.is_ending:
                 self._end(
                     0 if number == signal.SIGINT else self._settings.drain_seconds
                 )
         # Before anything serves, a change waits.
-        if self._must_reload and self._has_served and not self._is_ending:
+        if self._must_reload and self._crew.has_served and not self._crew.is_ending:
             self._must_reload = False
             self._reload_all()
 
-    def _handle(self, worker: _Worker, message: object) -> None:
+    def _handle(self, worker: Worker, message: object) -> None:
         catalogue = self._catalogue
-        is_gone = self._workers.get(worker.number) is not worker
+        is_gone = self._crew.workers.get(worker.number) is not worker
         match message:
             case Hello() | Started(None, _) if is_gone:
                 pass
             case Hello():
-                self._greeted.add(worker.number)
-                if not self._has_served:
-                    self._early.add(worker.number)
+                self._crew.greeted.add(worker.number)
+                if not self._crew.has_served:
+                    self._early.add(worker.process.pid)
                 models = catalogue.files(), catalogue.default, catalogue.passed_over
-                self._send(worker, Serve(*models, is_known=self._has_served))
+                self._crew.send(worker, Serve(*models, is_known=self._crew.has_served))
             case Started(None, troubles):
                 self._welcome(worker, troubles)
-            case Started(str(fault)) if self._has_served:
+            case Started(str(fault)) if self._crew.has_served:
                 logger.error("worker %d cannot serve: %s", worker.number, fault)
             case Started(str(fault)):
                 raise ServingError(fault)
             case Reload(request, name):
                 error = self._reload(name, self._roots.survey())
                 code, detail = (error.code, error.detail) if error else (None, "")
-                self._send(worker, Reloaded(request, code, detail))
+                self._crew.send(worker, Reloaded(request, code, detail))
 
-    def _welcome(self, worker: _Worker, troubles: Sequence[Trouble]) -> None:
+    def _welcome(self, worker: Worker, troubles: Sequence[Trouble]) -> None:
         """Count a worker among those that serve, where it serves what the others do."""
-        if not self._has_served:
-            self._has_served = True
+        if not self._crew.has_served:
             self._verdict = set(troubles)
             self._catalogue.begin(troubles)
             log_passed_over(troubles)
-        elif worker.number in self._early and set(troubles) != self._verdict:
+        elif worker.process.pid in self._early and set(troubles) != self._verdict:
             logger.error("worker %d cannot load what others can", worker.number)
             worker.process.kill()
             return
-        self._started.add(worker.number)
-        self._restarts.served(worker.number)
+        self._crew.serves(worker)
 
     def _end(self, seconds: float) -> None:
-        self._is_ending = True
-        self._due.clear()
         logger.info("ending, in %g s", seconds)
-        for listener in self._listeners:
-            listener.close()
-        for worker in self._workers.values():
-            self._send(worker, Drain(seconds))
-
-    def _send(self, worker: _Worker, message: object) -> None:
-        try:
-            worker.link.send(message)
-        except OSError:
-            logger.debug("worker %d does not listen any more", worker.number)
+        self._crew.end()
+        for worker in self._crew.workers.values():
+            self._crew.send(worker, Drain(seconds))
 
     def _reload_all(self) -> None:
         survey, catalogue = self._roots.survey(), self._catalogue
@@ -296,7 +166,7 @@ class Supervisor:
 
     def _reload(self, name: str, survey: Survey) -> ServiceError | None:
         """Change a model in all workers, or in none."""
-        catalogue, metrics = self._catalogue, self._metrics
+        catalogue, metrics = self._catalogue, self._crew.metrics
         is_served = name in catalogue.models
         self._changes += 1
         try:
@@ -310,7 +180,7 @@ class Supervisor:
             self._abort(name, ())
             return error
         catalogue.put(name, accepted)
-        self._ask(Commit(self._changes, catalogue.passed_over), Committed)
+        self._crew.ask(Commit(self._changes, catalogue.passed_over), Committed)
         count_reload(metrics, name, None)
         log_passed_over(accepted.troubles)
         return None
@@ -324,43 +194,14 @@ class Supervisor:
         if not found.files:
             return []
         try:
-            answers = self._ask(Prepare(self._changes, found.files), Prepared)
+            answers = self._crew.ask(Prepare(self._changes, found.files), Prepared)
         except MemoryError:
             reason = "it needs more memory than there is"
             raise Refused(reason, found.troubles) from None
-        if not answers or any(number not in answers for number in self._greeted):
+        if not answers or any(number not in answers for number in self._crew.greeted):
             raise Refused("a worker did not answer", found.troubles)
         return [answer.troubles for answer in answers.values()]
 
     def _abort(self, name: str, troubles: Sequence[Trouble]) -> None:
         self._catalogue.pass_over(name, troubles)
-        self._ask(Abort(self._changes, self._catalogue.passed_over), Committed)
-
-    def _ask(
-        self,
-        message: Prepare | Commit | Abort,
-        kind: type[Prepared | Committed],
-    ) -> Mapping[int, Any]:
-        """Send all workers the same, and wait for the answers of those that live.
-
-        One that has not been told yet what to serve will be told the outcome.
-        """
-        asked = [w for w in self._workers.values() if w.number in self._greeted]
-        for worker in asked:
-            self._send(worker, message)
-        answers: dict[int, Any] = {}
-        others: deque[tuple[_Worker, Any]] = deque()
-        deadline = monotonic() + _PREPARE_SECONDS
-        while monotonic() < deadline:
-            living = [w for w in asked if self._workers.get(w.number) is w]
-            if all(worker.number in answers for worker in living):
-                break
-            self._listen(deadline)
-            while self._messages:
-                sender, answer = self._messages.popleft()
-                if isinstance(answer, kind) and answer.change == message.change:
-                    answers[sender.number] = answer
-                else:
-                    others.append((sender, answer))
-        self._messages.extend(others)
-        return answers
+        self._crew.ask(Abort(self._changes, self._catalogue.passed_over), Committed)

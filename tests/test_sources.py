@@ -290,6 +290,22 @@ def test_a_link_is_followed_anew(tmp_path: Path) -> None:
     assert labels(roots.survey(), "fatal") == {"now"}
 
 
+def test_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path, "here/m.pt")
+    monkeypatch.chdir(tmp_path / "here")
+    named = [Path("m.pt"), Path()]
+    assert served(roots_of(named[:1], ()).survey()) == {"m/1"}
+    (tmp_path / "here" / "m.pt").unlink()
+    (tmp_path / "here").rmdir()
+    looked = roots_of(named, ()).survey()
+    assert served(looked) == set()
+    assert {each.reason for each in looked.troubles} >= {
+        "No such file or directory; check the path"
+    }
+
+
 LOOK = """
 import os, resource, sys
 from pathlib import Path
