@@ -136,8 +136,8 @@ class Control:
         Raises:
             ServiceError: It stays as it was.
         """
-        if not self.has_loaded.is_set():
-            raise ServiceError("not_ready", "the models are being loaded")
+        # What is there answers requests a moment before the supervisor is told so.
+        await asyncio.to_thread(self.has_loaded.wait)
         request = next(self._numbers)
         future = asyncio.get_running_loop().create_future()
         self._waiting[request] = future
