@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -112,7 +113,7 @@ CLIENTS: dict[str, Callable[[str, dict[str, str]], int]] = {
 @pytest.mark.parametrize("name", EARLY)
 @pytest.mark.parametrize("library", CLIENTS)
 def test_clients_see_the_answer(served: Served, library: str, name: str) -> None:
-    if library == "curl" and not shutil.which("curl"):
+    if library == "curl" and not shutil.which("curl") and "CI" not in os.environ:
         pytest.skip("there is no curl")
     path, headers, status = EARLY[name]
     url = f"http://127.0.0.1:{served.client.base_url.port}{path}"
