@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import os
 import signal
 import sys
 from contextlib import nullcontext
@@ -20,6 +19,7 @@ from models.datasets import BUNDLED, Dataset, DatasetError, read_table
 from service import terminal
 from service.device import DeviceError, resolve_device, use_one_thread
 from service.keys import KeysError
+from service.line_writer import exit_at_once, line_writer
 from service.settings import (
     ServingError,
     Settings,
@@ -63,7 +63,9 @@ def main() -> None:
         FloatingPointError,
         OSError,
     ) as error:
-        print(f"sigmoid-serve: {error}", file=sys.stderr)
+        line_writer().write(
+            f"sigmoid-serve: {error}\n".encode(errors="backslashreplace")
+        )
         sys.exit(1)
 
 
@@ -90,7 +92,7 @@ def _serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
     settings = read_settings(**options)
     # As process 1 of a container nothing would end this process while it starts; and
     # as long as nothing was let in, nothing is lost.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from service.logs import configure_logs
 

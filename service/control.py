@@ -5,7 +5,6 @@ all workers; each answers `Prepared`; then `Commit` to all, or `Abort`.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from itertools import count
 from multiprocessing.connection import Connection
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 from models.messages import one_line
 from service.errors import Code, ServiceError
 from service.exchanging import Exchanger
+from service.line_writer import exit_at_once
 from service.loading import freeze
 from service.repository import Version
 from service.server import Server
@@ -185,7 +185,7 @@ class Control:
 
     def _drain(self, server: Server, seconds: float) -> None:
         if not (self._is_first or self.has_loaded.is_set()):
-            os._exit(0)  # it does not listen yet
+            exit_at_once(0)  # it does not listen yet
         server.drain(seconds)
 
     def _serve(self, exchanger: Exchanger, message: Serve) -> None:
@@ -195,10 +195,10 @@ class Control:
         # Whatever it is, the supervisor is told, and this process is of no use.
         except Exception as error:
             self.fail(error)
-            os._exit(1)
+            exit_at_once(1)
         if troubles and is_known:
             self.fail(ServingError(troubles[0].sentence))
-            os._exit(1)
+            exit_at_once(1)
         freeze()
         self.has_loaded.set()
         self._link.send(Started(None, troubles))

@@ -80,6 +80,11 @@ FAMILIES: Final = {
             "Workers that died and were replaced.",
         ),
         Family(
+            "sigmoid_log_lines_dropped_total",
+            "counter",
+            "Lines of the log that could not be written and were dropped.",
+        ),
+        Family(
             "sigmoid_stage_seconds",
             "histogram",
             "Seconds that a request spent in a stage.",

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Sequence
 from ctypes import Array, c_int
@@ -17,9 +16,10 @@ from service.balance import Balance
 from service.control import Control, Link
 from service.cpus import available_cpus, threads_per_worker
 from service.exchanging import Exchanger
+from service.line_writer import exit_at_once
 from service.listening import listen
 from service.loading import Loader, freeze
-from service.logs import configure_logs
+from service.logs import configure_logs, count_dropped_lines
 from service.metrics import new_memory
 from service.reloading import Reloader
 from service.repository import Repository
@@ -42,6 +42,7 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
         SettingsError: It cannot listen.
     """
     telemetry = Telemetry(new_memory(1), 0)
+    count_dropped_lines(telemetry.metrics)
     repository = Repository()
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
@@ -102,12 +103,13 @@ def serve_as_worker(
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # As long as nothing was let in, nothing is lost.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(settings.log_format)
     control = Control(link, is_first=is_first)
     try:
         telemetry = Telemetry(memory, number)  # type: ignore[arg-type]
+        count_dropped_lines(telemetry.metrics)
         repository = Repository()
         loader = make_loader(settings, telemetry)
         exchanger = Exchanger(repository, loader, telemetry)
@@ -116,14 +118,13 @@ def serve_as_worker(
         _log_device(settings, loader)
     except Exception as error:
         control.fail(error)
-        os._exit(1)
+        exit_at_once(1)
     Thread(target=control.run, args=(exchanger, server), daemon=True).start()
     if not is_first:
         control.has_loaded.wait()
     _run(server, listeners)
     # A thread may still load, and nothing would wait for it in good order.
-    logging.shutdown()
-    os._exit(0)
+    exit_at_once(0)
 
 
 def _run(server: Server, listeners: list[socket]) -> None:

@@ -31,6 +31,7 @@ from service.crew import Crew, Worker
 from service.errors import ServiceError
 from service.keys import Keys
 from service.listening import listen
+from service.logs import count_dropped_lines
 from service.reloading import (
     Found,
     Refused,
@@ -66,6 +67,7 @@ class Supervisor:
         self._catalogue = Catalogue(*first_look(self._roots))
         wake, self._waker = socketpair()
         self._crew = Crew(settings, wake)
+        count_dropped_lines(self._crew.metrics)
         # Processes that were told what to serve before any did, and what the first of
         # them that served could not load.
         self._early: set[int | None] = set()

@@ -24,6 +24,7 @@ NO_WEB = (
     "json_answer",
     "json_body",
     "keys",
+    "line_writer",
     "loading",
     "logs",
     "machine",
