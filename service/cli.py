@@ -24,9 +24,9 @@ from service.settings import (
     ServingError,
     Settings,
     SettingsError,
+    ignored_variables,
     read_settings,
     shown_default,
-    unknown_variables,
 )
 
 app = typer.Typer(
@@ -98,8 +98,8 @@ def _serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
 
     configure_logs(settings.log_format)
     logger = logging.getLogger("sigmoid_serve")
-    for name in unknown_variables():
-        logger.warning("%s is no setting and is ignored", name)
+    for sentence in ignored_variables():
+        logger.warning("%s", sentence)
     from service.listening import check_tls
 
     check_tls(settings)

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from importlib.metadata import version
 from platform import platform, python_version
 
@@ -12,9 +11,10 @@ from rich.text import Text
 
 from models.messages import one_line
 from service.cpus import Cpus, threads_per_worker
+from service.environment import PLATFORM_PORT, Given, given_settings, variable
 from service.errors import shown
 from service.machine import Machine, find_machine, gibibytes
-from service.settings import Settings, unknown_variables, variable
+from service.settings import Settings, ignored_variables
 
 PACKAGES = {
     "sigmoid-serve": "sigmoid-serve",
@@ -30,21 +30,21 @@ FEW_FILES = 1024
 
 def report(settings: Settings) -> Group:
     """Show what a server with these settings would find on this machine."""
-    machine, unknown = find_machine(settings), unknown_variables()
-    return render(settings, machine, os.environ, unknown)
+    machine, ignored = find_machine(settings), ignored_variables()
+    return render(settings, machine, os.environ, ignored)
 
 
 def render(
     settings: Settings,
     machine: Machine,
     environment: Mapping[str, str],
-    unknown: list[str],
+    ignored: list[str],
 ) -> Group:
     """Show a table for each subject; the findings come last.
 
     Of files that the settings name, the paths are shown, not the contents.
     """
-    found = findings(settings, machine, environment, unknown)
+    found = findings(settings, machine, environment, ignored)
     listed = [(str(number), sentence) for number, sentence in enumerate(found, 1)]
     return Group(
         _table("Versions", _versions().items()),
@@ -64,7 +64,7 @@ def findings(
     settings: Settings,
     machine: Machine,
     environment: Mapping[str, str],
-    unknown: list[str],
+    ignored: list[str],
 ) -> list[str]:
     """Say, a sentence each, what is likely wrong or worth knowing.
 
@@ -72,24 +72,18 @@ def findings(
         settings: In force.
         machine: What was found.
         environment: Of the process.
-        unknown: Variables that look like settings and are none.
+        ignored: What there is to say of variables that look like settings.
     """
     return [
-        *_setting_findings(settings, machine, unknown),
+        *ignored,
+        *_setting_findings(settings, machine),
         *_cpu_findings(settings, machine.cpus, environment),
         *_device_findings(settings, machine),
         *_limit_findings(settings, machine),
     ]
 
 
-def _setting_findings(
-    settings: Settings, machine: Machine, unknown: list[str]
-) -> Iterator[str]:
-    known = [variable(name) for name in type(settings).model_fields]
-    for name in unknown:
-        near = get_close_matches(name, known, 1)
-        hint = f"; is {near[0]} meant?" if near else "; remove it, or mend its name"
-        yield f"{shown(name)} is no setting and is ignored{hint}"
+def _setting_findings(settings: Settings, machine: Machine) -> Iterator[str]:
     for name, path in machine.unreadable:
         yield f"{name} names {shown(str(path))}, which cannot be read"
     local = settings.host in LOOPBACK
@@ -198,13 +192,16 @@ def _limits(machine: Machine) -> dict[str, str]:
 def _settings_rows(
     settings: Settings, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str]]:
-    # Variables are found whatever their case.
-    given = {name.upper() for name in environment}
+    given = given_settings(type(settings).model_fields, environment, {})
     for name, value in settings:
-        origin = "option" if name in settings.model_fields_set else "default"
-        if origin == "option" and variable(name) in given:
-            origin = "environment"
+        origin = "default"
+        if name in settings.model_fields_set:
+            origin = _origin(given[name]) if name in given else "option"
         yield variable(name), _value(name, value), origin
+
+
+def _origin(given: Given) -> str:
+    return PLATFORM_PORT if given.variable == PLATFORM_PORT else "environment"
 
 
 def _value(name: str, value: object) -> str:

@@ -13,7 +13,8 @@ from socket import (
 from typing import Any
 
 from service.acceptor import BACKLOG
-from service.settings import Settings, SettingsError, variable
+from service.environment import variable
+from service.settings import Settings, SettingsError
 
 logger = logging.getLogger("sigmoid_serve")
 

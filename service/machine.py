@@ -9,8 +9,9 @@ import torch
 
 from service.cpus import Cpus, available_cpus, cgroup_folders, read_text
 from service.device import DeviceError, resolve_device
+from service.environment import variable
 from service.naming import read_named
-from service.settings import Settings, variable
+from service.settings import Settings
 
 CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
 

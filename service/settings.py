@@ -1,15 +1,23 @@
 """The settings, read once from the environment, each with its bounds."""
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-PREFIX = "SIGMOID_"
+from service.environment import PLATFORM_PORT, given_settings, variable, warnings
+from service.spellings import bare_host, checked_origin, checked_root_path
+
 LIMITS = (
     "max_body_bytes",
     "max_inflated_bytes",
@@ -36,18 +44,17 @@ class SettingsError(Exception):
 _Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings of the server; each is the variable `SIGMOID_` + its name in capitals.
 
     What each means stands in its description, for the command line and the
     documentation.
     """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     models: Annotated[
         tuple[Path, ...],
-        NoDecode,
         Field(description="Files or folders to serve, `:` between them."),
     ] = ()
     device: Annotated[
@@ -57,12 +64,22 @@ class Settings(BaseSettings):
             description="`auto`, `cpu`, `cuda` or `cuda:N`.",
         ),
     ] = "auto"
-    host: Annotated[str, Field(min_length=1, description="Address to listen on.")] = (
-        "127.0.0.1"
-    )
+    host: Annotated[
+        str,
+        AfterValidator(bare_host),
+        Field(
+            min_length=1,
+            description="Address to listen on.",
+        ),
+    ] = "127.0.0.1"
     port: Annotated[
         int,
-        Field(ge=0, le=65535, description="Port to listen on; 0 for any that is free."),
+        Field(
+            ge=0,
+            le=65535,
+            description="Port to listen on; 0 for any that is free. Where it is not "
+            "set, `PORT` is read.",
+        ),
     ] = 8080
     workers: Annotated[
         int,
@@ -116,16 +133,13 @@ class Settings(BaseSettings):
             "same bits.",
         ),
     ] = 4096
-    max_queue_elements: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=2**40,
-            default_factory=lambda given: max(2**25, given.get("max_elements", 1)),
-            description="Most elements of all requests not answered yet, in each "
-            "worker; at least `SIGMOID_MAX_ELEMENTS`.",
-        ),
-    ]
+    max_queue_elements: int = Field(
+        ge=1,
+        le=2**40,
+        default_factory=lambda given: max(2**25, given.get("max_elements", 1)),
+        description="Most elements of all requests not answered yet, in each worker; "
+        "at least `SIGMOID_MAX_ELEMENTS`.",
+    )
     header_seconds: Annotated[
         _Seconds,
         Field(
@@ -177,16 +191,15 @@ class Settings(BaseSettings):
         Field(description="Who signs the certificates that clients must show, in PEM."),
     ] = None
     cors_origins: Annotated[
-        tuple[str, ...],
-        NoDecode,
+        tuple[Annotated[str, AfterValidator(checked_origin)], ...],
         Field(
             description="Origins whose pages may ask, `,` between them; `*` for all."
         ),
     ] = ()
     root_path: Annotated[
         str,
+        AfterValidator(checked_root_path),
         Field(
-            pattern=r"^((/[A-Za-z0-9._~-]+)+)?$",
             description="Prefix of all paths, such as `/models-api`, where a proxy in "
             "front does not strip it.",
         ),
@@ -236,11 +249,6 @@ class Settings(BaseSettings):
         return {variable(name): getattr(self, name) for name in LIMITS}
 
 
-def variable(name: str) -> str:
-    """Return the variable of the environment that a setting is read from."""
-    return f"{PREFIX}{name}".upper()
-
-
 def shown_default(name: str) -> str:
     """Write the default of a setting, as the documentation shows it."""
     default = Settings.model_fields[name].default
@@ -259,25 +267,21 @@ def read_settings(**options: Any) -> Settings:
     Raises:
         SettingsError: A value is out of bounds or of the wrong kind.
     """
-    given = {name: value for name, value in options.items() if value is not None}
+    chosen = {name: value for name, value in options.items() if value is not None}
+    given = given_settings(Settings.model_fields, os.environ, chosen)
     try:
-        return Settings(**given)
+        return Settings(**{name: value for name, (value, _) in given.items()})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = variable(str(first["loc"][0]))
+        name = str(first["loc"][0])
+        origin = given[name].variable if name in given else variable(name)
         message = first["msg"][:1].lower() + first["msg"][1:]
+        hint = "; SIGMOID_PORT is read in its place" if origin == PLATFORM_PORT else ""
         raise SettingsError(
-            f"{name}: {message}, got {str(first['input'])[:64]!r}"
+            f"{origin}: {message}, got {str(first['input'])[:64]!r}{hint}"
         ) from None
 
 
-def unknown_variables() -> list[str]:
-    """List variables that look like settings and are none: likely misspelt."""
-    known = {variable(name) for name in Settings.model_fields}
-    # Kubernetes sets such variables for a service called sigmoid or sigmoid-….
-    theirs = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_.*)?)$")
-    return sorted(
-        name
-        for name in os.environ
-        if name.startswith(PREFIX) and name not in known and not theirs.search(name)
-    )
+def ignored_variables() -> list[str]:
+    """Say, a sentence each, which variables look like settings and are not read."""
+    return list(warnings(Settings.model_fields, os.environ))

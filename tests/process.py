@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,18 +17,26 @@ COMMAND = [sys.executable, "-m", "service"]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SIGMOID_")}
+    kept = {k: v for k, v in os.environ.items() if not _is_read(k)}
     return {**kept, "COLUMNS": "120", "NO_COLOR": "1", **variables}
+
+
+def _is_read(name: str) -> bool:
+    return name.upper().startswith("SIGMOID_") or name == "PORT"
 
 
 @contextmanager
 def serving(
-    log: Path, *checkpoints: Path, **variables: str
+    log: Path,
+    *checkpoints: Path,
+    options: Sequence[str] = ("--port", "0"),
+    **variables: str,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the service; yields the process, and where it says that it listens."""
     with (
         log.open("w") as file,
         subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", *map(str, checkpoints)],
+            [*COMMAND, "serve", *options, *map(str, checkpoints)],
             stdout=subprocess.DEVNULL,
             stderr=file,
             text=True,
@@ -37,9 +45,7 @@ def serving(
     ):
         try:
             end = time.monotonic() + TIMEOUT
-            while not (
-                match := re.search(r"listening on (http://\S+:\d+)", log.read_text())
-            ):
+            while not (match := re.search(r"listening on (\S+)\s", log.read_text())):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < end, log.read_text()
                 time.sleep(0.05)

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from service.environment import PREFIX
 from service.families import FAMILIES
-from service.settings import PREFIX, Settings, shown_default
+from service.settings import Settings, shown_default
 from tests.test_openapi import close
 
 ROOT = Path(__file__).parent.parent

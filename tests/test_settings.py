@@ -1,4 +1,4 @@
-"""The settings: bounds, sources, misspellings; and the device."""
+"""The settings: bounds, sources, spellings; and the device."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,18 @@ import pytest
 import torch
 
 from service.device import DeviceError, resolve_device
-from service.settings import Settings, SettingsError, read_settings, unknown_variables
+from service.settings import (
+    Settings,
+    SettingsError,
+    ignored_variables,
+    read_settings,
+)
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.upper().startswith("SIGMOID_"):
+        if name.upper().startswith("SIGMOID_") or name == "PORT":
             monkeypatch.delenv(name)
 
 
@@ -62,7 +67,7 @@ def test_bounds(
         monkeypatch.setenv(variable, str(value))
         assert getattr(read_settings(), name) == value
         assert getattr(read_settings(**{name: value}), name) == value
-    for bad in (str(least - 1), str(most + 1), "", "x", "1.5", "1\n2", "9" * 5000):
+    for bad in (str(least - 1), str(most + 1), " ", "x", "1.5", "1\n2", "9" * 5000):
         monkeypatch.setenv(variable, bad)
         with pytest.raises(SettingsError, match=f"^{variable}: .*, got ") as caught:
             read_settings()
@@ -76,7 +81,7 @@ def test_bounds_of_times(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("0.001", "3600"):
         monkeypatch.setenv(variable, value)
         assert getattr(read_settings(), f"{name}_seconds") == float(value)
-    for bad in ("-1", "3601", "nan", "inf", "", "x"):
+    for bad in ("-1", "3601", "nan", "inf", " ", "x"):
         monkeypatch.setenv(variable, bad)
         with pytest.raises(SettingsError, match=f"^{variable}: .*, got "):
             read_settings()
@@ -124,8 +129,6 @@ def test_option_beats_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_models_are_split_at_colons(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_MODELS", "/a:b c/d.pt::")
     assert read_settings().models == (Path("/a"), Path("b c/d.pt"))
-    monkeypatch.setenv("SIGMOID_MODELS", "")
-    assert read_settings().models == ()
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:12"])
@@ -134,38 +137,237 @@ def test_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().device == device
 
 
-@pytest.mark.parametrize("device", ["", "gpu", "cuda:", "cuda:-1", "CPU", "cpu\n"])
+@pytest.mark.parametrize("device", [" ", "gpu", "cuda:", "cuda:-1", "CPU", "cpu\n"])
 def test_no_devices(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_DEVICE", device)
     with pytest.raises(SettingsError, match=r"^SIGMOID_DEVICE: "):
         read_settings()
 
 
-def test_empty_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SIGMOID_HOST", "")
-    with pytest.raises(SettingsError, match=r"^SIGMOID_HOST: "):
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_empty_variables_are_not_set(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"SIGMOID_{name.upper()}", "")
+    settings = read_settings()
+    assert settings == Settings()
+    assert settings.model_fields_set == set()
+    assert ignored_variables() == []
+
+
+def test_empty_options_are_given() -> None:
+    with pytest.raises(SettingsError, match=r"^SIGMOID_HOST: .*, got ''"):
+        read_settings(host="")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("SIGMOID_WORKER", "SIGMOID_WORKERS"),
+        ("SIGMOID_PROT", "SIGMOID_PORT"),
+        ("SIGMOID_HTTP_PORT", "SIGMOID_PORT"),
+        ("SIGMOID_API_KEY_FILE", "SIGMOID_API_KEYS_FILE"),
+        ("SIGMOID_MAX_BODY_BYTE", "SIGMOID_MAX_BODY_BYTES"),
+        ("SIGMOID_CORS_ORIGIN", "SIGMOID_CORS_ORIGINS"),
+        ("SIGMOID_LOGFORMAT", "SIGMOID_LOG_FORMAT"),
+        ("sigmoid_port", "SIGMOID_PORT"),
+        ("Sigmoid_Max_Rows", "SIGMOID_MAX_ROWS"),
+        ("SIGMOID_port", "SIGMOID_PORT"),
+        ("sigmoid_wokers", "SIGMOID_WORKERS"),
+    ],
+)
+def test_misspelt_variables(
+    name: str, near: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "2")
+    assert read_settings() == Settings()
+    assert ignored_variables() == [
+        f"{name} is no setting and is ignored; did you mean {near}?"
+    ]
+
+
+def test_two_spellings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only one is ever read, and the other is named."""
+    for first, second in (("1", "2"), ("2", "1")):
+        monkeypatch.setenv("sigmoid_port", first)
+        monkeypatch.setenv("SIGMOID_PORT", second)
+        assert read_settings().port == int(second)
+        (sentence,) = ignored_variables()
+        assert sentence.startswith("sigmoid_port is no setting and is ignored; ")
+
+
+def test_variables_like_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_ZZZ", "1")
+    monkeypatch.setenv("SIGMOID_" + "Q" * 500, "1")
+    monkeypatch.setenv("SIGMOID_\x1b[2J\n", "1")
+    monkeypatch.setenv("OTHER", "1")
+    found = ignored_variables()
+    assert "SIGMOID_ZZZ is no setting and is ignored; sigmoid-serve serve " in found[2]
+    assert len(found) == 3
+    assert all(len(one) < 300 and one.isprintable() for one in found)
+
+
+LINK = "tcp://10.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    "service", ["", "_SERVE", "_METRICS", "_GRPC", "_API_KEYS", "_2"]
+)
+def test_services_of_kubernetes(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it sets for each Service of a namespace is nobody's mistake."""
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP": "8080",
+        "SERVICE_PORT_HTTP_METRICS": "9090",
+        "PORT": LINK,
+        "PORT_8080_TCP": LINK,
+        "PORT_8080_TCP_PROTO": "tcp",
+        "PORT_8080_TCP_PORT": "8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+        "PORT_53_UDP": "udp://10.0.0.1:53",
+        "PORT_53_UDP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(f"SIGMOID{service}_{name}", value)
+    assert read_settings() == Settings()
+    found = ignored_variables()
+    assert len(found) == (service == "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        LINK,
+        "udp://10.0.0.1:53",
+        "sctp://10.0.0.1:1",
+        "tcp://[fd00::1]:8080",
+    ],
+)
+def test_a_service_of_the_same_name(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGMOID_PORT", value)
+    assert read_settings().port == 8080
+    (sentence,) = ignored_variables()
+    assert sentence.startswith(f"SIGMOID_PORT is {value}, as Kubernetes sets it for ")
+    assert "a Service named sigmoid, " in sentence
+    assert "enableServiceLinks: false" in sentence
+    monkeypatch.setenv("PORT", "5000")
+    assert read_settings().port == 5000
+    assert read_settings(port=1).port == 1
+
+
+@pytest.mark.parametrize("value", ["tcp://", "http://10.0.0.1:80", "10.0.0.1:80"])
+def test_what_is_no_link(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_PORT", value)
+    with pytest.raises(SettingsError, match=f"^SIGMOID_PORT: .*, got '{value}'"):
         read_settings()
 
 
-def test_unknown_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (
-        "SIGMOID_PORT",
-        "SIGMOID_SERVICE_HOST",
-        "SIGMOID_SERVICE_PORT",
-        "SIGMOID_SERVICE_PORT_HTTP",
-        "SIGMOID_PORT_8080_TCP",
-        "SIGMOID_PORT_8080_TCP_ADDR",
-        "SIGMOID_PORT_8080_TCP_PROTO",
-        "SIGMOID_SERVE_SERVICE_HOST",
-        "SIGMOID_SERVE_PORT",
-        "SIGMOID_SERVE_PORT_8080_TCP_PORT",
-        "OTHER",
-    ):
-        monkeypatch.setenv(name, "1")
-    assert unknown_variables() == []
-    monkeypatch.setenv("SIGMOID_PORTS", "1")
-    monkeypatch.setenv("SIGMOID_MAX_LINES", "1")
-    assert unknown_variables() == ["SIGMOID_MAX_LINES", "SIGMOID_PORTS"]
+def test_port_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "5000")
+    assert read_settings().port == 5000
+    monkeypatch.setenv("SIGMOID_PORT", "")
+    assert read_settings().port == 5000
+    monkeypatch.setenv("SIGMOID_PORT", "1")
+    assert read_settings().port == 1
+    monkeypatch.delenv("SIGMOID_PORT")
+    for bad in ("x", "70000", LINK):
+        monkeypatch.setenv("PORT", bad)
+        with pytest.raises(SettingsError, match=f"^PORT: .*, got '{bad}'"):
+            read_settings()
+        assert read_settings(port=1).port == 1
+    monkeypatch.setenv("PORT", "")
+    assert read_settings().port == 8080
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ("[::]", "::"),
+        ("[::1]", "::1"),
+        ("0:0:0:0:0:0:0:0", "::"),
+        ("::0001", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("0.0.0.0", "0.0.0.0"),
+        ("localhost", "localhost"),
+        ("a-b.example.", "a-b.example."),
+    ],
+)
+def test_hosts(given: str, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_HOST", given)
+    assert read_settings().host == host
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        " ",
+        "127.0.0.1:80",
+        "[::1]:80",
+        "[::1",
+        "::1]",
+        "[127.0.0.1]",
+        "[[::1]]",
+        "[]",
+        "http://localhost",
+        "localhost/",
+        "a b",
+        "*",
+        "user@host",
+        "1:2",
+    ],
+)
+def test_no_hosts(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_HOST", given)
+    with pytest.raises(
+        SettingsError, match=r"^SIGMOID_HOST: expected an address "
+    ) as c:
+        read_settings()
+    assert "0.0.0.0, :: or ::1" in str(c.value)
+    assert str(c.value).endswith(f", got {given!r}")
+
+
+@pytest.mark.parametrize(
+    "path", ["/a", "/models-api", "/a/b.c/~d_e", "/..a", "/.a/..."]
+)
+def test_root_paths(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_ROOT_PATH", path)
+    assert read_settings().root_path == path
+
+
+@pytest.mark.parametrize(
+    ("path", "mended"),
+    [
+        ("a", "/a"),
+        ("/a/", "/a"),
+        ("a/b/", "/a/b"),
+        ("//a//b", "/a/b"),
+        ("/", "/models-api"),
+        (" ", "/models-api"),
+        ("/a b", "/models-api"),
+        ("/a%20b", "/models-api"),
+        ("/é", "/models-api"),
+        ("/a?b", "/models-api"),
+        ("/a\n", "/models-api"),
+        ("/../a", "/models-api"),
+        ("/a/.", "/models-api"),
+        ("/a/../b/", "/models-api"),
+        ("https://a.example/b", "/models-api"),
+        ("/" + "a" * 5000 + "/", "/aaa"),
+    ],
+)
+def test_no_root_paths(path: str, mended: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_ROOT_PATH", path)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    told = str(caught.value)
+    assert told.startswith("SIGMOID_ROOT_PATH: expected a / before each of its parts")
+    assert (
+        f"none at the end, parts of letters, digits and ._~-, such as {mended}" in told
+    )
+    assert len(told) < 400
+    assert len(told.splitlines()) == 1
 
 
 def test_resolved_devices() -> None:
@@ -174,10 +376,3 @@ def test_resolved_devices() -> None:
     assert resolve_device("auto").type == ("cuda" if there else "cpu")
     with pytest.raises(DeviceError, match=r"asked for, but there is .*; use --device"):
         resolve_device("cuda:99")
-
-
-def test_kubernetes_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Kubernetes service called sigmoid sets SIGMOID_PORT to an address."""
-    monkeypatch.setenv("SIGMOID_PORT", "tcp://10.0.0.1:8080")
-    with pytest.raises(SettingsError, match=r"^SIGMOID_PORT: .*, got 'tcp://10"):
-        read_settings()
