@@ -43,6 +43,9 @@ class Acceptor:
         tls: The certificates, if it speaks TLS.
         handshake_seconds: Longest time for the handshake of TLS.
         balance: Of the workers that share the listeners.
+
+    Attributes:
+        tls: As given; another may take its place, for those who connect from then on.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Acceptor:
     ) -> None:
         self._listeners = listeners
         self._make_protocol = make_protocol
-        self._tls = tls
+        self.tls = tls
         self._handshake_seconds = handshake_seconds if tls else None
         self._balance = balance
         self._has_yielded = False
@@ -130,7 +133,7 @@ class Acceptor:
             await self._loop.connect_accepted_socket(
                 self._make_protocol,
                 connection,
-                ssl=self._tls,
+                ssl=self.tls,
                 ssl_handshake_timeout=self._handshake_seconds,
             )
         except OSError:  # a client that breaks off its handshake is no fault of ours

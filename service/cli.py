@@ -100,9 +100,9 @@ def _serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
     logger = logging.getLogger("sigmoid_serve")
     for sentence in ignored_variables():
         logger.warning("%s", sentence)
-    from service.listening import check_tls
+    from service.certificates import tls_context
 
-    check_tls(settings)
+    tls_context(settings)  # a fault is told before anything is started
     if settings.workers == 1:
         from service.serving import serve_alone
 

@@ -14,6 +14,7 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from service.errors import ServiceError
+from service.stamp import file_stamp
 
 _LINE: Final = re.compile(r"([A-Za-z0-9._-]{1,64})\s+([0-9a-fA-F]{64})(\s+admin)?")
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
@@ -93,7 +94,7 @@ class Keys:
         self._fault = ""
         self._checked = 0.0
         if path is not None:
-            self._seen, self._keys = _stamp(path), read_keys(path)
+            self._seen, self._keys = file_stamp(path), read_keys(path)
             self._checked = monotonic()
 
     @property
@@ -155,7 +156,7 @@ class Keys:
         if self._path is None or monotonic() - self._checked < _RECHECK_SECONDS:
             return
         self._checked = monotonic()
-        stamp = _stamp(self._path)
+        stamp = file_stamp(self._path)
         if stamp == self._seen:
             return
         try:
@@ -167,11 +168,3 @@ class Keys:
         else:
             self._seen, self._fault = stamp, ""
             logger.info("the API keys were read again: %d", len(self._keys))
-
-
-def _stamp(path: Path) -> object:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

@@ -7,11 +7,12 @@ from typing import Final, NamedTuple
 
 import torch
 
+from service.certificates import tls_context
 from service.cpus import Cpus, available_cpus, cgroup_folders, read_text
 from service.device import DeviceError, resolve_device
 from service.environment import variable
 from service.naming import read_named
-from service.settings import Settings
+from service.settings import Settings, SettingsError
 
 CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
 
@@ -29,6 +30,7 @@ class Machine(NamedTuple):
         cuda: Each CUDA device's name and memory, by `cuda:N`.
         in_container: Whether Docker or Podman marked the root folder as a container's.
         unreadable: Files that the settings name and that cannot be read, by variable.
+        faults: Why what the settings name cannot be used otherwise, a sentence each.
     """
 
     cpus: Cpus
@@ -39,6 +41,7 @@ class Machine(NamedTuple):
     cuda: dict[str, str]
     in_container: bool
     unreadable: tuple[tuple[str, Path], ...]
+    faults: tuple[str, ...] = ()
 
 
 def find_machine(settings: Settings, root: Path = Path("/")) -> Machine:
@@ -54,6 +57,11 @@ def find_machine(settings: Settings, root: Path = Path("/")) -> Machine:
     except DeviceError as error:
         fault = str(error)
     open_files = _system_value("SC_OPEN_MAX")
+    unreadable = tuple(
+        (variable, path)
+        for variable, path in _paths(settings)
+        if not os.access(path, os.R_OK)
+    )
     return Machine(
         cpus=available_cpus(root),
         memory_bytes=memory_bytes(root),
@@ -62,11 +70,8 @@ def find_machine(settings: Settings, root: Path = Path("/")) -> Machine:
         device_fault=fault,
         cuda=dict(_cuda_devices()),
         in_container=any((root / name).exists() for name in CONTAINER_FILES),
-        unreadable=tuple(
-            (variable, path)
-            for variable, path in _paths(settings)
-            if not os.access(path, os.R_OK)
-        ),
+        unreadable=unreadable,
+        faults=tuple(_faults(settings, {name for name, _ in unreadable})),
     )
 
 
@@ -96,6 +101,14 @@ def _paths(settings: Settings) -> Iterator[tuple[str, Path]]:
             if isinstance(path, Path):
                 is_model = name == "models"
                 yield variable(name), read_named(path).path if is_model else path
+
+
+def _faults(settings: Settings, unreadable: set[str]) -> Iterator[str]:
+    if not any(name.startswith(variable("tls_")) for name in unreadable):
+        try:
+            tls_context(settings)
+        except SettingsError as error:
+            yield str(error)
 
 
 def _cuda_devices() -> Iterator[tuple[str, str]]:

@@ -15,10 +15,10 @@ import uvicorn
 
 from service.acceptor import Acceptor
 from service.balance import Balance, new_counts
+from service.certificates import Certificates
 from service.connection import Connection, Wiring
 from service.context import Context
 from service.lean import LeanFastAPI
-from service.listening import tls_options
 from service.lookout import Lookout
 from service.settings import Settings
 from service.shortcut import Shortcut
@@ -42,7 +42,6 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "timeout_graceful_shutdown": ceil(
             settings.timeout_seconds + settings.body_seconds
         ),
-        **tls_options(settings),
     }
 
 
@@ -78,6 +77,7 @@ class Server(uvicorn.Server):
             Lookout(),
             self._balance.closed,
         )
+        self._certificates = Certificates(self._context.settings)
         self._on_hangup = on_hangup
         self._end = float("inf")
         self._acceptor: Acceptor | None = None
@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
         self._acceptor = Acceptor(
             sockets or (),
             self._make_protocol,
-            self.config.ssl,
+            self._certificates.context,
             self._context.settings.header_seconds,
             self._balance,
         )
@@ -116,6 +116,9 @@ class Server(uvicorn.Server):
             for connection in list(self.server_state.connections):
                 connection.cut_if_slow(now)  # type: ignore[union-attr]
             self._context.observe()
+            await self._certificates.renew()
+            if self._acceptor:
+                self._acceptor.tls = self._certificates.context
         if monotonic() >= self._end:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from service.listening import check_tls, listen
+from service.certificates import tls_context
+from service.listening import listen
 from service.settings import Settings, SettingsError, read_settings
 from tests.conftest import serve
 from tests.test_cli import refused
@@ -248,7 +249,7 @@ def test_files_that_cannot_be_used(parts: Parts, tmp_path: Path) -> None:
     for variables in cases:
         options = {k.lower().removeprefix("sigmoid_"): v for k, v in variables.items()}
         with pytest.raises(SettingsError) as caught:
-            check_tls(read_settings(**options))
+            tls_context(read_settings(**options))
         told = str(caught.value)
         blamed = clients if clients in variables else ", ".join(variables)
         assert told.startswith(f"{blamed}: expected "), told
