@@ -13,7 +13,7 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from socket import SOL_SOCKET, socket
+from socket import AF_UNIX, SHUT_RD, SOL_SOCKET, socket
 from typing import Final
 
 from service.balance import Balance
@@ -73,7 +73,18 @@ class Acceptor:
     def refuse(self) -> None:
         """Let nobody connect any more; who tries is refused once it is closed."""
         for listener in self._listeners:
-            _drop_syn(listener)
+            if listener.family == AF_UNIX:
+                self._refuse_at_path(listener)
+            else:
+                _drop_syn(listener)
+
+    def _refuse_at_path(self, listener: socket) -> None:
+        # From now on it can always be read, as there is an end to be read.
+        self._loop.remove_reader(listener)
+        with suppress(OSError):
+            listener.shutdown(SHUT_RD)
+            while self._accept(listener):
+                pass
 
     def close(self) -> None:
         """Let those in that have connected already.

@@ -87,6 +87,8 @@ def _setting_findings(settings: Settings, machine: Machine) -> Iterator[str]:
     for name, path in machine.unreadable:
         yield f"{name} names {shown(str(path))}, which cannot be read"
     yield from map(one_line, machine.faults)
+    if settings.uds:
+        return
     local = settings.host in LOOPBACK
     if machine.in_container and local:
         yield (

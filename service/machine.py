@@ -97,6 +97,8 @@ def memory_bytes(root: Path = Path("/")) -> int | None:
 
 def _paths(settings: Settings) -> Iterator[tuple[str, Path]]:
     for name, value in settings:
+        if name == "uds":  # it is made, not read
+            continue
         for path in value if isinstance(value, tuple) else (value,):
             if isinstance(path, Path):
                 is_model = name == "models"
@@ -109,6 +111,11 @@ def _faults(settings: Settings, unreadable: set[str]) -> Iterator[str]:
             tls_context(settings)
         except SettingsError as error:
             yield str(error)
+    if settings.uds and not os.access(settings.uds.parent, os.W_OK | os.X_OK):
+        yield (
+            f"{variable('uds')} is in {settings.uds.parent}, where this process cannot "
+            "make a file"
+        )
 
 
 def _cuda_devices() -> Iterator[tuple[str, str]]:

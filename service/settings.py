@@ -69,7 +69,8 @@ class Settings(BaseModel):
         AfterValidator(bare_host),
         Field(
             min_length=1,
-            description="Address to listen on.",
+            description="Address to listen on; `0.0.0.0` for all of IPv4, `::` for all "
+            "of IPv6 and IPv4.",
         ),
     ] = "127.0.0.1"
     port: Annotated[
@@ -81,6 +82,10 @@ class Settings(BaseModel):
             "set, `PORT` is read.",
         ),
     ] = 8080
+    uds: Annotated[
+        Path | None,
+        Field(description="Path of a Unix socket to listen on, in place of a port."),
+    ] = None
     workers: Annotated[
         int,
         Field(
@@ -265,10 +270,18 @@ def read_settings(**options: Any) -> Settings:
     """Read the environment; options that are not None win over it.
 
     Raises:
-        SettingsError: A value is out of bounds or of the wrong kind.
+        SettingsError: A value is out of bounds or of the wrong kind, or two do not go
+            together.
     """
     chosen = {name: value for name, value in options.items() if value is not None}
     given = given_settings(Settings.model_fields, os.environ, chosen)
+    for name in ("host", "port"):
+        if "uds" in given and name in given:
+            raise SettingsError(
+                f"{variable('uds')} and {variable(name)}: expected one of them, as the "
+                "service listens in one place; an empty variable is as if it were "
+                "not set"
+            )
     try:
         return Settings(**{name: value for name, (value, _) in given.items()})
     except ValidationError as error:

@@ -5,6 +5,7 @@ import os
 import resource
 import socket
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -76,3 +77,34 @@ def test_nobody_connects_before_it_is_closed(
             listener.setsockopt(socket.SOL_SOCKET, 44, 1)  # SO_LOCK_FILTER
         asyncio.run(end(listener))
     assert ("may be reset, not refused" in caplog.text) is is_locked
+
+
+def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
+    """Whoever has connected already is let in."""
+    path = str(tmp_path / "s")
+    let_in: list[object] = []
+
+    class Closing(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            let_in.append(transport)
+            transport.close()
+
+    async def end(listener: socket.socket, early: list[socket.socket]) -> None:
+        balance = Balance(new_counts(1), 0)
+        acceptor = Acceptor([listener], Closing, None, 1, balance)
+        for wire in early:
+            wire.connect(path)
+        acceptor.refuse()
+        with (
+            socket.socket(socket.AF_UNIX) as late,
+            pytest.raises(ConnectionRefusedError),
+        ):
+            late.connect(path)
+        await asyncio.sleep(0.1)
+        assert len(let_in) == len(early)
+        acceptor.close()
+
+    with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
+        listener.bind(path)
+        early = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(100)]
+        asyncio.run(end(listener, early))

@@ -109,6 +109,7 @@ def test_nothing_to_find() -> None:
             {},
             r"SIGMOID_TLS_KEY_FILE names /a\\nb, which cannot be read",
         ),
+        ({}, {"faults": ("SIGMOID_UDS is in \n",)}, {}, r"^SIGMOID_UDS is in \\n$"),
     ],
 )
 def test_one_finding(
@@ -136,6 +137,7 @@ def test_one_finding(
         ({"host": "0.0.0.0"}, {"in_container": True}),
         ({"device": "auto"}, {"device": "cuda"}),
         ({"api_keys_file": Path("keys")}, {}),
+        ({"uds": Path("/s"), "api_keys_file": Path("keys")}, {"in_container": True}),
         (
             {
                 "host": "0.0.0.0",
@@ -201,6 +203,25 @@ def test_found_machine(mark: str | None, tmp_path: Path) -> None:
     assert machine.in_container == bool(mark)
     assert machine.unreadable == (("SIGMOID_MODELS", tmp_path / "absent"),)
     assert (machine.device, machine.device_fault) == ("cpu", None)
+
+
+def test_files_that_do_not_go_together(tmp_path: Path) -> None:
+    certificate = tmp_path / "certificate"
+    certificate.write_text("none")
+    settings = Settings(
+        device="cpu", tls_cert_file=certificate, uds=tmp_path / "absent" / "s"
+    )
+    machine = find_machine(settings, tmp_path)
+    assert machine.unreadable == ()
+    first, second = machine.faults
+    assert first.startswith("SIGMOID_TLS_CERT_FILE: expected PEM files that fit ")
+    assert second.startswith(f"SIGMOID_UDS is in {tmp_path}/absent, where this process")
+    certificate.unlink()
+    machine = find_machine(settings, tmp_path)
+    assert machine.unreadable == (("SIGMOID_TLS_CERT_FILE", certificate),)
+    assert machine.faults == (second,)
+    fine = Settings(device="cpu", uds=tmp_path / "s")
+    assert find_machine(fine, tmp_path).faults == ()
 
 
 def test_device_that_is_not_there() -> None:

@@ -269,6 +269,7 @@ def test_port_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_settings().port == 5000
     monkeypatch.setenv("SIGMOID_PORT", "")
     assert read_settings().port == 5000
+    assert read_settings(uds="/s").model_fields_set == {"uds"}
     monkeypatch.setenv("SIGMOID_PORT", "1")
     assert read_settings().port == 1
     monkeypatch.delenv("SIGMOID_PORT")
@@ -279,6 +280,45 @@ def test_port_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
         assert read_settings(port=1).port == 1
     monkeypatch.setenv("PORT", "")
     assert read_settings().port == 8080
+
+
+@pytest.mark.parametrize(
+    ("variables", "options", "named"),
+    [
+        ({"SIGMOID_UDS": "/s", "SIGMOID_PORT": "1"}, {}, "SIGMOID_PORT"),
+        ({"SIGMOID_UDS": "/s", "SIGMOID_HOST": "::"}, {}, "SIGMOID_HOST"),
+        ({"SIGMOID_UDS": "/s"}, {"port": 0}, "SIGMOID_PORT"),
+        ({"SIGMOID_HOST": "::1"}, {"uds": "/s"}, "SIGMOID_HOST"),
+        ({}, {"uds": "/s", "host": "::1"}, "SIGMOID_HOST"),
+    ],
+)
+def test_one_place(
+    variables: dict[str, str],
+    options: dict[str, object],
+    named: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(**options)
+    assert str(caught.value).startswith(f"SIGMOID_UDS and {named}: expected one of ")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PORT": "5000"},
+        {"SIGMOID_PORT": LINK},
+        {"SIGMOID_PORT": "", "SIGMOID_HOST": ""},
+    ],
+)
+def test_a_path_wins_over_what_nobody_chose(
+    variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"SIGMOID_UDS": "/s", **variables}.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == Settings(uds=Path("/s"))
 
 
 @pytest.mark.parametrize(
