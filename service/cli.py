@@ -1,4 +1,4 @@
-"""The command line: serve, doctor, train, predict, inspect."""
+"""The command line: serve, key, doctor, train, predict, inspect."""
 
 import csv
 import logging
@@ -18,7 +18,7 @@ from models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from models.datasets import BUNDLED, Dataset, DatasetError, read_table
 from service import terminal
 from service.device import DeviceError, resolve_device, use_one_thread
-from service.keys import KeysError
+from service.keys import KeysError, new_key
 from service.line_writer import exit_at_once, line_writer
 from service.settings import (
     ServingError,
@@ -154,6 +154,28 @@ _parameters = _serve_parameters()
 _serve.__signature__ = Signature(_parameters)  # type: ignore[attr-defined]
 _serve.__annotations__ = {p.name: p.annotation for p in _parameters}
 app.command("serve")(_serve)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is, for the log.")],
+    admin: Annotated[
+        bool, typer.Option("--admin", help="It also opens what changes the models.")
+    ] = False,
+) -> None:
+    """Make an API key: print it, and below it the line for the file of keys.
+
+    The key is shown this once; the line, for the file of SIGMOID_API_KEYS_FILE, has
+    only its hash.
+    """
+    made, line = new_key(name, is_admin=admin)
+    print(made, line, sep="\n")
+    if sys.stdout.isatty():
+        print(
+            "The first line is the key, for Authorization: Bearer KEY. Append the "
+            "second to the file of SIGMOID_API_KEYS_FILE.",
+            file=sys.stderr,
+        )
 
 
 @app.command()

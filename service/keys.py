@@ -2,13 +2,15 @@
 
 A line of the file is `name sha256-hex [admin]`; empty lines and lines that begin with
 `#` are passed over. A key comes with a request as `Authorization: Bearer KEY`
-(RFC 6750, section 2.1). The file is read again when it has changed.
+(RFC 6750, section 2.1), whose characters are few. The file is read again when it has
+changed.
 """
 
 import hashlib
 import hmac
 import logging
 import re
+import secrets
 from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple
@@ -16,7 +18,8 @@ from typing import Final, NamedTuple
 from service.errors import ServiceError
 from service.stamp import file_stamp
 
-_LINE: Final = re.compile(r"([A-Za-z0-9._-]{1,64})\s+([0-9a-fA-F]{64})(\s+admin)?")
+_NAME: Final = r"[A-Za-z0-9._-]{1,64}"
+_LINE: Final = re.compile(rf"({_NAME})\s+([0-9a-fA-F]{{64}})(\s+admin)?")
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 # How old may be what is known of the file.
@@ -26,7 +29,7 @@ logger = logging.getLogger("sigmoid_serve")
 
 
 class KeysError(Exception):
-    """A file of keys that cannot be used: where, what was expected."""
+    """A file of keys, or a name, that cannot be used: where, what was expected."""
 
 
 class Key(NamedTuple):
@@ -41,6 +44,24 @@ class Key(NamedTuple):
     name: str
     digest: bytes
     is_admin: bool
+
+
+def new_key(name: str, *, is_admin: bool) -> tuple[str, str]:
+    """Make a key.
+
+    Returns:
+        The key, and its line for the file of keys.
+
+    Raises:
+        KeysError: No line can have this name.
+    """
+    if not re.fullmatch(_NAME, name):
+        raise KeysError(
+            f"expected a name of 1 to 64 letters, digits and ._-, got {name[:64]!r}"
+        )
+    key = secrets.token_urlsafe()
+    digest = hashlib.sha256(key.encode("ascii")).hexdigest()
+    return key, f"{name} {digest}{' admin' if is_admin else ''}"
 
 
 def read_keys(path: Path) -> tuple[Key, ...]:
@@ -63,7 +84,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
         if not match:
             raise KeysError(
                 f"{path}: line {number} is not `name sha256-hex [admin]`; "
-                "printf %s KEY | sha256sum shows the hash of a key"
+                "sigmoid-serve key NAME makes a key and its line"
             )
         key = Key(match[1], bytes.fromhex(match[2]), match[3] is not None)
         if any(key.digest == other.digest for other in keys):
@@ -116,15 +137,8 @@ class Keys:
         if not (self.are_set or for_admin):
             return
         self._reread()
-        if authorization is None:
-            more = "" if self.are_set else "; no key is set up (SIGMOID_API_KEYS_FILE)"
-            raise ServiceError(
-                "key_required",
-                f"expected the header Authorization: Bearer KEY, got none{more}",
-                expected="Authorization: Bearer KEY",
-                got="none",
-            )
-        key = self._find(authorization)
+        token = self._token(authorization)
+        key = self._find(token)
         if key is None:
             raise ServiceError(
                 "key_unknown",
@@ -142,15 +156,32 @@ class Keys:
                 got="another",
             )
 
-    def _find(self, authorization: bytes) -> Key | None:
-        match = _BEARER.fullmatch(authorization.strip())
-        digest = hashlib.sha256(match[1] if match else b"").digest()
+    def _token(self, authorization: bytes | None) -> bytes:
+        match = _BEARER.fullmatch((authorization or b"").strip())
+        if match:
+            return match[1]
+        expected, got = "the header Authorization: Bearer KEY", "none"
+        if authorization is not None:
+            expected += (
+                ", one KEY of letters, digits and -._~+/ with = at its end alone"
+            )
+            got = "what cannot be sent as a bearer token"
+        more = "" if self.are_set else "; no key is set up (SIGMOID_API_KEYS_FILE)"
+        raise ServiceError(
+            "key_required",
+            f"expected {expected}, got {got}{more}",
+            expected="Authorization: Bearer KEY",
+            got=got,
+        )
+
+    def _find(self, token: bytes) -> Key | None:
+        digest = hashlib.sha256(token).digest()
         found = None
         # All are compared, whichever is the right one: time must not tell.
         for key in self._keys:
             if hmac.compare_digest(key.digest, digest):
                 found = key
-        return found if match else None
+        return found
 
     def _reread(self) -> None:
         if self._path is None or monotonic() - self._checked < _RECHECK_SECONDS:

@@ -4,7 +4,10 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
+import shlex
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -19,7 +22,10 @@ from service.errors import ServiceError
 from service.keys import Key, Keys, KeysError, read_keys
 from service.settings import Settings
 from tests.conftest import serve
+from tests.process import COMMAND, TIMEOUT, environment
+from tests.test_cli import call, refused
 from tests.test_connection import answer, post
+from tests.test_readme import ROOT
 
 ADMIN, USER, GUEST, STRANGER = ("adm.in-1~x==", "user/2+", "guest", "stranger")
 NAMES = {ADMIN: "root", USER: "alice", GUEST: "guest"}
@@ -258,26 +264,33 @@ def test_bodies_of_all_ways(keyed: httpx.Client) -> None:
         (f"BEARER {USER}", "ok"),
         (f"beaReR   {USER} ", "ok"),
         (f"  Bearer {USER}\t", "ok"),
-        ("", "key_unknown"),
-        ("Bearer", "key_unknown"),
-        ("Bearer ", "key_unknown"),
-        (USER, "key_unknown"),
-        (f"Bearer{USER}", "key_unknown"),
-        (f"Bearer\t{USER}", "key_unknown"),
-        (f"Bearer {USER} {USER}", "key_unknown"),
-        (f"Bearer {USER},", "key_unknown"),
-        (f"Bearer, Bearer {USER}", "key_unknown"),
-        (f'Bearer "{USER}"', "key_unknown"),
-        (f"Basic {USER}", "key_unknown"),
+        ("", "key_required"),
+        ("Bearer", "key_required"),
+        ("Bearer ", "key_required"),
+        (USER, "key_required"),
+        (f"Bearer{USER}", "key_required"),
+        (f"Bearer\t{USER}", "key_required"),
+        (f"Bearer {USER} {USER}", "key_required"),
+        (f"Bearer {USER},", "key_required"),
+        (f"Bearer, Bearer {USER}", "key_required"),
+        (f'Bearer "{USER}"', "key_required"),
+        (f"Basic {USER}", "key_required"),
+        (f"Token {USER}", "key_required"),
+        (f"Bearer: {USER}", "key_required"),
+        (f"Bearer {USER}, Bearer {USER}", "key_required"),
+        (f"Bearer {USER}=x", "key_required"),
+        ("Bearer =", "key_required"),
+        ("Bearer ====", "key_required"),
+        ("Bearer a!", "key_required"),
         (f"Bearer {digest(USER)}", "key_unknown"),
         (f"Bearer {USER.upper()}", "key_unknown"),
         (f"Bearer {USER}=", "key_unknown"),
         ("Bearer alice", "key_unknown"),
-        (f"Bearer \x1b[2J{USER}", "key_unknown"),
-        (f"Bearer {USER}\x01", "key_unknown"),
-        ("Bearer é\xff", "key_unknown"),
+        (f"Bearer \x1b[2J{USER}", "key_required"),
+        (f"Bearer {USER}\x01", "key_required"),
+        ("Bearer é\xff", "key_required"),
         (f"Bearer {'x' * 60_000}", "key_unknown"),
-        (f"Bearer {' ' * 60_000}!", "key_unknown"),
+        (f"Bearer {' ' * 60_000}!", "key_required"),
     ],
 )
 def test_headers(keyed: httpx.Client, path: str, header: str, code: str) -> None:
@@ -300,6 +313,9 @@ def test_headers(keyed: httpx.Client, path: str, header: str, code: str) -> None
         assert head.startswith(b"HTTP/1.1 401 ")
         assert b'"code":"%b"' % code.encode() in body
         assert USER.encode() not in body
+        is_sendable = code == "key_unknown"
+        assert (b"cannot be sent as a bearer token" in body) != is_sendable
+        assert (b"letters, digits and -._~+/ with = at its end" in body) != is_sendable
 
 
 def test_reload_without_a_file_of_keys(client: httpx.Client) -> None:
@@ -428,3 +444,79 @@ def test_a_file_that_is_mended_is_read(
             keys.check(b"Bearer x", for_admin=False)
     keys.check(b"Bearer " + GUEST.encode(), for_admin=False)
     assert caplog.text.count("the keys stay as they were") == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--admin"]])
+def test_new_keys(tmp_path: Path, options: Sequence[str]) -> None:
+    """What is printed is a key, and the line that makes it one."""
+    path = tmp_path / "keys.txt"
+    outcomes = [call("key", f"a.b_C-{number}", *options) for number in range(2)]
+    for outcome in outcomes:
+        assert (outcome.returncode, outcome.stderr) == (0, "")
+    printed = [outcome.stdout.splitlines() for outcome in outcomes]
+    path.write_text("".join(f"{line}\n" for _, line in printed))
+    keys = Keys(path)
+    for number, (key, one) in enumerate(printed):
+        assert len(key) >= 43
+        assert key not in one
+        keys.check(b"Bearer " + key.encode(), for_admin=bool(options))
+        assert read_keys(path)[number].name == f"a.b_C-{number}"
+        assert read_keys(path)[number].is_admin is bool(options)
+    assert printed[0][0] != printed[1][0]
+
+
+def test_a_line_is_appended_as_documented(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    command = " ".join(map(shlex.quote, COMMAND))
+    for name in ("alice", "bob"):
+        subprocess.run(
+            ["bash", "-c", f"{command} key {name} | tail -n 1 >> {path}"],
+            env=environment(),
+            timeout=TIMEOUT,
+            check=True,
+        )
+    assert [key.name for key in read_keys(path)] == ["alice", "bob"]
+
+
+def test_the_documented_key_has_the_documented_hash() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"\$ sigmoid-serve key alice\n(.*)\nalice (.*)\n", text)
+    assert found
+    assert digest(found[1]) == found[2]
+
+
+@pytest.mark.parametrize("name", ["", " ", "a b", "é", "a/b", "n" * 65, "a\n", "#a"])
+def test_names_that_no_line_can_have(name: str) -> None:
+    told = refused("key", name)
+    assert told.startswith("sigmoid-serve: expected a name of 1 to 64 letters, digits ")
+    assert len(told) < 200
+
+
+def test_a_key_that_cannot_be_sent_is_told_everywhere(tmp_path: Path) -> None:
+    """Also where the route is for admins alone, and where no file is set."""
+    path = tmp_path / "keys.txt"
+    path.write_text(line(USER))
+    for keys in (Keys(path), Keys(None)):
+        with pytest.raises(ServiceError) as caught:
+            keys.check(b"Basic dXNlcjpwYXNz", for_admin=True)
+        assert caught.value.code == "key_required"
+        assert "dXNlcjpwYXNz" not in caught.value.detail
+        assert caught.value.expected == "Authorization: Bearer KEY"
+        assert ("no key is set up" in caught.value.detail) is not keys.are_set
+
+
+def test_a_person_is_told_which_line_is_which() -> None:
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb") as terminal:
+        outcome = subprocess.run(
+            [*COMMAND, "key", "alice"],
+            stdout=theirs,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            timeout=TIMEOUT,
+            check=True,
+        )
+        os.close(theirs)
+        key, entry = (terminal.readline().decode().strip() for _ in range(2))
+    assert entry == f"alice {digest(key)}"
+    assert b"Append the second to the file of SIGMOID_API_KEYS_FILE" in outcome.stderr
