@@ -45,7 +45,9 @@ def serving(
     ):
         try:
             end = time.monotonic() + TIMEOUT
-            while not (match := re.search(r"listening on (\S+)\s", log.read_text())):
+            while not (
+                match := re.search(r"listening on ([^\s\"]+)[\s\"]", log.read_text())
+            ):
                 assert process.poll() is None, log.read_text()
                 assert time.monotonic() < end, log.read_text()
                 time.sleep(0.05)

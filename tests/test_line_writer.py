@@ -359,6 +359,6 @@ def test_the_log_of_a_service_is_whole(tmp_path: Path, workers: str) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
     text = log.read_text()
-    assert text.count(f" INFO [{'i' * 128}] 404 route_not_found\n") == 2500
+    assert text.count(f" INFO [{'i' * 128}] 404 route_not_found other\n") == 2500
     assert "dropped" not in text
     assert text.count("Finished server process") == int(workers)
