@@ -33,7 +33,9 @@ _RANGES: dict[Media, tuple[str, ...]] = {
     "npy": (NPY, "*/*"),
 }
 
-_WEIGHT: Final = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
+# Java's HttpURLConnection writes `*; q=.2`.
+_WEIGHT: Final = re.compile(r"0(\.[0-9]*)?|\.[0-9]+|1(\.0*)?")
+_ANY: Final = {"*": "*/*"}
 
 
 @lru_cache(_CACHED)
@@ -55,13 +57,13 @@ def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, 
 
 @lru_cache(_CACHED)
 def request_media(content_type_header: bytes | None) -> Media:
-    """Read `Content-Type`; JSON where it is absent.
+    """Read `Content-Type`; JSON where it is absent or empty.
 
     Raises:
         ServiceError: `unsupported_media_type`.
     """
-    content_type = _text(content_type_header)
-    if content_type is None:
+    content_type = (_text(content_type_header) or "").strip()
+    if not content_type:
         return "json"
     name, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if name == NPY:
@@ -88,7 +90,7 @@ def answer_media(accept_header: bytes | None) -> Media:
     weights: dict[str, tuple[float, int]] = {}
     for position, item in enumerate(accept.split(",")):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
-        weights.setdefault(name, (_weight(parameters), -position))
+        weights.setdefault(_ANY.get(name, name), (_weight(parameters), -position))
     wanted: dict[tuple[float, int], Media] = {}
     for media, ranges in _RANGES.items():
         weight = next((weights[name] for name in ranges if name in weights), (0.0, 0))

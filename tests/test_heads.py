@@ -11,7 +11,7 @@ import pytest
 
 from service.errors import ServiceError
 from service.headers import read_fields
-from service.media import JSON, NPY, answer_media, request_encodings
+from service.media import JSON, NPY, answer_media, request_encodings, request_media
 from service.wire import MOST_HEAD_BYTES, origin_form
 from tests.test_connection import answer, post, received
 from tests.test_queue import npy_bytes
@@ -265,6 +265,11 @@ def test_two_content_types_are_none(wire: socket.socket, path: str) -> None:
         assert json.loads(body)["code"] == "unsupported_media_type"
 
 
+@pytest.mark.parametrize("content_type", [None, b"", b"  "])
+def test_no_type_is_json(content_type: bytes | None) -> None:
+    assert request_media(content_type) == "json"
+
+
 @pytest.mark.parametrize(
     ("accept", "media"),
     [
@@ -291,6 +296,10 @@ def test_two_content_types_are_none(wire: socket.socket, path: str) -> None:
         (f"{JSON};q=-1, {NPY};q=0.1", "npy"),
         (f"{JSON};q=1e0, {NPY};q=0.1", "npy"),
         (f"{JSON};q=1.000, {NPY};q=0.999", "json"),
+        ("text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2", "json"),
+        ("*", "json"),
+        (f"*;q=.5, {JSON};q=.4, {NPY};q=.30", "json"),
+        (f"*;q=0, {NPY};q=.001", "npy"),
     ],
 )
 def test_weights_count(accept: str, media: str) -> None:
@@ -306,6 +315,8 @@ def test_weights_count(accept: str, media: str) -> None:
         f"{JSON};q=0, application/xml",
         "application/*;q=0",
         f"{JSON};q=x",
+        f"{JSON};q=.",
+        "*;q=.0",
         "application",
         ",",
     ],

@@ -159,7 +159,9 @@ def test_tunnels_and_other_versions_are_refused(
 
 
 _ASK = """
+import java.net.HttpURLConnection;
 import java.net.URI;
+import java.net.URL;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
@@ -176,6 +178,12 @@ public class Ask {
         HttpResponse<String> response =
             client.send(request, HttpResponse.BodyHandlers.ofString());
         System.out.println(response.statusCode() + " " + response.version());
+        URL address = URI.create(arguments[0] + path).toURL();
+        HttpURLConnection older = (HttpURLConnection) address.openConnection();
+        older.setDoOutput(true);
+        older.setRequestProperty("Content-Type", "application/json");
+        older.getOutputStream().write(arguments[1].getBytes());
+        System.out.println(older.getResponseCode() + " " + older.getContentType());
       }
     }
   }
@@ -186,8 +194,8 @@ public class Ask {
 @pytest.mark.skipif(
     not shutil.which("java") and "CI" not in os.environ, reason="there is no Java"
 )
-def test_the_default_client_of_java(client: httpx.Client, tmp_path: Path) -> None:
-    """It offers HTTP/2 with each request that is not encrypted."""
+def test_the_default_clients_of_java(client: httpx.Client, tmp_path: Path) -> None:
+    """The newer one offers HTTP/2; the older one accepts `*; q=.2`."""
     source = tmp_path / "Ask.java"
     source.write_text(_ASK)
     body = json.dumps({"inputs": [[0.5] * 64]})
@@ -198,4 +206,5 @@ def test_the_default_client_of_java(client: httpx.Client, tmp_path: Path) -> Non
         timeout=120,
         check=False,
     )
-    assert done.stdout.split("\n")[:-1] == ["200 HTTP_1_1"] * 6, done.stderr
+    answers = ["200 HTTP_1_1", "200 application/json"] * 6
+    assert done.stdout.split("\n")[:-1] == answers, done.stderr
