@@ -209,7 +209,7 @@ class Connection(Lifetime):
             self.parser.get_http_version() == "1.0"
         )
         self._write(head, pieces, "1.0" if is_old else "1.1")
-        self._wiring.lookout.stay(self.loop)
+        self._wiring.lookout.stay(self.loop, self)
         self._leave_queue()
         self.answered = self.loop.time()
 
