@@ -69,8 +69,9 @@ class Supervisor:
         self._crew = Crew(settings, wake)
         count_dropped_lines(self._crew.metrics)
         # Processes that were told what to serve before any did, and what the first of
-        # them that served could not load.
+        # them that served could not load; those that were not told yet.
         self._early: set[int | None] = set()
+        self._waiting: list[Worker] = []
         self._verdict: set[Trouble] = set()
         self._signals: deque[int] = deque()
         self._changes = 0
@@ -105,8 +106,10 @@ class Supervisor:
         self._signals.append(number)
 
     def _handle_all(self) -> None:
+        self._greet()
         while self._crew.messages:
             self._handle(*self._crew.messages.popleft())
+            self._greet()
         while self._signals:
             number = self._signals.popleft()
             if number == signal.SIGHUP:
@@ -120,18 +123,36 @@ class Supervisor:
             self._must_reload = False
             self._reload_all()
 
-    def _handle(self, worker: Worker, message: object) -> None:
+    def _greet(self) -> None:
+        """Tell workers what to serve: at first only the one that listens already.
+
+        Else another might be ready before it, and say so to whoever then asks both.
+        """
+        first = self._crew.workers.get(0)
+        waiting, self._waiting = self._waiting, []
+        for worker in waiting:
+            if self._crew.has_served or first in (None, worker):
+                self._tell_what_to_serve(worker)
+            else:
+                self._waiting.append(worker)
+
+    def _tell_what_to_serve(self, worker: Worker) -> None:
+        if self._crew.workers.get(worker.number) is not worker:
+            return
         catalogue = self._catalogue
+        self._crew.greeted.add(worker.number)
+        if not self._crew.has_served:
+            self._early.add(worker.process.pid)
+        models = catalogue.files(), catalogue.default, catalogue.passed_over
+        self._crew.send(worker, Serve(*models, is_known=self._crew.has_served))
+
+    def _handle(self, worker: Worker, message: object) -> None:
         is_gone = self._crew.workers.get(worker.number) is not worker
         match message:
-            case Hello() | Started(None, _) if is_gone:
-                pass
             case Hello():
-                self._crew.greeted.add(worker.number)
-                if not self._crew.has_served:
-                    self._early.add(worker.process.pid)
-                models = catalogue.files(), catalogue.default, catalogue.passed_over
-                self._crew.send(worker, Serve(*models, is_known=self._crew.has_served))
+                self._waiting.append(worker)
+            case Started(None, _) if is_gone:
+                pass
             case Started(None, troubles):
                 self._welcome(worker, troubles)
             case Started(str(fault)) if self._crew.has_served:

@@ -343,10 +343,20 @@ def test_a_signal_during_the_start_ends_though_nobody_reads(workers: str) -> Non
         env=environment(SIGMOID_WORKERS=workers),
     ) as process:
         os.close(writer)
-        sleep(2)
+        end = monotonic() + TIMEOUT
+        while not handles(process, signal.SIGTERM):
+            assert monotonic() < end
+            sleep(0.01)
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
     os.close(reader)
+
+
+def handles(process: subprocess.Popen[bytes], number: signal.Signals) -> bool:
+    """Tell whether a process has a handler of a signal; see proc_pid_status(5)."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (number - 1) & 1)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

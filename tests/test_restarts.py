@@ -3,11 +3,14 @@
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
 import httpx
+import torch
 
+from models.classifier import Classifier
 from service.restarts import Restarts, ending
 from tests.process import TIMEOUT, serving, until_ready
 from tests.test_cli import call
@@ -54,6 +57,35 @@ def test_a_worker_that_starts_at_last(tmp_path: Path) -> None:
         mark.unlink()
         until(lambda: log.read_text().count("Started server process") == 2)
         assert process.poll() is None
+
+
+# The process that is started first, which is worker 0.
+SLOW = """
+import os, sys, time
+if "--multiprocessing-fork" in sys.orig_argv and not os.path.exists({mark!r}):
+    open({mark!r}, "w").close()
+    time.sleep(4)
+"""
+
+
+def test_who_is_ready_stays_ready_while_others_start(tmp_path: Path) -> None:
+    """The first worker listens before it has models; no other may be ready before."""
+    code = SLOW.format(mark=str(tmp_path / "mark"))
+    (tmp_path / "sitecustomize.py").write_text(code)
+    variables = {"PYTHONPATH": str(tmp_path), "SIGMOID_WORKERS": "2"}
+    wide = tmp_path / "wide.pt"
+    torch.save(Classifier(64, 50_000, 10).state_dict(), wide)
+    statuses: list[int] = []
+    log = tmp_path / "log"
+    with serving(log, wide, **variables) as (_, address):
+        end = monotonic() + TIMEOUT
+        while log.read_text().count("Started server process") < 2:
+            assert monotonic() < end
+            with suppress(httpx.TimeoutException):
+                statuses.append(httpx.get(f"{address}/readyz", timeout=0.2).status_code)
+        statuses += [httpx.get(f"{address}/readyz").status_code for _ in range(50)]
+    assert statuses[-1] == 200
+    assert statuses == sorted(statuses, reverse=True)
 
 
 def test_others_serve_while_one_is_tried_again(tmp_path: Path) -> None:
