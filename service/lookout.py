@@ -5,7 +5,7 @@ from time import perf_counter
 from typing import Final
 
 # A client that has an answer often asks again at once. To look out for that takes less
-# than to fall asleep and be woken, which costs a short request up to a third of its
+# than to fall asleep and be woken, which costs a short request about a quarter of its
 # time. Where several ask, there is no gap to bridge, and whoever looks out takes the
 # core from them, or from another worker.
 _AWAKE_SECONDS: Final = 50e-6
