@@ -46,6 +46,7 @@ STATUSES: dict[Code, int] = {
     "not_ready": 503,
     "draining": 503,
     "out_of_memory": 503,
+    "too_many_connections": 503,
     "timeout": 504,
 }
 

@@ -6,7 +6,7 @@
     │               version_not_found
     ├── (headers)   malformed_request, header_too_large, request_timeout,
     │               unsupported_media_type, not_acceptable, preflight_refused
-    ├── (queue)     queue_full, draining, timeout
+    ├── (queue)     queue_full, draining, too_many_connections, timeout
     ├── (bytes)     body_too_large, malformed_json, bad_npy
     ├── (engine)    not_ready, not_finite, out_of_memory
     ├── (the rest)  internal_error
@@ -51,6 +51,7 @@ Code = Literal[
     "request_timeout",
     "route_not_found",
     "timeout",
+    "too_many_connections",
     "too_many_elements",
     "unknown_field",
     "unsupported_media_type",

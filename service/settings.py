@@ -140,11 +140,31 @@ class Settings(BaseModel):
     ] = 4096
     max_queue_elements: int = Field(
         ge=1,
-        le=2**40,
-        default_factory=lambda given: max(2**25, given.get("max_elements", 1)),
+        le=2**41,
+        default_factory=lambda given: max(2**26, 2 * given.get("max_elements", 1)),
         description="Most elements of all requests not answered yet, in each worker; "
-        "at least `SIGMOID_MAX_ELEMENTS`.",
+        "at least twice `SIGMOID_MAX_ELEMENTS`.",
     )
+    max_answer_bytes: Annotated[
+        int, Field(ge=2**12, le=2**40, description="Longest answer.")
+    ] = 2**30
+    max_connections: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=2**20,
+            description="Most connections of each worker; beyond it, only health is "
+            "answered.",
+        ),
+    ] = 4096
+    max_connections_per_client: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=2**20,
+            description="Most connections of one address, in each worker.",
+        ),
+    ] = None
     header_seconds: Annotated[
         _Seconds,
         Field(
@@ -161,6 +181,10 @@ class Settings(BaseModel):
             "longer than a load balancer keeps it, whose own is often 60."
         ),
     ] = 75
+    write_seconds: Annotated[
+        _Seconds,
+        Field(description="Longest time in which a client reads nothing of an answer."),
+    ] = 60
     timeout_seconds: Annotated[
         _Seconds,
         Field(
@@ -177,6 +201,18 @@ class Settings(BaseModel):
             description="Time between SIGTERM and the end of listening.",
         ),
     ] = 2
+    shutdown_seconds: Annotated[
+        _Seconds,
+        Field(
+            description="Longest time between SIGTERM and the end, the drain included."
+        ),
+    ] = 25
+    max_checkpoint_bytes: Annotated[
+        int, Field(ge=1, le=2**50, description="Largest checkpoint file.")
+    ] = 2**32
+    load_seconds: Annotated[
+        _Seconds, Field(description="Longest time in which a model is loaded.")
+    ] = 300
     api_keys_file: Annotated[
         Path | None,
         Field(
@@ -233,10 +269,11 @@ class Settings(BaseModel):
     @field_validator("max_queue_elements")
     @classmethod
     def _queue_takes_the_largest(cls, value: int, info: ValidationInfo) -> int:
-        least = info.data.get("max_elements", 1)
+        least = 2 * info.data.get("max_elements", 1)
         if value < least:
             raise PydanticCustomError(
-                "queue", "the queue must take the largest request, SIGMOID_MAX_ELEMENTS"
+                "queue",
+                "the queue must take twice the largest request, SIGMOID_MAX_ELEMENTS",
             )
         return value
 
@@ -260,7 +297,7 @@ def shown_default(name: str) -> str:
     if name == "models":
         return "the pretrained models"
     if name == "max_queue_elements":
-        return f"`{2**25}`"
+        return f"`{2**26}`"
     if isinstance(default, bool):
         return f"`{str(default).lower()}`"
     return "none" if default in (None, (), "") else f"`{default}`"

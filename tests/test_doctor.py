@@ -96,7 +96,7 @@ def test_nothing_to_find() -> None:
         ({"workers": 2}, {"device": "cuda:0"}, {}, "each of the 2 workers holds its"),
         ({}, {}, {"OMP_NUM_THREADS": "2"}, "OMP_NUM_THREADS is '2', but SIGMOID_"),
         ({}, {}, {"MKL_NUM_THREADS": "9" * 500}, "MKL_NUM_THREADS is '9{127}…'"),
-        ({}, {"memory_bytes": 2**28 - 1}, {}, "full queues would hold 0.25 GiB, but"),
+        ({}, {"memory_bytes": 2**29 - 1}, {}, "full queues would hold 0.50 GiB, but"),
         (
             {"api_keys_file": Path("keys"), "host": "0.0.0.0"},
             {},
@@ -133,7 +133,7 @@ def test_one_finding(
         ({}, {"cpus": Cpus(4, 1.0)}),
         ({}, {"open_files": 1024}),
         ({}, {"open_files": None, "memory_bytes": None}),
-        ({}, {"memory_bytes": 2**28}),
+        ({}, {"memory_bytes": 2**29}),
         ({"host": "0.0.0.0"}, {"in_container": True}),
         ({"device": "auto"}, {"device": "cuda"}),
         ({"api_keys_file": Path("keys")}, {}),
@@ -297,10 +297,10 @@ def test_where_settings_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown["SIGMOID_WORKERS"] == ("1", "default")
     assert shown["SIGMOID_THREADS"] == ("none", "default")
     assert shown["SIGMOID_MODELS"] == ("none", "default")
-    assert shown["SIGMOID_MAX_QUEUE_ELEMENTS"] == (str(2**25), "default")
+    assert shown["SIGMOID_MAX_QUEUE_ELEMENTS"] == (str(2**26), "default")
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
+@pytest.mark.parametrize("width", [40, 80, 90, 200])
 def test_no_width_loses_text(width: int) -> None:
     models = tuple(Path(f"/{'long' * 30}/{index}.pt") for index in range(3))
     settings = Settings(device="cpu", models=models)
@@ -317,7 +317,7 @@ def test_no_width_loses_text(width: int) -> None:
     assert values.startswith(":".join(map(str, models)))
     assert origins.count("option") == 2
     assert origins.count("default") == len(names) - 2
-    if width >= 80:
+    if width >= 90:
         assert [row[0] for row in shown] == names
     assert len(rows(text, "Findings")) == 3
 

@@ -38,7 +38,7 @@ def test_defaults() -> None:
         "SIGMOID_MAX_RANK": 32,
         "SIGMOID_MAX_ROWS": 2**20,
         "SIGMOID_MAX_BATCH_ROWS": 4096,
-        "SIGMOID_MAX_QUEUE_ELEMENTS": 2**25,
+        "SIGMOID_MAX_QUEUE_ELEMENTS": 2**26,
         "SIGMOID_HEADER_SECONDS": 10,
         "SIGMOID_BODY_SECONDS": 60,
         "SIGMOID_TIMEOUT_SECONDS": 30,
@@ -57,6 +57,10 @@ def test_defaults() -> None:
         ("max_rank", 0, 32),
         ("max_rows", 1, 2**40),
         ("max_batch_rows", 1, 2**20),
+        ("max_answer_bytes", 2**12, 2**40),
+        ("max_connections", 1, 2**20),
+        ("max_connections_per_client", 1, 2**20),
+        ("max_checkpoint_bytes", 1, 2**50),
     ],
 )
 def test_bounds(
@@ -94,10 +98,10 @@ def test_bounds_of_times(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_queue_takes_the_largest_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings(max_elements=2**30).max_queue_elements == 2**30
-    assert Settings(max_elements=10, max_queue_elements=10).max_queue_elements == 10
+    assert Settings(max_elements=2**30).max_queue_elements == 2**31
+    assert Settings(max_elements=10, max_queue_elements=20).max_queue_elements == 20
     monkeypatch.setenv("SIGMOID_MAX_ELEMENTS", "11")
-    monkeypatch.setenv("SIGMOID_MAX_QUEUE_ELEMENTS", "10")
+    monkeypatch.setenv("SIGMOID_MAX_QUEUE_ELEMENTS", "21")
     with pytest.raises(SettingsError, match=r"^SIGMOID_MAX_QUEUE_ELEMENTS: .*largest"):
         read_settings()
 
