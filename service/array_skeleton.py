@@ -8,26 +8,51 @@ byte for byte, the one of that shape.
 Its cost is that of the text, however many lists there are.
 """
 
+import math
+from collections.abc import Iterator
 from typing import Final
+
+import numpy as np
 
 from service.array_shape import MAX_RANK, Unproven
 
-STRUCK: Final = b"0123456789+-.eE \t\r\n"
+_OPEN, _CLOSE, _COMMA = b"[],"
+
+_SPACE: Final = b" \t\r\n"
+_DIGITS: Final = b"0123456789+-.eE"
+
+# Stands in a skeleton for a list without anything in it.
+_EMPTY: Final = b"()"
+
+# Python objects for so many are made within a few milliseconds.
+_AT_ONCE: Final = 2**14
 
 
 def skeleton(text: bytes) -> bytes:
-    """Strike out the numbers and the white space."""
-    return text.translate(None, STRUCK)
+    """Strike out the numbers and the white space; write empty lists as `()`."""
+    return text.translate(None, _SPACE).replace(b"[]", _EMPTY).translate(None, _DIGITS)
 
 
 def skeleton_shape(whole: bytes) -> tuple[int, ...]:
-    """Read the one shape that the skeleton of an array can have, and hold it to that.
+    """Read the one shape that the skeleton of a tensor can have, and hold it to that.
 
     That there is a number at each place, and that the text is valid, is left to prove.
 
     Raises:
-        Unproven: It is not the skeleton of a dense array.
+        Unproven: It is not the skeleton of a dense array or of a number.
     """
+    empties = whole.count(_EMPTY)
+    outer = whole.replace(_EMPTY, b"") if empties else whole
+    shape = _outer_shape(outer) if outer else ()
+    if not empties:
+        return shape
+    # All that is innermost must be empty lists.
+    if empties != math.prod(shape) or len(shape) == MAX_RANK:
+        raise Unproven
+    return (*shape, 0)
+
+
+def _outer_shape(whole: bytes) -> tuple[int, ...]:
     stop = whole.find(b"]")
     rank = stop - whole.count(b",", 0, stop)
     if not 1 <= rank <= MAX_RANK:
@@ -49,3 +74,45 @@ def skeleton_shape(whole: bytes) -> tuple[int, ...]:
     if whole != expected:
         raise Unproven
     return tuple(shape)
+
+
+def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
+    """Read the shapes of the elements of an array, each of which is a tensor.
+
+    Args:
+        whole: The skeleton of the array.
+
+    Raises:
+        Unproven: An element is not the skeleton of a dense array.
+    """
+    if whole == _EMPTY:
+        return []
+    if whole.count(b"[") == 1 and _EMPTY not in whole:
+        return [()] * (whole.count(b",") + 1)
+    shapes = _Shapes()
+    return [shapes[part] for part in _elements(whole)]
+
+
+class _Shapes(dict[bytes, tuple[int, ...]]):
+    """Shapes by skeleton: most tensors of an array are like others."""
+
+    def __missing__(self, part: bytes) -> tuple[int, ...]:
+        shape = self[part] = skeleton_shape(part)
+        return shape
+
+
+def _elements(whole: bytes) -> Iterator[bytes]:
+    """Cut the skeleton of an array at the commas between its elements."""
+    chars = np.frombuffer(whole, np.uint8)
+    steps = (chars == _OPEN).astype(np.int16) - (chars == _CLOSE)
+    depths = np.cumsum(steps, dtype=np.int16)
+    is_whole = chars[0] == _OPEN and not depths[-1] and depths[:-1].min() > 0
+    if not is_whole or depths.max() > MAX_RANK + 1:
+        raise Unproven
+    cuts = np.flatnonzero((depths == 1) & (chars == _COMMA))
+    start = 1
+    for first in range(0, len(cuts), _AT_ONCE):
+        for cut in cuts[first : first + _AT_ONCE].tolist():
+            yield whole[start:cut]
+            start = cut + 1
+    yield whole[start:-1]

@@ -13,7 +13,6 @@ Nothing here says what is wrong with a text that fails: the strict way does that
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from threading import local
 from typing import Any, Final, NamedTuple
 
@@ -23,7 +22,8 @@ from numpy.typing import NDArray
 
 from models.dtype import STORAGE, DtypeName, Float64Array, round_to
 from service.array_shape import ShapeProof, Unproven
-from service.array_skeleton import skeleton, skeleton_shape
+from service.array_skeleton import skeleton, skeleton_shape, skeleton_shapes
+from service.json_text import Check, JsonText
 
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
@@ -35,13 +35,16 @@ _START: Final = re.compile(rb"[\[ \t\r\n]*")
 _OPEN, _CLOSE = b"[]"
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayText:
-    """A JSON array that nothing has looked into: `body[start:stop]`."""
+class Tensors(NamedTuple):
+    """Tensors, one after the other.
 
-    body: bytes
-    start: int
-    stop: int
+    Attributes:
+        values: Of all, flat, in the type that stores their dtype.
+        shapes: Of each.
+    """
+
+    values: NDArray[Any]
+    shapes: Sequence[tuple[int, ...]]
 
 
 class _Slice(NamedTuple):
@@ -72,13 +75,16 @@ class _Parsers(local):
 _parsers = _Parsers()
 
 
-def read_array(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[Any]:
+def read_array(
+    text: JsonText, dtype: DtypeName, max_elements: int, check: Check
+) -> NDArray[Any]:
     """Read numbers, rounded once to `dtype`.
 
     Args:
-        text: Of an array.
+        text: Of an array; it need not be JSON.
         dtype: Of the result's values.
         max_elements: More are not read.
+        check: Called again and again; it may raise, and so end it.
 
     Returns:
         An array of the lists' shape, in the type that stores `dtype`.
@@ -89,24 +95,44 @@ def read_array(text: ArrayText, dtype: DtypeName, max_elements: int) -> NDArray[
     slices = list(_slices(text))
     lists = sum(part.opened for part in slices)
     if lists * LIST_BYTES > text.stop - text.start:
-        bones = (skeleton(text.body[part.start : part.stop]) for part in slices)
-        shape = skeleton_shape(b",".join(bones))
-        values = _values(text, slices, dtype, max_elements, None)
+        shape = skeleton_shape(_skeleton(text, slices, check))
+        values = _values(text, slices, dtype, max_elements, None, check)
     else:
         proof = ShapeProof(_leading_brackets(text))
-        values = _values(text, slices, dtype, max_elements, proof)
+        values = _values(text, slices, dtype, max_elements, proof, check)
         shape = proof.shape()
     if len(values) != math.prod(shape):
         raise Unproven
     return values.reshape(shape)
 
 
+def read_arrays(
+    text: JsonText, dtype: DtypeName, max_elements: int, check: Check
+) -> Tensors:
+    """Read an array of tensors, each of its own shape; see `read_array`."""
+    slices = list(_slices(text))
+    values = _values(text, slices, dtype, max_elements, None, check)
+    shapes = skeleton_shapes(_skeleton(text, slices, check))
+    if len(values) != sum(map(math.prod, shapes)):
+        raise Unproven
+    return Tensors(values, shapes)
+
+
+def _skeleton(text: JsonText, slices: Sequence[_Slice], check: Check) -> bytes:
+    bones: list[bytes] = []
+    for part in slices:
+        check()
+        bones.append(skeleton(text.body[part.start : part.stop]))
+    return b",".join(bones)
+
+
 def _values(
-    text: ArrayText,
+    text: JsonText,
     slices: Sequence[_Slice],
     dtype: DtypeName,
     max_elements: int,
     proof: ShapeProof | None,
+    check: Check,
 ) -> NDArray[Any]:
     """Read all numbers, flat."""
     if len(slices) == 1:
@@ -118,6 +144,7 @@ def _values(
     values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
     found = 0
     for part in slices:
+        check()
         numbers = _numbers(text.body, part, dtype, proof)
         start, found = found, found + len(numbers)
         if found > len(values):
@@ -126,12 +153,12 @@ def _values(
     return values[:found]
 
 
-def _leading_brackets(text: ArrayText) -> int:
+def _leading_brackets(text: JsonText) -> int:
     start = _START.match(text.body, text.start, text.stop)
     return start[0].count(b"[") if start else 0
 
 
-def _slices(text: ArrayText) -> Iterator[_Slice]:
+def _slices(text: JsonText) -> Iterator[_Slice]:
     depth = 0
     start = text.start
     while start <= text.stop:
@@ -171,6 +198,8 @@ def _flat(body: bytes, part: _Slice, proof: ShapeProof | None) -> Float64Array:
     if part.before or part.after:
         text = b"".join((b"[" * part.before, text, b"]" * part.after))
     array: Any = _parsers.parser.parse(text)
+    if not isinstance(array, simdjson.Array):
+        raise TypeError
     if proof:
         proof.read(array, part.before + part.opened, part.before, part.after)
     return np.frombuffer(array.as_buffer(of_type="d"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from starlette.types import Receive, Send
@@ -61,10 +61,12 @@ async def read_body(
                 if total > max_bytes:
                     raise _too_large(max_bytes)
                 held = queue.most(total)
-                queue.check(held - ticket.elements)
-                ticket.settle(held)
                 if not message.get("more_body"):
+                    queue.check(held - ticket.elements)
+                    ticket.settle(held)
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+                queue.check_arriving(held - ticket.elements)
+                ticket.hold(held)
                 message = await receive()
     except TimeoutError:
         raise slow_body(max_seconds) from None
@@ -105,7 +107,9 @@ def most_inflated(body: bytes, max_bytes: int) -> int:
     return min(max_bytes, _MOST_INFLATION * len(body))
 
 
-def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
+def inflate(
+    body: bytes, encoding: Encoding, max_bytes: int, check: Callable[[], None]
+) -> bytes:
     """Decompress a body, and no further than its limit.
 
     Args:
@@ -113,6 +117,7 @@ def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
             and zeros after them, as tapes have.
         encoding: As `Content-Encoding` names it (RFC 9110, section 8.4.1).
         max_bytes: More are refused.
+        check: Called again and again; it may raise, and so end it.
 
     Raises:
         ServiceError: `body_too_large`, or `malformed_json` for bytes that are not of
@@ -122,6 +127,7 @@ def inflate(body: bytes, encoding: Encoding, max_bytes: int) -> bytes:
     total = 0
     try:
         for part in _inflated(body, encoding):
+            check()
             total += len(part)
             if total > max_bytes:
                 raise ServiceError(

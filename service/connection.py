@@ -149,8 +149,8 @@ class Connection(Lifetime):
         if kept is None or self._ticket is None:
             return
         held = self._queue.most(self._kept_bytes)
-        if self._queue.elements + held - self._ticket.elements <= self._queue.limit:
-            self._ticket.settle(held)
+        if self._queue.may_arrive(held - self._ticket.elements):
+            self._ticket.hold(held)
         else:  # the application refuses it
             self._hand_on(b"".join(kept))
 

@@ -4,8 +4,8 @@ It is recognised by its first bytes or by the names of its fields. That never ch
 whether a body is accepted; it tells its sender what went wrong.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Final
 
 # First bytes, and what follows `the body ` in a sentence; the first that fits counts.
 _STARTS: Final[tuple[tuple[bytes, str], ...]] = (
@@ -102,6 +102,6 @@ def explain_field(name: str) -> str:
     return f" ({told})" if told else ""
 
 
-def is_protocol_tensor(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object is a tensor as the Open Inference Protocol writes it."""
-    return "data" in value and ("datatype" in value or "shape" in value)
+def is_protocol_tensor(names: Collection[str]) -> bool:
+    """Tell by its names whether an object is a tensor of that protocol."""
+    return "data" in names and ("datatype" in names or "shape" in names)

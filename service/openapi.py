@@ -32,6 +32,7 @@ from service.schemas import (
     SigmoidReply,
     SigmoidRequest,
 )
+from service.settings import Settings
 from service.ticket import Ticket
 from service.worker import Worker
 
@@ -177,7 +178,7 @@ async def _add_examples(
     """
     body = operation["requestBody"]["content"][JSON]
     body["examples"] = {name: {"value": value} for name, value in requests.items()}
-    limits = Limits(max_elements=2**24, max_rank=32, max_rows=2**20)
+    limits = Limits.of(Settings())
     answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
     for name, value in requests.items():
         request = orjson.dumps(value)

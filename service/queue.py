@@ -3,7 +3,8 @@
 Its length is counted in elements of tensors, since these are what takes memory and
 time. While a body arrives, nobody knows how many elements it holds; it counts with the
 most that its bytes can, one in two, and from when a model's rows are known, with them.
-The elements stay until the answer has been handed on. Only the event loop counts.
+The elements stay until the answer was made. Bodies that are still arriving take at most
+half of the queue, as nobody knows for how long. Only the event loop counts.
 """
 
 from math import ceil
@@ -29,12 +30,14 @@ class Queue:
 
     Attributes:
         elements: Let in and not answered yet.
+        arriving: Those of them whose bodies are still arriving.
         finished: Elements that were dealt with since the rate is measured.
     """
 
     def __init__(self, limit: int, max_elements: int, timeout_seconds: float) -> None:
         self.limit = limit
         self.elements = 0
+        self.arriving = 0
         self.timeout_seconds = timeout_seconds
         self._max_elements = max_elements
         self.finished = 0
@@ -51,20 +54,42 @@ class Queue:
         Raises:
             ServiceError: `queue_full`, with the seconds until there will be room.
         """
-        excess = self.elements + elements - self.limit
-        if excess <= 0:
-            return
-        seconds = self._seconds_for(excess)
+        if self.elements + elements > self.limit:
+            raise self._full(self.elements, elements, self.limit, "elements wait")
+
+    def check_arriving(self, elements: int) -> None:
+        """Let more elements of a body in that is still arriving, or not.
+
+        Raises:
+            ServiceError: `queue_full`.
+        """
+        self.check(elements)
+        if not self.may_arrive(elements):
+            what = "elements are still arriving"
+            raise self._full(self.arriving, elements, self.limit // 2, what)
+
+    def may_arrive(self, elements: int) -> bool:
+        """Tell whether more elements of a body may come in that is still arriving."""
+        return (
+            self.elements + elements <= self.limit
+            and self.arriving + elements <= self.limit // 2
+        )
+
+    def _full(self, there: int, elements: int, limit: int, what: str) -> ServiceError:
+        seconds = self._seconds_for(there + elements - limit)
+        source = "SIGMOID_MAX_QUEUE_ELEMENTS"
+        if limit < self.limit:
+            source = f"half of {source}"
         error = ServiceError(
             "queue_full",
-            f"the queue is full: {self.elements} elements wait, this request may have "
-            f"{elements}, the limit is {self.limit} (SIGMOID_MAX_QUEUE_ELEMENTS); "
+            f"the queue is full: {there} {what}, this request may have {elements}, "
+            f"the limit is {limit} ({source}); "
             f"ask again in {seconds} s",
-            expected=f"at most {max(0, self.limit - self.elements)} elements now",
+            expected=f"at most {max(0, limit - there)} elements now",
             got=f"up to {elements}",
         )
         error.retry_after = seconds
-        raise error
+        return error
 
     def begin(self) -> None:
         """Measure the rate from now on."""

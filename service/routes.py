@@ -75,7 +75,9 @@ def inference_router(context: Context) -> APIRouter:
             held = queue.most(most_inflated(body, most_bytes))
             queue.check(held - ticket.elements)
             ticket.settle(held)
-            body = await context.worker.run(ticket, inflate, body, encoding, most_bytes)
+            body = await context.worker.run(
+                ticket, inflate, body, encoding, most_bytes, ticket.check
+            )
             ticket.settle(queue.most(len(body)))
         return Exchange(body, media, answer, limits, ticket, context.worker, call.watch)
 

@@ -20,11 +20,12 @@ from typing_extensions import TypeAliasType
 
 from models.dtype import DTYPES, DtypeName, FloatArray
 from service import tensors
-from service.element_faults import child, kind
+from service.array_text import Tensors
 from service.errors import ElementError, shown
-from service.json_body import parse_object, parse_quickly
+from service.json_body import parse_quickly, parse_strictly
+from service.json_text import Check, child, kind, no_check
 from service.lookalikes import explain_field
-from service.tensors import Features
+from service.tensors import Features, Reading
 from service.troubles import MOST_LISTED
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
@@ -35,7 +36,7 @@ Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
 
 
 class Intake(NamedTuple):
-    """What the validators know beside the body.
+    """What a body is held against.
 
     Attributes:
         max_elements: Limit of one request, summed over a batch.
@@ -48,6 +49,13 @@ class Intake(NamedTuple):
     names: Sequence[str] | None = None
 
 
+class _Context(NamedTuple):
+    """What the validators know beside the body."""
+
+    intake: Intake
+    reading: Reading
+
+
 class Body(BaseModel):
     """Base of the request models: unknown fields are refused, nothing is coerced."""
 
@@ -55,22 +63,21 @@ class Body(BaseModel):
 
 
 def _read_features(value: Any, info: ValidationInfo) -> Features:
-    intake: Any = info.context
-    return tensors.read_features(
-        value, intake.features, intake.names, intake.max_elements
-    )
+    context: Any = info.context
+    intake, reading = context
+    return tensors.read_features(value, intake.features, intake.names, reading)
 
 
 def _read_tensor(value: Any, info: ValidationInfo) -> FloatArray:
     dtype = info.data.get("dtype", "float64")
-    intake: Any = info.context
-    return tensors.read_tensor(value, "/inputs", dtype, intake.max_elements)
+    context: Any = info.context
+    return tensors.read_tensor(value, "/inputs", dtype, context.reading)
 
 
-def _read_batch(value: Any, info: ValidationInfo) -> list[FloatArray]:
+def _read_batch(value: Any, info: ValidationInfo) -> Tensors:
     dtype = info.data.get("dtype", "float64")
-    intake: Any = info.context
-    return tensors.read_batch(value, "/batch", dtype, intake.max_elements)
+    context: Any = info.context
+    return tensors.read_batch(value, "/batch", dtype, context.reading)
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -113,7 +120,7 @@ class SigmoidRequest(Body):
         ),
     ] = None
     batch: Annotated[
-        list[FloatArray] | None,
+        Tensors | None,
         PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
         Field(
             description="Tensors, each of its own shape.",
@@ -268,42 +275,53 @@ class Health(BaseModel):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
-def read_body(model: type[BodyModel], body: bytes, intake: Intake) -> BodyModel:
-    """Parse a body and hold it against its model.
+def read_quickly(
+    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+) -> BodyModel | None:
+    """Read a body in a fast way, if it is beyond doubt that it is right.
 
-    What the fast way cannot accept at once is judged by the strict way alone, from the
-    start, so that both give the same values and there is one set of errors.
+    Args:
+        model: That the body is held against.
+        body: All of it.
+        intake: What else it is held against.
+        check: Called again and again; it may raise, and so end it.
+
+    Returns:
+        None where there is a doubt.
+    """
+    document = parse_quickly(body)
+    if document is None:
+        return None
+    context = _Context(intake, Reading(intake.max_elements, False, check))
+    try:
+        # What `model_validate` calls, without its handling of options.
+        valid: BodyModel = model.__pydantic_validator__.validate_python(
+            document, context=context
+        )
+    except ValidationError:
+        return None
+    return valid
+
+
+def read_strictly(
+    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+) -> BodyModel:
+    """Read a body in the way that says what is wrong.
+
+    What is right gets the values that `read_quickly` gives.
 
     Raises:
         ServiceError: `malformed_json`.
         ElementError: The first fault in document order; what is missing comes last.
     """
-    for document in parse_quickly(body):
-        try:
-            # What `model_validate` calls, without its handling of options.
-            valid: BodyModel = model.__pydantic_validator__.validate_python(
-                document, context=intake
-            )
-        except ValidationError:
-            continue
-        return valid
-    return validate(model, parse_object(body), intake)
-
-
-def validate(
-    model: type[BodyModel], document: dict[str, Any], intake: Intake
-) -> BodyModel:
-    """Hold a strictly parsed body against its model.
-
-    Raises:
-        ElementError: The first fault in document order; what is missing comes last.
-    """
+    document = parse_strictly(body, check)
+    context = _Context(intake, Reading(intake.max_elements, True, check))
     # Raised within the block, the refusal would refer to pydantic's error, which refers
     # to it, and into which the garbage collector does not look; a name for it would be
     # one more circle. Either keeps the whole document in memory.
     refusals: list[ElementError] = []
     try:
-        return model.model_validate(document, context=intake)
+        return model.model_validate(document, context=context)
     except ValidationError as error:
         refusals.append(_refusal(error, document))
     raise refusals.pop()
@@ -324,6 +342,8 @@ def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
     """Translate pydantic's verdict; our own validators' errors pass as they are."""
     own = fault.get("ctx", {}).get("error")
     if isinstance(own, ElementError):
+        # What it was found in, and the numbers so far, must not live as long as it.
+        own.__traceback__ = None
         if own.code == "unknown_field":
             excess = [name for name in document if name in ("inputs", "batch")][-1]
             own.pointer = child("", excess)

@@ -22,10 +22,11 @@ from service.inference import (
     Exchange,
     Limits,
     Reply,
-    computed_sigmoid,
+    is_soon_written,
     point_at,
     predicted,
-    read_features,
+    quick_features,
+    quick_sigmoid,
 )
 from service.media import answer_media, request_media
 from service.repository import Version
@@ -118,11 +119,16 @@ class Shortcut:
             )
             if target == _SIGMOID:
                 ticket.route = "/sigmoid"
-                respond(computed_sigmoid(exchange))
+                reply = quick_sigmoid(exchange)
+                if reply is None:
+                    return None
+                respond(reply)
                 return _nothing
             version = self._version(target, ticket)
-            features = read_features(exchange, version)
+            features = quick_features(exchange, version)
         except ServiceError:
+            return None
+        if features is None or not is_soon_written(features, version):
             return None
         ticket.settle(features.values.size)
         ticket.arrived()

@@ -1,9 +1,9 @@
 """JSON values to arrays and back: the one judge of shape, type, finiteness and size.
 
-A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. A
-dense one is recognised level by level without looking at its numbers one by one, or
-from its text alone (`service.array_text`); only when something is wrong does the slow
-walk of `service.element_faults` find the first bad element.
+A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. There
+are fast ways, which take what is beyond doubt: of a short body on Python's lists, of a
+long one on its text. The way of all else is a walk through the text, which finds the
+first bad element (`service.json_walk`).
 """
 
 import math
@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.dtype import DtypeName, Float64Array, FloatArray, round_to
-from service.array_shape import MAX_RANK
-from service.array_text import ArrayText, read_array
-from service.element_faults import child, first_fault, kind, record_fault
+from service.array_shape import MAX_RANK, Unproven
+from service.array_text import Tensors, read_array, read_arrays
 from service.errors import ElementError
+from service.json_text import Check, JsonText, child, kind
+from service.json_walk import number_fault, walk_batch, walk_tensor
+from service.records import read_records, record_row, walk_record, walk_records
 
 
 class Features(NamedTuple):
@@ -44,8 +46,23 @@ class Features(NamedTuple):
         return child("/inputs", *names)
 
 
+class Reading(NamedTuple):
+    """How the fields of a body are read.
+
+    Attributes:
+        max_elements: More are refused.
+        is_strict: Whether the body was found to be JSON, and the first fault is to be
+            told; else whatever is not beyond doubt is `Unproven`.
+        check: Called again and again; it may raise, and so end it.
+    """
+
+    max_elements: int
+    is_strict: bool
+    check: Check
+
+
 def read_tensor(
-    value: Any, pointer: str, dtype: DtypeName, max_elements: int
+    value: Any, pointer: str, dtype: DtypeName, reading: Reading
 ) -> FloatArray:
     """Read nested lists of numbers, rounded once to `dtype`.
 
@@ -53,7 +70,7 @@ def read_tensor(
         value: As `service.json_body` gives it.
         pointer: Where the value stands in the body.
         dtype: Of the result's values.
-        max_elements: More are refused.
+        reading: How it is read.
 
     Returns:
         An array of the lists' shape, in the type that stores `dtype`: `[]` is `(0,)`,
@@ -62,93 +79,88 @@ def read_tensor(
     Raises:
         ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
             `too_many_elements`.
-        Unproven: The value is an `ArrayText`, and one of these errors may apply.
+        Unproven: One of these errors may apply.
     """
-    if isinstance(value, ArrayText):
-        return read_array(value, dtype, max_elements)
-    shape, numbers = _dense(value)
-    if numbers is not None:
-        check_size(len(numbers), pointer, max_elements)
-        parts = [np.array(part, dtype=np.float64) for part in _parts(numbers)]
-        values = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        # Finite numbers mostly have a finite sum, which is found faster.
-        if dtype == "float64" and len(parts) == 1 and math.isfinite(sum(numbers)):
-            return values.reshape(shape)
-        rounded = round_to(values, dtype)
-        if np.isfinite(rounded).all():
-            return rounded.reshape(shape)
-    raise first_fault(value, pointer, dtype)
+    most, is_strict, check = reading
+    if isinstance(value, JsonText) and value.is_list:
+        if is_strict:
+            return walk_tensor(value, pointer, dtype, most, check)
+        return read_array(value, dtype, most, check)
+    if not is_strict:
+        return _quick(value, dtype, most)
+    fault = number_fault(value, pointer, dtype)
+    if fault:
+        raise fault
+    return round_to(np.array(value, dtype=np.float64), dtype)
 
 
-def read_batch(
-    value: Any, pointer: str, dtype: DtypeName, max_elements: int
-) -> list[FloatArray]:
-    """Read a list of tensors, each of its own shape.
-
-    Args:
-        value: As `service.json_body` gives it.
-        pointer: Where the value stands in the body.
-        dtype: Of the results' values.
-        max_elements: More, of all tensors together, are refused.
-
-    Raises:
-        ElementError: As `read_tensor` does.
-        Unproven: As `read_tensor` does.
-    """
-    if isinstance(value, ArrayText):
-        # Tensors of one shape are together one tensor.
-        together = read_array(value, dtype, max_elements)
-        return [together[position, ...] for position in range(len(together))]
-    if not isinstance(value, list):
-        raise ElementError(
-            "rank" if isinstance(value, float) else "not_a_number",
-            pointer=pointer,
-            expected="a list of tensors",
-            got=kind(value),
-        )
-    batch: list[FloatArray] = []
-    elements = 0
-    for position, part in enumerate(value):
-        place = child(pointer, position)
-        batch.append(read_tensor(part, place, dtype, max_elements))
-        elements += batch[-1].size
-        check_size(elements, place, max_elements)
-    return batch
+def read_batch(value: Any, pointer: str, dtype: DtypeName, reading: Reading) -> Tensors:
+    """Read a list of tensors, each of its own shape; see `read_tensor`."""
+    most, is_strict, check = reading
+    if isinstance(value, JsonText) and value.is_list:
+        if is_strict:
+            return walk_batch(value, pointer, dtype, most, check)
+        return read_arrays(value, dtype, most, check)
+    if not is_strict:
+        return _quick_batch(value, dtype, most)
+    raise ElementError(
+        "rank" if isinstance(value, float) else "not_a_number",
+        pointer=pointer,
+        expected="a list of tensors",
+        got=kind(value),
+    )
 
 
 def read_features(
-    value: Any, count: int, names: Sequence[str] | None, max_elements: int
+    value: Any, count: int, names: Sequence[str] | None, reading: Reading
 ) -> Features:
     """Read rows, or records by feature name, for a network.
 
     Args:
-        value: Of the field `inputs`, as `parse_object` gives it.
+        value: Of the field `inputs`, as `service.json_body` gives it.
         count: Number of the network's features.
         names: Of the features, where the model names them.
-        max_elements: More are refused.
+        reading: How it is read.
 
     Raises:
         ElementError: As `read_tensor` does; `features` where the last dimension or a
             record's names are not the network's; `rank` for a bare number.
+        Unproven: One of these errors may apply.
     """
     pointer = "/inputs"
-    if isinstance(value, dict):
-        row = _record_row(value, names)
-        if row is None:
-            raise record_fault(value, pointer, names)
-        return Features(np.array(row, dtype=np.float64), names)
-    if type(value) is list and value and type(value[0]) is dict:
-        check_size(len(value) * count, pointer, max_elements)
-        rows = np.empty((len(value), count), np.float64)
-        for position, record in enumerate(value):
-            row = _record_row(record, names)
-            if row is None:
-                raise record_fault(record, child(pointer, position), names)
-            rows[position] = row
+    rows = _read_records(value, pointer, names, reading)
+    if rows is not None:
         return Features(rows, names)
-    values: Any = read_tensor(value, pointer, "float64", max_elements)
+    values: Any = read_tensor(value, pointer, "float64", reading)
+    if not reading.is_strict and values.shape[-1:] != (count,):
+        raise Unproven
     check_features(values.shape, count, pointer)
     return Features(values)
+
+
+def _read_records(
+    value: Any, pointer: str, names: Sequence[str] | None, reading: Reading
+) -> Float64Array | None:
+    """Read a record or a list of them; None where it is something else."""
+    most, is_strict, check = reading
+    if isinstance(value, JsonText):
+        if not value.is_list:
+            return np.array(walk_record(value, pointer, names))
+        if not value.holds_objects:
+            return None
+        if is_strict:
+            return walk_records(value, pointer, names, most, check)
+        if names is None:
+            raise Unproven
+        return read_records(value, names, most, check)
+    is_one = type(value) is dict
+    if is_one or (type(value) is list and value and type(value[0]) is dict):
+        records = [value] if is_one else value
+        rows = [record_row(record, names) for record in records]
+        if None in rows or len(rows) * len(rows[0] or ()) > most:
+            raise Unproven
+        return np.array(rows[0] if is_one else rows, np.float64)
+    return None
 
 
 def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
@@ -219,9 +231,38 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
         )
 
 
-_PART_ELEMENTS = 2**15
 _LISTS = {list}
 _NUMBERS = {float, int}
+
+
+def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
+    """Read lists of a short body."""
+    shape, numbers = _dense(value)
+    if numbers is None or len(numbers) > max_elements:
+        raise Unproven
+    values = np.array(numbers, dtype=np.float64)
+    # Finite numbers mostly have a finite sum, which is found faster.
+    if dtype == "float64" and math.isfinite(sum(numbers)):
+        return values.reshape(shape)
+    rounded = round_to(values, dtype)
+    if not np.isfinite(rounded).all():
+        raise Unproven
+    return rounded.reshape(shape)
+
+
+def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
+    """Read a list of tensors of a short body."""
+    if type(value) is not list:
+        raise Unproven
+    shapes: list[tuple[int, ...]] = []
+    numbers: list[float] = []
+    for part in value:
+        shape, found = _dense(part)
+        if found is None:
+            raise Unproven
+        shapes.append(tuple(shape))
+        numbers += found
+    return Tensors(_quick(numbers, dtype, max_elements), shapes)
 
 
 def _dense(value: Any) -> tuple[list[int], list[float] | None]:
@@ -232,34 +273,9 @@ def _dense(value: Any) -> tuple[list[int], list[float] | None]:
         size = len(level[0])
         if len(level) == 1:
             level = level[0]
-        elif all(_are_lists(part, size) for part in _parts(level)):
-            parts = _parts(level)
-            level = []
-            for part in parts:
-                level += chain.from_iterable(part)
+        elif set(map(type, level)) == _LISTS and set(map(len, level)) == {size}:
+            level = list(chain.from_iterable(level))
         else:
             return shape, None
         shape.append(size)
-    are_numbers = all(set(map(type, part)) <= _NUMBERS for part in _parts(level))
-    return shape, level if are_numbers else None
-
-
-def _are_lists(level: list[Any], size: int) -> bool:
-    return set(map(type, level)) == _LISTS and set(map(len, level)) == {size}
-
-
-def _parts(level: list[Any]) -> Sequence[list[Any]]:
-    """Cut a long list, so that nothing done to a part takes the interpreter long."""
-    if len(level) <= _PART_ELEMENTS:
-        return (level,)
-    starts = range(0, len(level), _PART_ELEMENTS)
-    return [level[start : start + _PART_ELEMENTS] for start in starts]
-
-
-def _record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
-    """Read one `{"feature name": number, ...}` into the order of the features."""
-    if names is None or type(record) is not dict or len(record) != len(names):
-        return None
-    row: list[Any] = list(map(record.get, names))
-    is_good = set(map(type, row)) <= _NUMBERS and all(map(math.isfinite, row))
-    return row if is_good else None
+    return shape, level if set(map(type, level)) <= _NUMBERS else None

@@ -24,6 +24,7 @@ class Ticket:
         stage: At hand.
         since: When it began, on the clock `time.perf_counter`.
         elements: With which it counts.
+        arriving: Those of them that count as arriving.
         deadline: When its wait is over, on the clock `time.perf_counter`.
         is_abandoned: Whether its client has gone away.
     """
@@ -32,6 +33,7 @@ class Ticket:
     model = ""
     request_id = "-"
     elements = 0
+    arriving = 0
     deadline = inf
     is_abandoned = False
 
@@ -61,19 +63,27 @@ class Ticket:
         )
 
     def settle(self, elements: int) -> None:
-        """Count with this many elements from now on."""
+        """Count with this many elements from now on, none of them arriving."""
         queue = self.queue
         if not queue.elements:
             queue.begin()
         queue.elements += elements - self.elements
-        self.elements = elements
+        queue.arriving -= self.arriving
+        self.elements, self.arriving = elements, 0
+
+    def hold(self, elements: int) -> None:
+        """Count with this many elements of a body that is still arriving."""
+        self.settle(elements)
+        self.queue.arriving += elements
+        self.arriving = elements
 
     def leave(self) -> None:
         """Make room for others; a second time changes nothing."""
         queue = self.queue
         queue.elements -= self.elements
+        queue.arriving -= self.arriving
         queue.finished += self.elements
-        self.elements = 0
+        self.elements = self.arriving = 0
 
     def arrived(self) -> None:
         """Let the time of the wait begin."""

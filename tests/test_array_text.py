@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,19 @@ from hypothesis import strategies as st
 from models.dtype import DtypeName, round_to
 from service import array_text
 from service.array_shape import Unproven
-from service.array_text import ArrayText, read_array
+from service.array_text import read_array, read_arrays
+from service.json_text import JsonText, no_check
+
+
+def text_of(text: str) -> JsonText:
+    """Make the text of a list, with something before and after it in the body."""
+    body = f"xx{text}y".encode()
+    return JsonText(body, 2, len(body) - 1)
 
 
 def read(text: str, dtype: DtypeName = "float64", max_elements: int = 10**6) -> Any:
-    """Read the array, with something before and after it in the body."""
-    body = f"xx{text}y".encode()
-    return read_array(ArrayText(body, 2, len(body) - 1), dtype, max_elements)
+    """Read the array."""
+    return read_array(text_of(text), dtype, max_elements, no_check)
 
 
 def dense_shape(value: Any) -> tuple[int, ...] | None:
@@ -168,3 +175,28 @@ def test_what_a_dtype_cannot_hold_is_unproven() -> None:
     for text, dtype in (("[65520]", "float16"), ("[1, 3.5e38]", "float32")):
         with pytest.raises(Unproven):
             read(text, dtype)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("slice_bytes", [1, 2**20])
+def test_every_batch_of_brackets_commas_and_ones(
+    monkeypatch: pytest.MonkeyPatch, slice_bytes: int
+) -> None:
+    monkeypatch.setattr(array_text, "SLICE_BYTES", slice_bytes)
+    accepted = 0
+    for length in range(9):
+        for inner in itertools.product("[],1", repeat=length):
+            text = f"[{''.join(inner)}]"
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = None
+            shapes = None if value is None else [dense_shape(part) for part in value]
+            try:
+                tensors = read_arrays(text_of(text), "float32", 10**6, no_check)
+            except Unproven:
+                assert shapes is None or None in shapes, text
+                continue
+            accepted += 1
+            assert list(tensors.shapes) == shapes, text
+            assert tensors.values.tolist() == list(map(float, re.findall("1+", text)))
+    assert accepted > 100

@@ -29,7 +29,7 @@ ORIGIN = "access-control-allow-origin"
 
 
 def settings(origins: str, **others: object) -> Settings:
-    limits = {"max_elements": ELEMENTS, "max_queue_elements": ELEMENTS}
+    limits = {"max_elements": ELEMENTS, "max_queue_elements": 2 * ELEMENTS}
     return Settings.model_validate(
         {"cors_origins": origins, "max_body_bytes": 1_000_000} | limits | others
     )

@@ -415,7 +415,7 @@ def test_a_file_that_breaks_changes_nothing(
 def test_clients_without_a_key_take_no_room(tmp_path: Path) -> None:
     path = tmp_path / "keys.txt"
     path.write_text(line(USER))
-    limits = {"max_elements": 70_000, "max_queue_elements": 70_000}
+    limits = {"max_elements": 70_000, "max_queue_elements": 140_000}
     settings = Settings.model_validate({"api_keys_file": path} | limits)
     request = post("/sigmoid", b" " * 138_000)[:-1]
     with serve(settings) as client:

@@ -46,10 +46,14 @@ ROUTES = (
 
 
 class Served(NamedTuple):
-    """A server: a client that calls it, and what its requests share."""
+    """A server: a client that calls it, what its requests share.
+
+    So many elements of its queue are taken for good.
+    """
 
     client: httpx.Client
     context: Context
+    taken: int = 0
 
     def connect(self, timeout: float = PATIENCE) -> socket.socket:
         url = self.client.base_url
@@ -67,16 +71,20 @@ class Served(NamedTuple):
 
     def becomes_empty(self) -> bool:
         """Wait until nothing is in the queue."""
-        wait_until(lambda: self.context.queue.elements == 0)
-        return self.metric("sigmoid_queue_elements") == 0
+        wait_until(lambda: self.context.queue.elements == self.taken)
+        return self.metric("sigmoid_queue_elements") == self.taken
 
 
 @contextmanager
 def serving(
-    settings: Settings, checkpoints: Sequence[Path] = (), **options: Any
+    settings: Settings,
+    checkpoints: Sequence[Path] = (),
+    taken: int = 0,
+    **options: Any,
 ) -> Iterator[Served]:
     """Serve as `tests.conftest.serve` does, and show what the requests share."""
     app = create_app(settings, checkpoints)
+    Ticket(app.state.context.queue).settle(taken)
     server = Server(app, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -86,7 +94,7 @@ def serving(
         wait_until(lambda: server.started)
         try:
             with httpx.Client(base_url=url, timeout=PATIENCE) as client:
-                yield Served(client, app.state.context)
+                yield Served(client, app.state.context, taken)
         finally:
             server.should_exit = True
             thread.join()
@@ -268,15 +276,15 @@ def test_a_wait_that_is_not_over() -> None:
 ROWS = 30
 ELEMENTS = ROWS * FEATURES
 ROOM = 100
-FULL = Settings(
-    max_elements=ELEMENTS + ROOM, max_queue_elements=ELEMENTS + ROOM, timeout_seconds=25
-)
+# The rest of the queue is taken.
+TAKEN = ELEMENTS + ROOM
+FULL = Settings(max_elements=TAKEN, max_queue_elements=2 * TAKEN, timeout_seconds=25)
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Its queue has room for one heavy request and a little more."""
-    with serving(FULL, [save_wide(tmp_path_factory.mktemp(NAME))]) as served:
+    with serving(FULL, [save_wide(tmp_path_factory.mktemp(NAME))], TAKEN) as served:
         yield served
 
 
@@ -285,7 +293,7 @@ def full(served: Served) -> Iterator[Served]:
     """Is busy with a request that fills its queue."""
     alone = post_npy(served.client, "/predict", ones(ROWS))
     with busy(served, ROWS) as first:
-        wait_until(lambda: served.context.queue.elements == ELEMENTS)
+        wait_until(lambda: served.context.queue.elements == TAKEN + ELEMENTS)
         yield served
     assert first.result().status_code == 200
     assert first.result().json() == alone.json()
@@ -295,7 +303,7 @@ def full(served: Served) -> Iterator[Served]:
 def assert_refused(response: httpx.Response) -> None:
     problem = response.json()
     assert (response.status_code, problem["code"]) == (429, "queue_full")
-    assert f"{ELEMENTS + ROOM} (SIGMOID_MAX_QUEUE_ELEMENTS)" in problem["detail"]
+    assert f"{2 * TAKEN} (SIGMOID_MAX_QUEUE_ELEMENTS)" in problem["detail"]
     assert 1 <= int(response.headers["Retry-After"]) <= FULL.timeout_seconds
     assert f"ask again in {response.headers['Retry-After']} s" in problem["detail"]
 
@@ -322,7 +330,7 @@ def test_what_finds_no_room_is_refused_on_every_route(full: Served, body: str) -
     rejects = full.metric("sigmoid_rejects_total", code="queue_full")
     for route in ROUTES:
         assert_refused(full.client.post(route, **BODIES[body]()))
-        assert full.context.queue.elements == ELEMENTS
+        assert full.context.queue.elements == TAKEN + ELEMENTS
     assert full.metric("sigmoid_rejects_total", code="queue_full") == rejects + len(
         ROUTES
     )
@@ -334,7 +342,7 @@ def test_what_finds_room_is_answered_meanwhile(full: Served) -> None:
         assert answer.json()["outputs"] == [0.5] * 10
     for path in ("/livez", "/readyz", "/limits", "/models"):
         assert full.client.get(path).status_code == 200
-    assert full.metric("sigmoid_queue_elements") == ELEMENTS
+    assert full.metric("sigmoid_queue_elements") == TAKEN + ELEMENTS
 
 
 def test_the_last_room_is_exact(full: Served) -> None:
@@ -349,7 +357,7 @@ def test_the_last_room_is_exact(full: Served) -> None:
 
 def test_afterwards_there_is_room_again(served: Served) -> None:
     with busy(served, ROWS) as first:
-        wait_until(lambda: served.context.queue.elements == ELEMENTS)
+        wait_until(lambda: served.context.queue.elements == TAKEN + ELEMENTS)
         assert_refused(served.client.post("/predict", content=json_bytes(1)))
     assert first.result().status_code == 200
     assert served.becomes_empty()
@@ -365,7 +373,7 @@ def test_a_request_alone_is_let_in_however_long_its_body(
     served: Served, is_chunked: bool
 ) -> None:
     body = b'{"inputs": [' + b", ".join([b"0.12345678901234567"] * ELEMENTS) + b"]}"
-    assert len(body) // 2 > 5 * FULL.max_queue_elements
+    assert len(body) // 2 > 5 * FULL.max_elements
     parts = [body[i : i + 2**16] for i in range(0, len(body), 2**16)]
     answer = served.client.post("/sigmoid", content=iter(parts) if is_chunked else body)
     assert answer.status_code == 200
@@ -379,8 +387,8 @@ def test_a_body_in_many_pieces_counts_no_more_than_it_may_hold(served: Served) -
         request = post("/sigmoid", b'{"inputs": 0}'.ljust(2**18))
         for start in range(0, 200_000, 10_000):
             wire.sendall(request[start : start + 10_000])
-            wait_until(lambda: queue.elements > 0)
-            assert queue.elements <= FULL.max_elements
+            wait_until(lambda: queue.elements > TAKEN)
+            assert queue.elements <= TAKEN + FULL.max_elements
         wire.sendall(request[200_000:])
         assert read_answer(wire)[0].startswith(b"HTTP/1.1 200 ")
     assert served.becomes_empty()

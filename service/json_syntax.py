@@ -1,0 +1,332 @@
+"""Whether a text is JSON, from its bytes, without making anything of it.
+
+The parsers that exist make a Python object of each value, which for hostile text takes
+many times its size, and hold the interpreter until they are through. This one only
+follows the text with regular expressions, a stretch at a time, so that others run
+meanwhile. None of the expressions can go back on what it has read.
+
+What is allowed is what the standard library's parser allows, with its three constants
+`NaN`, `Infinity` and `-Infinity`; so are the sentences about what is not (RFC 8259).
+"""
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
+
+from service.errors import ServiceError
+from service.lookalikes import recognise
+
+SPACE: Final = rb"[ \t\r\n]*+"
+_NUMBER: Final = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
+_SCALAR: Final = rb"(?:" + _NUMBER + rb"|true|false|null|NaN|-?Infinity)"
+_SHORT: Final = rb'"[^"\\\x00-\x1f]{0,64}+"'
+_ESCAPE: Final = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
+
+
+def _listed(item: bytes, most: int) -> bytes:
+    return item + b"(?:%b,%b%b){0,%d}+" % (SPACE, SPACE, item, most - 1)
+
+
+def _short_list(item: bytes, most: int) -> bytes:
+    return rb"\[%b(?:%b%b)?+\]" % (SPACE, _listed(item, most), SPACE)
+
+
+# What is gone through in one step: scalars, short strings, objects of one member at
+# most, lists of these, and lists of those.
+_PAIR: Final = _SHORT + SPACE + b":" + SPACE + b"(?:" + _SCALAR + b"|" + _SHORT + b")"
+_ATOM: Final = (
+    b"(?:" + _SCALAR + b"|" + _SHORT + rb"|[{]%b(?:%b%b)?+[}])" % (SPACE, _PAIR, SPACE)
+)
+_ITEM: Final = b"(?:" + _ATOM + b"|" + _short_list(_ATOM, 64) + b")"
+_ITEMS: Final = _listed(b"(?:" + _ATOM + b"|" + _short_list(_ITEM, 16) + b")", 64)
+
+# Of a name; nobody has longer ones.
+_MOST_NAME_BYTES: Final = 2**16
+
+# So many members are told; a body with more has one that is not known.
+_MOST_MEMBERS: Final = 16
+
+_DECODED_BYTES: Final = 2**20
+
+# So many names are looked through faster than a set is made.
+_FEW: Final = 8
+
+
+def _compiled(pattern: bytes) -> Callable[..., re.Match[bytes] | None]:
+    return re.compile(pattern).match
+
+
+_find_value = _compiled(
+    rb"%b(?:%b|(\[(?:%b\[){0,4096}+)|([{]))" % (SPACE, _ITEMS, SPACE)
+)
+_find_item = _compiled(rb"%b(?:%b|(\[)|([{]))" % (SPACE, _ITEM))
+_find_close = _compiled(SPACE + rb"(\](?:" + SPACE + rb"\]){0,4096}+)")
+_find_comma = _compiled(SPACE + rb",")
+_find_member = _compiled(SPACE + rb'"([^"\\\x00-\x1f]{0,256}+)"' + SPACE + b":")
+_find_colon = _compiled(SPACE + rb":")
+_find_end = _compiled(SPACE + rb"\}")
+_find_quote = _compiled(SPACE + rb'"')
+_find_space = _compiled(SPACE)
+_find_string = _compiled(rb'(?:[^"\\\x00-\x1f]{1,65536}+|' + _ESCAPE + rb"){0,4096}+")
+
+_LIST, _OBJECT = b"[{"
+
+
+class Member(NamedTuple):
+    """A member of the outermost object: its name, and where its value stands."""
+
+    name: str
+    start: int
+    stop: int
+
+
+class _Mismatch(Exception):
+    """Where a text is no JSON, and why."""
+
+    def __init__(self, finding: str, position: int) -> None:
+        super().__init__(finding)
+        self.finding = finding
+        self.position = position
+
+
+def _not_json(body: bytes, finding: str) -> ServiceError:
+    known = recognise(body)
+    return malformed(f"it {known}" if known else finding)
+
+
+def malformed(finding: str) -> ServiceError:
+    """Make the error of a body that is not the JSON it should be."""
+    return ServiceError("malformed_json", f"the body is not valid JSON: {finding}")
+
+
+def read_members(body: bytes, check: Callable[[], None]) -> list[Member]:
+    """Follow a body whose top level must be an object.
+
+    Args:
+        body: All of it.
+        check: Called again and again; it may raise, and so end it.
+
+    Returns:
+        The first members, in their order; at least 16 of those that there are.
+
+    Raises:
+        ServiceError: `malformed_json`.
+    """
+    _check_encoding(body, check)
+    try:
+        return _Follower(body, check).follow()
+    except _Mismatch as error:
+        position = error.position
+        line = body.count(b"\n", 0, position) + 1
+        column = len(body[body.rfind(b"\n", 0, position) + 1 : position].decode()) + 1
+        place = f"(line {line}, column {column})"
+        raise _not_json(body, f"{error.finding} {place}") from None
+
+
+def _check_encoding(body: bytes, check: Callable[[], None]) -> None:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start in range(0, len(body), _DECODED_BYTES):
+        check()
+        before = len(decoder.getstate()[0])
+        stop = start + _DECODED_BYTES
+        try:
+            decoder.decode(body[start:stop], final=stop >= len(body))
+        except UnicodeDecodeError as error:
+            place = start - before + error.start
+            raise _not_json(body, f"byte {place} is not UTF-8") from None
+
+
+class _Follower:
+    """Follows a text from one token to the next.
+
+    Attributes:
+        body: As given.
+        position: Up to here it is JSON.
+        stack: The lists and objects that are open, a byte for each.
+        names: Of the members of each object that is open.
+    """
+
+    def __init__(self, body: bytes, check: Callable[[], None]) -> None:
+        self.body = body
+        self.position = 0
+        self.stack = bytearray()
+        self.names: list[list[str] | set[str]] = []
+        self._check = check
+        self._steps = 0
+        # Whether the list at hand has been opened and no more.
+        self._is_new = False
+
+    def follow(self) -> list[Member]:
+        body = self.body
+        start = _past_space(body, 0)
+        if start == len(body):
+            raise _Mismatch("the body is empty", len(body))
+        members: list[Member] = []
+        if body[start] == _OBJECT:
+            self.position = start + 1
+            for name in self._members():
+                begin = _past_space(body, self.position)
+                self._value()
+                if len(members) < _MOST_MEMBERS:
+                    members.append(Member(name, begin, self.position))
+        else:
+            self._value()
+        rest = _past_space(body, self.position)
+        if rest < len(body):
+            raise _Mismatch("Extra data", rest)
+        if body[start] != _OBJECT:
+            raise malformed(
+                'the top level must be an object, such as {"inputs": [0.5]}'
+            )
+        return members
+
+    def _members(self) -> Iterator[str]:
+        """Go from one value of the outermost object to the next."""
+        names: set[str] = set()
+        is_over = self._take(_find_end)
+        while not is_over:
+            name = self._name()
+            _add(names, name)
+            yield name
+            is_over = self._take(_find_end)
+            if not (is_over or self._take(_find_comma)):
+                raise self._not("Expecting ',' delimiter")
+
+    def _take(self, find: Callable[..., re.Match[bytes] | None]) -> bool:
+        found = find(self.body, self.position)
+        if found:
+            self.position = found.end()
+        return found is not None
+
+    def _value(self) -> None:
+        """Go to the end of a value, whatever is in it."""
+        depth = len(self.stack)
+        self._begin(_find_item)
+        while len(self.stack) > depth:
+            self._steps += 1
+            if not self._steps & 255:
+                self._check()
+            if self.stack[-1] == _LIST:
+                self._go_on_in_list()
+            else:
+                self._go_on_in_object()
+
+    def _not(self, finding: str) -> _Mismatch:
+        return _Mismatch(finding, _past_space(self.body, self.position))
+
+    def _begin(self, find: Callable[..., re.Match[bytes] | None]) -> None:
+        """Go past a value, or past some in a list; or into a list or an object."""
+        found = find(self.body, self.position)
+        if found is None:
+            if not self._take(_find_quote):
+                raise self._not("Expecting value")
+            self._end_string()
+            return
+        self.position = found.end()
+        if found[1]:
+            self.stack += b"[" * found[1].count(b"[")
+            self._is_new = not self._close()
+        elif found[2] and not self._take(_find_end):
+            self.stack.append(_OBJECT)
+            self.names.append([])
+
+    def _go_on_in_list(self) -> None:
+        if self._is_new or self._take(_find_comma):
+            self._is_new = False
+            self._begin(_find_value)
+        elif not self._close():
+            raise self._not("Expecting ',' delimiter")
+
+    def _close(self) -> bool:
+        """Go past the ends of lists; return whether there was one."""
+        found = _find_close(self.body, self.position)
+        if not found:
+            return False
+        closed = found[1].count(b"]")
+        if closed > 1 and not self.stack.endswith(b"[" * closed):
+            closed = 1
+            self.position = found.start(1) + 1
+        else:
+            self.position = found.end()
+        del self.stack[-closed:]
+        return True
+
+    def _go_on_in_object(self) -> None:
+        names = self.names[-1]
+        if not names or self._take(_find_comma):
+            self._begin_member(names)
+        elif self._take(_find_end):
+            self.stack.pop()
+            self.names.pop()
+        else:
+            raise self._not("Expecting ',' delimiter")
+
+    def _begin_member(self, names: list[str] | set[str]) -> None:
+        name = self._name()
+        if isinstance(names, set):
+            _add(names, name)
+        elif name in names:
+            raise _duplicate()
+        else:
+            names.append(name)
+            if len(names) > _FEW:
+                self.names[-1] = set(names)
+        self._begin(_find_item)
+
+    def _name(self) -> str:
+        """Go past the name of a member, and the colon."""
+        found = _find_member(self.body, self.position)
+        if found:
+            self.position = found.end()
+            return found[1].decode()
+        if not self._take(_find_quote):
+            finding = "Expecting property name enclosed in double quotes"
+            raise self._not(finding)
+        start = self.position - 1
+        self._end_string()
+        if self.position - start > _MOST_NAME_BYTES:
+            raise malformed(f"a key is longer than {_MOST_NAME_BYTES} bytes")
+        name: str = json.loads(self.body[start : self.position])
+        if any("\ud800" <= character <= "\udfff" for character in name):
+            raise malformed("a key has half of a surrogate pair")
+        if not self._take(_find_colon):
+            raise self._not("Expecting ':' delimiter")
+        return name
+
+    def _end_string(self) -> None:
+        """Go past the end of the string in which the position is."""
+        body, start = self.body, self.position
+        while True:
+            found = _find_string(body, self.position)
+            if found is None or found.end() == self.position:
+                break
+            self.position = found.end()
+            self._check()
+        after = body[self.position : self.position + 1]
+        if after == b'"':
+            self.position += 1
+        elif after == b"\\" and self.position + 1 < len(body):
+            if body[self.position + 1 : self.position + 2] == b"u":
+                raise _Mismatch("Invalid \\uXXXX escape", self.position + 1)
+            raise _Mismatch("Invalid \\escape", self.position)
+        elif after and after != b"\\":
+            raise _Mismatch("Invalid control character at", self.position)
+        else:
+            raise _Mismatch("Unterminated string starting at", start - 1)
+
+
+def _add(names: set[str], name: str) -> None:
+    if name in names:
+        raise _duplicate()
+    names.add(name)
+
+
+def _duplicate() -> ServiceError:
+    return malformed("an object has the same key twice")
+
+
+def _past_space(body: bytes, position: int) -> int:
+    found = _find_space(body, position)
+    return found.end() if found else position
