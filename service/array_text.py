@@ -28,6 +28,9 @@ from service.json_text import Check, JsonText
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
 
+# Python objects for so many are made within a few milliseconds.
+_AT_ONCE: Final = 2**14
+
 # To ask a list for its length takes as long as to look at so much text.
 LIST_BYTES: Final = 64
 
@@ -113,7 +116,9 @@ def read_arrays(
     slices = list(_slices(text))
     values = _values(text, slices, dtype, max_elements, None, check)
     shapes = skeleton_shapes(_skeleton(text, slices, check))
-    if len(values) != sum(map(math.prod, shapes)):
+    starts = range(0, len(shapes), _AT_ONCE)
+    sizes = (sum(map(math.prod, shapes[i : i + _AT_ONCE])) for i in starts)
+    if len(values) != sum(sizes):
         raise Unproven
     return Tensors(values, shapes)
 

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.types import Receive, Send
 
 from service.errors import Abandoned, Expired, ServiceError
-from service.inference import Reply
+from service.exchange import Reply
 from service.media import Encoding
 from service.ticket import Ticket
 

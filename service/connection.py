@@ -12,8 +12,8 @@ from uvicorn.server import ServerState
 from service import wire
 from service.context import Context, answer_to_error, name_request
 from service.errors import Abandoned, Expired, ServiceError
+from service.exchange import Reply
 from service.headers import read_fields
-from service.inference import Reply
 from service.lifetime import LAST_SECONDS, Lifetime
 from service.lookout import Lookout
 from service.reading import IDLE

@@ -202,8 +202,8 @@ def _tensor_pieces(tensors: Tensors) -> Iterator[bytes]:
     waiting: list[tuple[int, ...]] = []
     start, stop, parts = 0, 0, 0  # of the numbers of those that wait
     before = b""
-    for shape, group in groupby(shapes):
-        count, size = len(list(group)), _size(shape)
+    for shape, count in _runs(shapes):
+        size = _size(shape)
         is_few = count < _MANY and size < CHUNK_PARTS // _MANY
         if waiting and (not is_few or parts > CHUNK_PARTS):
             yield before + _together(values[start:stop], waiting)
@@ -218,6 +218,13 @@ def _tensor_pieces(tensors: Tensors) -> Iterator[bytes]:
             start, before = stop, b","
     if waiting:
         yield before + _together(values[start:stop], waiting)
+
+
+def _runs(shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], int]]:
+    """Count how often each shape comes in a row; not too many at once."""
+    for start in range(0, len(shapes), CHUNK_PARTS):
+        for shape, group in groupby(shapes[start : start + CHUNK_PARTS]):
+            yield shape, len(list(group))
 
 
 _size = lru_cache(_CACHED_SHAPES)(prod)

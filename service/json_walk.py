@@ -14,7 +14,6 @@ import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -23,6 +22,8 @@ from models.dtype import DtypeName, FloatArray, round_to
 from service.array_shape import MAX_RANK
 from service.array_text import Tensors
 from service.errors import ElementError
+from service.json_faults import BEYOND, number_fault, ragged, too_many
+from service.json_rows import read_numbers, read_rows
 from service.json_text import (
     SPACE,
     Check,
@@ -33,14 +34,6 @@ from service.json_text import (
     scalar,
     value_at,
 )
-
-# A number from here on is rounded to infinity: half a step above the largest.
-_BEYOND: Final[dict[DtypeName, float]] = {
-    "float16": 65520.0,
-    "bfloat16": 2.0**128 * (1 - 2.0**-9),
-    "float32": 2.0**128 * (1 - 2.0**-25),
-    "float64": inf,
-}
 
 # Python objects for this much are made within a few milliseconds.
 _STRETCH_BYTES: Final = 2**16
@@ -85,40 +78,6 @@ def walk_batch(
     return Tensors(walk.values(), walk.shapes)
 
 
-def too_many(pointer: str, max_elements: int) -> ElementError:
-    """Make the error of a tensor of more elements than are allowed."""
-    return ElementError(
-        "too_many_elements",
-        pointer=pointer,
-        expected=f"at most {max_elements} elements (SIGMOID_MAX_ELEMENTS)",
-        got="more",
-    )
-
-
-def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
-    """Say what is wrong with what should be a number, if anything is.
-
-    Returns:
-        `ragged`, `not_a_number` or `overflow`.
-    """
-    if isinstance(value, JsonText) and value.is_list:
-        return ElementError(
-            "ragged", pointer=pointer, expected="a number", got=kind(value)
-        )
-    if type(value) not in (float, int):
-        return ElementError(
-            "not_a_number", pointer=pointer, expected="a number", got=kind(value)
-        )
-    if -_BEYOND[dtype] < value < _BEYOND[dtype]:
-        return None
-    return ElementError(
-        "overflow",
-        pointer=pointer,
-        expected=f"a number within the range of {dtype}",
-        got="a number that rounds to infinity",
-    )
-
-
 @dataclass(slots=True)
 class _Level:
     """A list that is open.
@@ -161,6 +120,7 @@ class _Walk:
         self._position = text.start + outer
         self._pointer = pointer
         self._dtype: DtypeName = dtype
+        self._beyond = BEYOND[dtype]
         self._max_elements = max_elements
         self._outer = outer
         self._open = [_Level(None) for _ in range(outer)]
@@ -170,6 +130,8 @@ class _Walk:
         self._rank = 0
         self._lengths: list[int | None] = []
         self.shapes: list[tuple[int, ...]] = []
+        # Rows before this have no length in common.
+        self._rows_after = 0
 
     def run(self, check: Check) -> None:
         """Go to the end of the list.
@@ -182,21 +144,84 @@ class _Walk:
             steps += 1
             if not steps % _CHECKED_STEPS:
                 check()
+            if self._take_rows():
+                continue
             found = _next(self._body, self._position)
             assert found is not None
-            opened, closed = found[1].count(b"["), found[3].count(b"]")
-            if opened:
-                self._begin(found.start(1), opened)
-            if found[2]:
+            opens, run, closes = found.groups()
+            if len(run) < _STRETCH_BYTES and self._take_alone(opens, run, closes):
+                self._position = found.end()
+                continue
+            if opens:
+                self._begin(found.start(1), opens.count(b"["))
+            if run:
                 self._take_run(found.start(2), found.end(2), check)
             self._position = found.start(3)
-            for _ in range(closed):
-                self._end()
-            if not self._open:
-                return
+            if closes:
+                for _ in range(closes.count(b"]")):
+                    self._end()
+                if not self._open:
+                    return
             self._position = found.end()
-            if not closed and self._body[self._position] in b'"{':
+            if not closes and self._body[self._position] in b'"{':
                 self._refuse(value_at(self._body, self._position))
+
+    def _take_rows(self) -> bool:
+        """Take lists of numbers that are as they should be, if there are some now."""
+        is_batch = len(self._open) == self._outer
+        if self._position < self._rows_after or not (
+            is_batch or self._depth == self._rank - 1
+        ):
+            return False
+        stop, rows = read_rows(self._body, self._position, self._beyond, is_batch)
+        self._rows_after = stop
+        if rows is None or not self._has_room(len(rows.numbers)):
+            return False
+        numbers, shapes = rows
+        if is_batch:
+            self.shapes += shapes
+        elif shapes.count((self._lengths[-1] or 0,)) != len(shapes):
+            return False
+        self._numbers.extend(numbers)
+        self._open[-1].count += len(shapes)
+        self._position = stop
+        return True
+
+    def _take_alone(self, opens: bytes, run: bytes, closes: bytes) -> bool:
+        """Take a row in lists of one element each, or scalars of a batch."""
+        around, outer = self._open, self._outer
+        lists = opens.count(b"[")
+        text = run.strip(b" \t\r\n,")
+        tokens = text.split(b",") if text else []
+        depth = len(around) - outer
+        if lists != closes.count(b"]") or lists > MAX_RANK or not around:
+            return False
+        if outer and not depth:
+            if not (lists or text):
+                return False
+            shape = (1,) * (lists - 1) + (len(tokens),) if lists else ()
+        else:
+            lengths = self._lengths
+            if (
+                not lists
+                or depth + lists != self._rank
+                or lengths[-1] != len(tokens)
+                or lengths[depth:-1].count(1) != lists - 1
+            ):
+                return False
+        if tokens:
+            numbers = read_numbers(text, tokens, self._beyond)
+            if numbers is None or not self._has_room(len(numbers)):
+                return False
+            self._numbers.extend(numbers)
+        count = 1 if lists else len(tokens)
+        around[-1].count += count
+        if outer and not depth:
+            self.shapes += [shape] * count
+        return True
+
+    def _has_room(self, elements: int) -> bool:
+        return len(self._numbers) + elements <= self._max_elements
 
     def values(self) -> FloatArray:
         """Give all numbers, flat."""
@@ -241,7 +266,7 @@ class _Walk:
         if level.length is None:
             self._lengths[depth] = level.count
         elif level.length != level.count:
-            self._raise(_ragged(self._place(), level.length, level.count))
+            self._raise(ragged(self._place(), level.length, level.count))
         if self._open:
             self._open[-1].count += 1
         if self._outer and not depth:
@@ -264,11 +289,11 @@ class _Walk:
         is_row = self._depth > 0
         if is_row and self._depth < self._rank:
             self._refuse(scalar(tokens[0].strip(SPACE)))
-        numbers = _numbers(text, tokens, _BEYOND[self._dtype])
+        numbers = read_numbers(text, tokens, self._beyond)
         if numbers is None:
             self._refuse_one_of(tokens)
         self._numbers.extend(numbers or ())
-        if len(self._numbers) > self._max_elements:
+        if not self._has_room(0):
             outer = self._open[: self._outer]
             place = child(self._pointer, *(level.count for level in outer))
             raise too_many(place, self._max_elements)
@@ -315,26 +340,6 @@ class _Walk:
                 length = level.count + 1 + commas
                 if level.length not in (None, length):
                     del self._open[place:]
-                    fault = _ragged(self._place(), level.length, length)
+                    fault = ragged(self._place(), level.length, length)
                     break
         raise fault
-
-
-def _ragged(pointer: str, expected: int | None, length: int) -> ElementError:
-    return ElementError(
-        "ragged",
-        pointer=pointer,
-        expected=f"a list of {expected}",
-        got=f"a list of {length}",
-    )
-
-
-def _numbers(text: bytes, tokens: Sequence[bytes], beyond: float) -> list[float] | None:
-    """Read all tokens as numbers; None where one is not, or is too large."""
-    if b"N" in text:  # no comparison finds a NaN
-        return None
-    try:
-        numbers = list(map(float, tokens))
-    except ValueError:
-        return None
-    return numbers if max(numbers) < beyond and min(numbers) > -beyond else None

@@ -24,8 +24,8 @@ from service.bodies import send_reply
 from service.context import Context, answer_to_error, name_request
 from service.cors import Cors
 from service.error_handlers import query_fault
+from service.exchange import Reply
 from service.headers import read_fields
-from service.inference import Reply
 from service.repository import Repository, Version
 from service.telemetry import OK
 from service.ticket import Ticket

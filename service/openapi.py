@@ -12,15 +12,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from models.card import ModelCard
+from service.elementwise import answer_sigmoid
 from service.error_handlers import PROBLEM, STATUSES
 from service.errors import ServiceError
-from service.inference import (
-    Exchange,
-    Limits,
-    Reply,
-    answer_predict,
-    answer_sigmoid,
-)
+from service.exchange import Exchange, Limits, Reply
+from service.inference import answer_predict
 from service.media import JSON, NPY
 from service.queue import Queue
 from service.repository import Version

@@ -11,6 +11,7 @@ import orjson
 from models.dtype import Float64Array
 from service.array_shape import Unproven
 from service.errors import ElementError, shown
+from service.json_faults import number_fault, too_many
 from service.json_text import (
     Check,
     JsonText,
@@ -21,7 +22,6 @@ from service.json_text import (
     value_at,
     value_end,
 )
-from service.json_walk import number_fault, too_many
 
 # Parsed in one call, which holds the interpreter: a few milliseconds.
 _SLICE_BYTES: Final = 2**17

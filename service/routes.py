@@ -8,14 +8,10 @@ from fastapi.responses import RedirectResponse
 
 from service.bodies import inflate, most_inflated, read_body
 from service.context import Context, context_of
+from service.elementwise import answer_sigmoid
 from service.errors import shown
-from service.inference import (
-    Exchange,
-    Limits,
-    Reply,
-    answer_predict,
-    answer_sigmoid,
-)
+from service.exchange import Exchange, Limits, Reply
+from service.inference import answer_predict
 from service.lean import Call
 from service.media import answer_media, request_encodings, request_media
 from service.openapi import inference_operation, problem_responses

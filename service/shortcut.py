@@ -16,18 +16,11 @@ from functools import lru_cache
 
 from service.batching import Outcome
 from service.context import Context, name_request
+from service.elementwise import quick_sigmoid
 from service.engine import Answer, RowError
 from service.errors import ServiceError
-from service.inference import (
-    Exchange,
-    Limits,
-    Reply,
-    is_soon_written,
-    point_at,
-    predicted,
-    quick_features,
-    quick_sigmoid,
-)
+from service.exchange import Exchange, Limits, Reply
+from service.inference import is_soon_written, point_at, predicted, quick_features
 from service.media import answer_media, request_media
 from service.repository import Version
 from service.ticket import Ticket

@@ -17,8 +17,9 @@ from models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from service.array_shape import MAX_RANK, Unproven
 from service.array_text import Tensors, read_array, read_arrays
 from service.errors import ElementError
+from service.json_faults import number_fault
 from service.json_text import Check, JsonText, child, kind
-from service.json_walk import number_fault, walk_batch, walk_tensor
+from service.json_walk import walk_batch, walk_tensor
 from service.records import read_records, record_row, walk_record, walk_records
 
 
