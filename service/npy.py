@@ -18,7 +18,7 @@ from service.lookalikes import recognise_for_npy
 from service.tensors import check_limits, check_size
 
 MAGIC = b"\x93NUMPY"
-MAX_HEADER_BYTES = 10_000
+MAX_HEADER_BYTES = 4096
 
 # Version: width of the field that holds the header's length, and its encoding.
 _VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
