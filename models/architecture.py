@@ -3,14 +3,21 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from torch import nn
 
 from models.classifier import Classifier, DeepClassifier, sequential
 
-_LISTED = 100
+MAX_LAYERS: Final = 1024
+
+_LISTED: Final = 100
+_SIZES_LISTED: Final = 16
+
+# How the service lays out what it computes: see service.engine.
+_BLOCK_UNITS: Final = 16
+_BLOCK_ROWS: Final = 32
 
 
 class ArchitectureError(ValueError):
@@ -45,6 +52,18 @@ class Architecture(BaseModel):
         """Number of weights and biases."""
         return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.sizes))
 
+    @property
+    def footprint(self) -> int:
+        """Bytes that the layers and the smallest batch take where it is served."""
+        widths = [-(-(size + 1) // _BLOCK_UNITS) * _BLOCK_UNITS for size in self.sizes]
+        layers = sum(inputs * outputs for inputs, outputs in pairwise(widths))
+        return 4 * (layers + _BLOCK_ROWS * (widths[0] + 2 * max(widths[1:])))
+
+    @property
+    def shown(self) -> str:
+        """What it is in a few words."""
+        return f"{self.kind} {listed_sizes(self.sizes)}"
+
     def build(self) -> nn.Module:
         """Make the network, its parameters at PyTorch's defaults."""
         features, hidden, *_, outputs = self.sizes
@@ -66,6 +85,8 @@ def infer_architecture(shapes: Mapping[str, Sequence[int]]) -> Architecture:
             bound), or shapes that do not chain from one layer to the next.
     """
     kind, layers = _layers(shapes)
+    if len(layers) > MAX_LAYERS:
+        raise ArchitectureError(f"it has {len(layers)} layers, more than {MAX_LAYERS}")
     expected = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
     missing, unexpected = expected - shapes.keys(), shapes.keys() - expected
     if missing or unexpected:
@@ -105,8 +126,8 @@ def _chained_sizes(
         weight, bias = tuple(shapes[f"{layer}.weight"]), tuple(shapes[f"{layer}.bias"])
         if len(weight) != 2 or 0 in weight or bias != weight[:1]:
             raise ArchitectureError(
-                f"{layer}.weight has the shape {list(weight)} and {layer}.bias "
-                f"{list(bias)}, where a linear layer has [out, in] and [out]"
+                f"{layer}.weight has the shape {listed_sizes(weight)} and {layer}.bias "
+                f"{listed_sizes(bias)}, where a linear layer has [out, in] and [out]"
             )
         if sizes and sizes[-1] != weight[1]:
             raise ArchitectureError(
@@ -118,9 +139,15 @@ def _chained_sizes(
     if kind == "DeepClassifier" and len(set(sizes[1:-1])) > 1:
         raise ArchitectureError(
             "the hidden layers of a DeepClassifier are of one width, "
-            f"these {sizes[1:-1]}"
+            f"these {listed_sizes(sizes[1:-1])}"
         )
     return tuple(sizes)
+
+
+def listed_sizes(sizes: Sequence[int]) -> str:
+    """Write sizes as a list, the first of them where they are many."""
+    shown = ", ".join(map(str, sizes[:_SIZES_LISTED]))
+    return f"[{shown}{', …' if len(sizes) > _SIZES_LISTED else ''}]"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -6,29 +6,46 @@ network's `state_dict`. A plain `state_dict` in `.pt` or `.pth`, and a `.safeten
 without our entry, are read too. Nothing pickled is ever executed.
 """
 
+import errno
 import hashlib
-import io
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import safetensors.torch
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from models.architecture import ArchitectureError, infer_architecture
+from models.architecture import Architecture, ArchitectureError, infer_architecture
 from models.card import FORMAT, ModelCard, assumed_card
 from models.messages import one_line
+from models.pickled import Opaque, Pairs, PickledObjectError
+from models.regular_file import read_regular
+from models.safetensors_header import read_header
+from models.state_dict import read_saved
+from models.stored import FormatError, Stored, is_finite
 
 HEADER_ENTRY = "sigmoid_serve"
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
-_FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+MAX_BYTES: Final = 2**32
+"""Most bytes of a file, where nobody says otherwise."""
+
+_MOST_SHOWN: Final = 100
+
+# A file may name the same numbers more than once, and in half of float32's bytes.
+_WEIGHT_SHARE: Final = 2
+_LEAST_WEIGHT_BYTES: Final = 2**25
+
+# Layers of very few units take many times their own memory to compute with.
+_FOOTPRINT_SHARE: Final = 8
+_LEAST_FOOTPRINT: Final = 2**28
 
 
 class CheckpointError(Exception):
@@ -94,132 +111,176 @@ def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
             raise
 
 
-def read_bytes(path: Path) -> bytes:
+def read_bytes(
+    path: Path, max_bytes: int = MAX_BYTES, limit: str = "the limit"
+) -> bytes:
     """Read all of a file.
 
+    Args:
+        path: Of a regular file.
+        max_bytes: Most bytes that it may have.
+        limit: What that is called.
+
     Raises:
-        CheckpointError: It cannot be read.
+        CheckpointError: It cannot be read, is no regular file or is too large.
     """
     try:
-        return path.read_bytes()
+        return read_regular(path, max_bytes)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
-        raise CheckpointError(path, reason, "check the path") from None
+        is_large = error.errno == errno.EFBIG
+        remedy = f"raise {limit}" if is_large else "check the path"
+        raise CheckpointError(path, reason, remedy) from None
 
 
-def load_checkpoint(path: Path, content: bytes | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: Path, content: bytes | None = None, max_bytes: int = MAX_BYTES
+) -> Checkpoint:
     """Read a checkpoint; the inverse of `save_checkpoint`, and more generous.
+
+    Nothing is made of a file before it was found to be a network, and the network has
+    its own memory: nothing refers to the file, nor to its bytes.
 
     Args:
         path: A `.safetensors`, `.pt` or `.pth` file.
         content: Of the file, where it was read before.
+        max_bytes: See `read_bytes`.
 
     Raises:
         CheckpointError: The file cannot be read, is not a checkpoint, holds anything
             but tensors, does not fit a sigmoid network, has weights that are not
             finite, or has a card that is unknown or contradicts them.
     """
-    if content is None:
-        content = read_bytes(path)
-    if not content:
-        raise CheckpointError(path, "the file is empty", "save the checkpoint again")
     if path.suffix not in SUFFIXES:
         raise CheckpointError(
             path, f"a checkpoint ends in {', '.join(SUFFIXES)}", "rename or convert it"
         )
+    if content is None:
+        content = read_bytes(path, max_bytes)
+    if not content:
+        raise CheckpointError(path, "the file is empty", "save the checkpoint again")
     if path.suffix == ".safetensors":
         tensors, header = _read_safetensors(path, content)
     else:
         tensors, header = _read_state_dict(path, content), None
-    weights = _checked_weights(path, tensors)
-    card = _card(path, weights, header)
-    network = card.architecture.build()
-    network.load_state_dict(weights)
+    _check_tensors(path, tensors, len(content))
+    found = _architecture(path, tensors, len(content))
+    card = assumed_card(found) if header is None else _card(path, found, header)
+    with torch.device("meta"):
+        network = found.build()
+    weights = _weights(path, tensors, content)
+    network.load_state_dict(weights, assign=True)
     network.eval().requires_grad_(requires_grad=False)
     return Checkpoint(network, card, hashlib.sha256(content).hexdigest())
 
 
 def _read_safetensors(
     path: Path, content: bytes
-) -> tuple[dict[str, Tensor], str | None]:
+) -> tuple[dict[str, Stored], str | None]:
     try:
-        tensors = safetensors.torch.load(content)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            path,
-            f"not a whole safetensors file ({_one_line(error)})",
-            "copy or save it again",
-        ) from None
-    # Layout: 8 bytes of length, little-endian, then that many bytes of JSON:
-    # https://github.com/huggingface/safetensors#format. It was just found well-formed.
-    length = int.from_bytes(content[:8], "little")
-    metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+        tensors, metadata = read_header(content)
+    except FormatError as error:
+        finding = f"not a whole safetensors file ({error})"
+        raise CheckpointError(path, finding, "copy or save it again") from None
     return tensors, metadata.get(HEADER_ENTRY)
 
 
-def _read_state_dict(path: Path, content: bytes) -> dict[str, Tensor]:
+def _read_state_dict(path: Path, content: bytes) -> dict[str, Stored]:
     remedy = 'save it with torch.save(model.state_dict(), "model.pt")'
     try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    # torch.load documents no set of exceptions, and damaged files raise many kinds
-    # (AssertionError, struct.error, …); whatever it is, the file is refused.
-    except Exception as error:
-        message = str(error)
-        if "weights_only" in message or "Weights only" in message:
-            finding = "it holds pickled objects, which are not loaded as they run code"
-        else:
-            finding = f"not a whole PyTorch file ({_one_line(error)})"
+        state = read_saved(content)
+    except PickledObjectError as error:
+        what = f"it holds pickled objects ({str(error)[:128]})"
+        finding = f"{what}, which are not loaded as they run code"
         raise CheckpointError(path, finding, remedy) from None
-    if not isinstance(state, Mapping):
-        finding = f"it holds a {type(state).__name__}, not a state_dict"
+    except FormatError as error:
+        finding = f"not a whole PyTorch file ({error})"
+        raise CheckpointError(path, finding, remedy) from None
+    if not isinstance(state, Pairs):
+        finding = f"it holds a {_kind(state)}, not a state_dict"
         raise CheckpointError(path, finding, remedy)
-    strangers = [
-        str(name)[:64]
-        for name, value in state.items()
-        if not (isinstance(name, str) and isinstance(value, Tensor))
-    ]
-    if strangers:
-        finding = f"not only tensors by name: {', '.join(strangers[:100])}"
-        raise CheckpointError(path, finding, remedy)
-    return dict(state)
+    tensors = {
+        name: value
+        for name, value in state
+        if isinstance(name, str) and isinstance(value, Stored)
+    }
+    if len(tensors) < len(state):
+        strangers = _shown(
+            name if isinstance(name, str | int | float) else _kind(name)
+            for name, value in state
+            if not (isinstance(name, str) and isinstance(value, Stored))
+        )
+        if strangers:
+            finding = f"not only tensors by name: {strangers}"
+            raise CheckpointError(path, finding, remedy)
+    return tensors
 
 
-def _checked_weights(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Bring every tensor to float32, all its values finite and really there."""
-    weights = {}
+def _kind(value: object) -> str:
+    if isinstance(value, Opaque):
+        return value.kind
+    return "Tensor" if isinstance(value, Stored) else type(value).__name__
+
+
+def _shown(names: Iterable[object]) -> str:
+    return ", ".join(_cut(name) for name in islice(names, _MOST_SHOWN))
+
+
+def _cut(name: object) -> str:
+    # A number of very many digits has no text.
+    return str(name)[:64] if isinstance(name, str) else f"{name:.17g}"
+
+
+def _check_tensors(path: Path, tensors: Mapping[str, Stored], file_bytes: int) -> None:
+    """See that every tensor is one of numbers that the file really has."""
+    remedy = "save dense floating-point weights that are finite in float32"
     for name, tensor in tensors.items():
-        remedy = "save dense floating-point weights that are finite in float32"
-        if (
-            tensor.dtype not in _FLOATING
-            or tensor.layout != torch.strided
-            or tensor.device.type != "cpu"
-        ):
-            kind = f"{tensor.dtype}, {tensor.layout}, {tensor.device}".replace(
-                "torch.", ""
-            )
-            raise CheckpointError(path, f"{name[:64]} is {kind}", remedy)
-        # A strided tensor may claim any shape over a few bytes.
-        if tensor.nbytes > tensor.untyped_storage().nbytes():
+        if not tensor.is_servable:
+            raise CheckpointError(path, f"{name[:64]} is {tensor.kind}", remedy)
+        if not tensor.is_there:
             finding = f"{name[:64]} claims more elements than the file holds"
             raise CheckpointError(path, finding, remedy)
-        weights[name] = tensor.to(torch.float32).contiguous()
-        if not bool(torch.isfinite(weights[name]).all()):
-            finding = f"{name[:64]} has NaN or infinite values"
-            raise CheckpointError(path, finding, remedy)
-    return weights
+    needed = 4 * sum(tensor.size for tensor in tensors.values())
+    if needed > max(_WEIGHT_SHARE * file_bytes, _LEAST_WEIGHT_BYTES):
+        finding = f"its tensors share their numbers, and would take {needed} bytes"
+        raise CheckpointError(path, finding, "save each tensor with its own")
 
 
-def _card(path: Path, weights: Mapping[str, Tensor], header: str | None) -> ModelCard:
-    """Read the card, or assume one, and hold it against the weights."""
+def _architecture(
+    path: Path, tensors: Mapping[str, Stored], file_bytes: int
+) -> Architecture:
+    """Find the network, and that it can be computed with what such a file may take."""
     try:
-        found = infer_architecture({name: w.shape for name, w in weights.items()})
+        found = infer_architecture({name: t.shape for name, t in tensors.items()})
     except ArchitectureError as error:
         remedy = (
             "serve a Classifier, a DeepClassifier or a Sequential(Linear, Sigmoid, …)"
         )
         raise CheckpointError(path, str(error), remedy) from None
-    if header is None:
-        return assumed_card(found)
+    most = max(_FOOTPRINT_SHARE * file_bytes, _LEAST_FOOTPRINT)
+    if found.footprint > most:
+        finding = f"it takes {found.footprint} bytes to compute with, more than {most}"
+        remedy = "serve layers that are not so much wider than those beside them"
+        raise CheckpointError(path, finding, remedy)
+    return found
+
+
+def _weights(
+    path: Path, tensors: Mapping[str, Stored], content: bytes
+) -> dict[str, Tensor]:
+    """Make every tensor in float32, all its values finite."""
+    weights = {}
+    for name, tensor in tensors.items():
+        weights[name] = tensor.float32(content)
+        if not is_finite(weights[name]):
+            remedy = "save dense floating-point weights that are finite in float32"
+            finding = f"{name[:64]} has NaN or infinite values"
+            raise CheckpointError(path, finding, remedy)
+    return weights
+
+
+def _card(path: Path, found: Architecture, header: str) -> ModelCard:
+    """Read the card, and hold it against the weights."""
     remedy = "write it with save_checkpoint or sigmoid-serve train"
     try:
         document = json.loads(header)
@@ -227,7 +288,9 @@ def _card(path: Path, weights: Mapping[str, Tensor], header: str | None) -> Mode
     except (ValueError, RecursionError):
         raise CheckpointError(path, "its card is not JSON", remedy) from None
     if version != FORMAT or isinstance(version, bool):
-        finding = f"its card has the format {str(version)[:32]}, not {FORMAT}"
+        is_plain = version is None or isinstance(version, str | int | float)
+        shown = str(version)[:32] if is_plain else type(version).__name__
+        finding = f"its card has the format {shown}, not {FORMAT}"
         raise CheckpointError(path, finding, "use the release that wrote it")
     try:
         card = ModelCard.model_validate_json(header, strict=True)
@@ -238,13 +301,7 @@ def _card(path: Path, weights: Mapping[str, Tensor], header: str | None) -> Mode
         raise CheckpointError(path, finding, remedy) from None
     if card.architecture != found:
         finding = (
-            f"its card says {card.architecture.kind} {list(card.architecture.sizes)}, "
-            f"its weights are a {found.kind} {list(found.sizes)}"
+            f"its card says {card.architecture.shown}, its weights are a {found.shown}"
         )
         raise CheckpointError(path, finding, remedy)
     return card
-
-
-def _one_line(error: Exception) -> str:
-    lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0][:160]}"
