@@ -38,6 +38,8 @@ MAX_BYTES: Final = 2**32
 """Most bytes of a file, where nobody says otherwise."""
 
 _MOST_SHOWN: Final = 100
+_MOST_NUMBERS: Final = 2**18
+_MOST_ROWS: Final = 2**13
 
 # A file may name the same numbers more than once, and in half of float32's bytes.
 _WEIGHT_SHARE: Final = 2
@@ -166,11 +168,7 @@ def load_checkpoint(
     _check_tensors(path, tensors, len(content))
     found = _architecture(path, tensors, len(content))
     card = assumed_card(found) if header is None else _card(path, found, header)
-    with torch.device("meta"):
-        network = found.build()
-    weights = _weights(path, tensors, content)
-    network.load_state_dict(weights, assign=True)
-    network.eval().requires_grad_(requires_grad=False)
+    network = _network(found, _weights(path, tensors, content))
     return Checkpoint(network, card, hashlib.sha256(content).hexdigest())
 
 
@@ -223,12 +221,7 @@ def _kind(value: object) -> str:
 
 
 def _shown(names: Iterable[object]) -> str:
-    return ", ".join(_cut(name) for name in islice(names, _MOST_SHOWN))
-
-
-def _cut(name: object) -> str:
-    # A number of very many digits has no text.
-    return str(name)[:64] if isinstance(name, str) else f"{name:.17g}"
+    return ", ".join(str(name)[:64] for name in islice(names, _MOST_SHOWN))
 
 
 def _check_tensors(path: Path, tensors: Mapping[str, Stored], file_bytes: int) -> None:
@@ -279,9 +272,26 @@ def _weights(
     return weights
 
 
+def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
+    """Make the network of weights, which become its own."""
+    with torch.device("meta"):
+        network = found.build()
+    # load_state_dict looks through all weights once for each layer.
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Linear):
+            for part in ("weight", "bias"):
+                weight = nn.Parameter(weights[f"{name}.{part}"], requires_grad=False)
+                setattr(layer, part, weight)
+    return network.eval()
+
+
 def _card(path: Path, found: Architecture, header: str) -> ModelCard:
     """Read the card, and hold it against the weights."""
     remedy = "write it with save_checkpoint or sigmoid-serve train"
+    # Each number takes many times the memory of its text.
+    if header.count(",") > _MOST_NUMBERS or header.count("[") > _MOST_ROWS:
+        finding = f"its card has more than {_MOST_NUMBERS} numbers or {_MOST_ROWS} rows"
+        raise CheckpointError(path, finding, "keep fewer golden rows")
     try:
         document = json.loads(header)
         version = document.get("format") if isinstance(document, dict) else None
@@ -292,6 +302,7 @@ def _card(path: Path, found: Architecture, header: str) -> ModelCard:
         shown = str(version)[:32] if is_plain else type(version).__name__
         finding = f"its card has the format {shown}, not {FORMAT}"
         raise CheckpointError(path, finding, "use the release that wrote it")
+    del document
     try:
         card = ModelCard.model_validate_json(header, strict=True)
     except ValidationError as error:

@@ -45,7 +45,7 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
     repository = Repository()
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models)
+    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
     reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
     reloader.start(*first_look(roots))
     return make_app(settings, repository, telemetry, reloader.reload)

@@ -5,18 +5,24 @@ the other. What is there is used only where it fits together and is at rest.
 """
 
 import asyncio
+import errno
 import logging
 import ssl
+from contextlib import ExitStack
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
+from models.regular_file import open_regular
 from service.environment import variable
 from service.settings import Settings, SettingsError
 from service.stamp import file_stamp
 
 # All that are trusted on the web are a quarter of a megabyte.
 _MOST_BYTES: Final = 2**22
+_UNFIT: Final = {
+    **dict.fromkeys((errno.EISDIR, errno.EINVAL), "what is no regular file"),
+    errno.EFBIG: f"a file of more than {_MOST_BYTES} bytes",
+}
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -33,13 +39,16 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     names = ["tls_cert_file"] + ["tls_key_file"] * (key is not None)
     try:
-        _check_files(*(path for path in (chain, key) if path))
-        # Without a password OpenSSL would ask for one, at the terminal.
-        context.load_cert_chain(chain, key, password="")
+        with ExitStack() as opened:
+            pair = [_opened(opened, path) if path else None for path in (chain, key)]
+            # Without a password OpenSSL would ask for one, at the terminal.
+            context.load_cert_chain(pair[0] or chain, pair[1], password="")
         if settings.tls_client_ca_file is not None:
             names = ["tls_client_ca_file"]
-            _check_files(settings.tls_client_ca_file)
-            context.load_verify_locations(settings.tls_client_ca_file)
+            with ExitStack() as opened:
+                context.load_verify_locations(
+                    _opened(opened, settings.tls_client_ca_file)
+                )
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:
         shown = ", ".join(map(variable, names))
@@ -51,14 +60,19 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
-def _check_files(*paths: Path) -> None:
-    """Turn away what would not end, or not for long."""
-    for path in paths:
-        status = path.stat()
-        if not S_ISREG(status.st_mode):
-            raise OSError("what is no regular file")
-        if status.st_size > _MOST_BYTES:
-            raise OSError(f"a file of more than {_MOST_BYTES} bytes")
+def _opened(opened: ExitStack, path: Path) -> Path:
+    """Turn away what would not end, or not for long; return a name for what is open.
+
+    OpenSSL opens files by their names, and what a name stands for may change.
+    """
+    try:
+        file = opened.enter_context(open_regular(path, _MOST_BYTES))
+    except OSError as error:
+        raise OSError(
+            error.errno, _UNFIT.get(error.errno or 0, error.strerror)
+        ) from None
+    by_number = Path(f"/dev/fd/{file.fileno()}")
+    return by_number if by_number.exists() else path
 
 
 class Certificates:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from models.checkpoint import MAX_BYTES
 from service.naming import is_name, name_fault
 from service.places import fault_of
 from service.troubles import Trouble, Weight, trouble
@@ -18,12 +19,14 @@ class Source(NamedTuple):
         version: As its folder has it; 1 for a file.
         path: Of the file.
         is_named: Whether the start stops where nothing of its model can be served.
+        max_bytes: Most bytes that the file may have.
     """
 
     name: str
     version: str
     path: Path
     is_named: bool = False
+    max_bytes: int = MAX_BYTES
 
 
 class Claim(NamedTuple):

@@ -6,15 +6,18 @@ A line of the file is `name sha256-hex [admin]`; empty lines and lines that begi
 changed.
 """
 
+import errno
 import hashlib
-import hmac
 import logging
 import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 from typing import Final, NamedTuple
 
+from models.regular_file import read_regular
 from service.errors import ServiceError
 from service.stamp import file_stamp
 
@@ -24,6 +27,9 @@ _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9._~+/-]+=*)")
 
 # How old may be what is known of the file.
 _RECHECK_SECONDS: Final = 0.5
+
+_MOST_BYTES: Final = 2**22
+_LONGEST_LINE: Final = 1024
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -68,38 +74,42 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     """Read a file of keys.
 
     Raises:
-        KeysError: It cannot be read, has a line that is no key, or has none at all.
+        KeysError: It cannot be read, is no regular file or too large, has a line that
+            is no key, or has none at all.
     """
     try:
-        text = path.read_text(encoding="ascii")
+        text = read_regular(path, _MOST_BYTES).decode("ascii")
     except OSError as error:
-        raise KeysError(f"{path}: {error.strerror}; check the path") from None
+        is_large = error.errno == errno.EFBIG
+        remedy = "keep fewer keys in it" if is_large else "check the path"
+        raise KeysError(f"{path}: {error.strerror}; {remedy}") from None
     except UnicodeDecodeError:
         raise KeysError(f"{path}: it is not a text in ASCII") from None
-    keys: list[Key] = []
+    keys: dict[bytes, Key] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
+        entry = line.strip()
+        if not entry or line.startswith("#"):
             continue
-        match = _LINE.fullmatch(line.strip())
+        match = _LINE.fullmatch(entry) if len(entry) <= _LONGEST_LINE else None
         if not match:
             raise KeysError(
                 f"{path}: line {number} is not `name sha256-hex [admin]`; "
                 "sigmoid-serve key NAME makes a key and its line"
             )
         key = Key(match[1], bytes.fromhex(match[2]), match[3] is not None)
-        if any(key.digest == other.digest for other in keys):
+        if keys.setdefault(key.digest, key) is not key:
             raise KeysError(f"{path}: line {number} has the hash of a line before it")
-        keys.append(key)
     if not keys:
         raise KeysError(f"{path}: it has no key; nobody could ask")
-    return tuple(keys)
+    return tuple(keys.values())
 
 
 class Keys:
     """The keys of a file, as it is now.
 
     A file that was replaced by one that cannot be used changes nothing, but for a line
-    in the log.
+    in the log. It is read beside the event loop, so that requests do not wait for it;
+    until then the keys are those that were read last.
 
     Args:
         path: Of the file; None where no file is set, and everyone may ask.
@@ -110,12 +120,13 @@ class Keys:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._keys: tuple[Key, ...] = ()
+        self._keys: Mapping[bytes, Key] = {}
         self._seen: object = None
         self._fault = ""
         self._checked = 0.0
+        self._reading: Thread | None = None
         if path is not None:
-            self._seen, self._keys = file_stamp(path), read_keys(path)
+            self._seen, self._keys = file_stamp(path), _by_digest(path)
             self._checked = monotonic()
 
     @property
@@ -175,23 +186,25 @@ class Keys:
         )
 
     def _find(self, token: bytes) -> Key | None:
-        digest = hashlib.sha256(token).digest()
-        found = None
-        # All are compared, whichever is the right one: time must not tell.
-        for key in self._keys:
-            if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
+        # Time may tell how a hash begins. Nobody can choose a key by its hash, so that
+        # tells nothing of the keys; and many keys cost no more than one.
+        return self._keys.get(hashlib.sha256(token).digest())
 
     def _reread(self) -> None:
         if self._path is None or monotonic() - self._checked < _RECHECK_SECONDS:
             return
         self._checked = monotonic()
         stamp = file_stamp(self._path)
-        if stamp == self._seen:
-            return
+        is_at_work = self._reading is not None and self._reading.is_alive()
+        if stamp != self._seen and not is_at_work:
+            self._reading = Thread(
+                target=self._read, args=(self._path, stamp), daemon=True
+            )
+            self._reading.start()
+
+    def _read(self, path: Path, stamp: object) -> None:
         try:
-            self._keys = read_keys(self._path)
+            self._keys = _by_digest(path)
         except KeysError as error:
             if str(error) != self._fault:
                 logger.error("the keys stay as they were: %s", error)
@@ -199,3 +212,7 @@ class Keys:
         else:
             self._seen, self._fault = stamp, ""
             logger.info("the API keys were read again: %d", len(self._keys))
+
+
+def _by_digest(path: Path) -> dict[bytes, Key]:
+    return {key.digest: key for key in read_keys(path)}

@@ -46,7 +46,7 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
     repository = Repository()
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models)
+    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
     reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
     app = make_app(settings, repository, telemetry, reloader.reload)
     files, troubles = first_look(roots)

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import models
-from models.checkpoint import CheckpointError, read_bytes
+from models.checkpoint import MAX_BYTES, CheckpointError, read_bytes
 from service.claims import Source
 from service.device import as_memory_error
+from service.environment import variable
 from service.naming import Named, read_named
 from service.overlaps import without_clashes, without_repeats, without_stores
 from service.scanning import scan
 from service.troubles import Trouble, trouble
 
 PRETRAINED: Final = Path(models.__file__).parent / "pretrained"
+_LIMIT: Final = variable("max_checkpoint_bytes")
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -47,10 +49,12 @@ class Roots(NamedTuple):
         named: Files or folders.
         is_ordered: Whether the first model of the first is the default; else it is the
             first by name.
+        max_bytes: Most bytes that a file may have.
     """
 
     named: Sequence[Named]
     is_ordered: bool
+    max_bytes: int = MAX_BYTES
 
     def survey(self) -> Survey:
         """Look at all that was named."""
@@ -60,20 +64,27 @@ class Roots(NamedTuple):
         if not self.is_ordered:
             claims.sort(key=lambda claim: claim.name)
         return Survey(
-            [source for claim in claims for source in claim.sources],
+            [
+                source._replace(max_bytes=self.max_bytes)
+                for claim in claims
+                for source in claim.sources
+            ],
             [each for claim in claims for each in claim.troubles],
         )
 
 
-def roots_of(checkpoints: Sequence[Path], searched: Sequence[Path]) -> Roots:
+def roots_of(
+    checkpoints: Sequence[Path], searched: Sequence[Path], max_bytes: int = MAX_BYTES
+) -> Roots:
     """Say where models are looked for.
 
     Args:
         checkpoints: Of the command line, as `PATH` or `NAME=PATH`; their order counts.
         searched: The same, of the settings, where there are no `checkpoints`.
+        max_bytes: Most bytes that a file may have.
     """
     given = checkpoints or searched or (PRETRAINED,)
-    return Roots([read_named(path) for path in given], bool(checkpoints))
+    return Roots([read_named(path) for path in given], bool(checkpoints), max_bytes)
 
 
 def read_files(sources: Iterable[Source]) -> tuple[list[File], list[Trouble]]:
@@ -81,7 +92,7 @@ def read_files(sources: Iterable[Source]) -> tuple[list[File], list[Trouble]]:
     files, troubles = [], []
     for source in sources:
         try:
-            content = read_bytes(source.path)
+            content = read_bytes(source.path, source.max_bytes, _LIMIT)
         except (CheckpointError, MemoryError) as error:
             troubles.append(trouble_of(source, error))
         else:

@@ -63,7 +63,9 @@ class Supervisor:
     def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
         self._settings = settings
         Keys(settings.api_keys_file)  # each worker reads them for itself
-        self._roots = roots_of(checkpoints, settings.models)
+        self._roots = roots_of(
+            checkpoints, settings.models, settings.max_checkpoint_bytes
+        )
         self._catalogue = Catalogue(*first_look(self._roots))
         wake, self._waker = socketpair()
         self._crew = Crew(settings, wake)

@@ -227,7 +227,7 @@ BAD_WEIGHTS: dict[str, tuple[dict[str, Tensor], str]] = {
 BAD_CARDS: dict[str, tuple[str, str]] = {
     "not JSON": ("{", "its card is not JSON"),
     "empty": ("", "its card is not JSON"),
-    "too deep": ("[" * 100_000, "its card is not JSON"),
+    "too deep": ("[" * 8_000, "its card is not JSON"),
     "a list": ("[]", "its card has the format None, not 1"),
     "no format": ("{}", "its card has the format None, not 1"),
     "later format": (card(format=2), "its card has the format 2, not 1"),
