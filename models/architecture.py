@@ -35,7 +35,7 @@ class Architecture(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["Classifier", "DeepClassifier", "Sequential"]
-    sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=3)]
+    sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=3, fail_fast=True)]
 
     @property
     def features(self) -> int:

@@ -21,7 +21,10 @@ FORMAT: Final = 1
 Task = Literal["binary", "multiclass", "multilabel"]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-Rows = tuple[tuple[FiniteFloat, ...], ...]
+# One fault is told; a description of each of very many would take all memory.
+Names = Annotated[tuple[Name, ...], Field(fail_fast=True)]
+Numbers = Annotated[tuple[FiniteFloat, ...], Field(fail_fast=True)]
+Rows = Annotated[tuple[Numbers, ...], Field(fail_fast=True)]
 
 
 class Part(BaseModel):
@@ -33,8 +36,10 @@ class Part(BaseModel):
 class Scaler(Part):
     """Standardisation applied before the network: `(x - mean) / scale`, in float64."""
 
-    mean: tuple[FiniteFloat, ...]
-    scale: tuple[Annotated[FiniteFloat, Field(gt=0)], ...]
+    mean: Numbers
+    scale: Annotated[
+        tuple[Annotated[FiniteFloat, Field(gt=0)], ...], Field(fail_fast=True)
+    ]
 
 
 class Golden(Part):
@@ -85,8 +90,8 @@ class Training(Part):
     init: Literal["sigmoid", "default"]
     epochs: NonNegativeInt
     rows: tuple[PositiveInt, PositiveInt, PositiveInt]
-    gradient_norms_initial: tuple[FiniteFloat, ...]
-    gradient_norms_final: tuple[FiniteFloat, ...]
+    gradient_norms_initial: Numbers
+    gradient_norms_final: Numbers
 
 
 class ModelCard(Part):
@@ -115,11 +120,11 @@ class ModelCard(Part):
     architecture: Architecture
     activation: Literal["sigmoid", "sigmoid (assumed)"] = "sigmoid"
     task: Task
-    features: tuple[Name, ...] | None = None
+    features: Names | None = None
     scaler: Scaler | None = None
-    classes: tuple[Name, ...] | None = None
+    classes: Names | None = None
     temperature: Annotated[PositiveFloat, FiniteFloat] = 1.0
-    thresholds: tuple[Probability, ...] | None = None
+    thresholds: Annotated[tuple[Probability, ...], Field(fail_fast=True)] | None = None
     metrics: Metrics | None = None
     training: Training | None = None
     golden: Golden | None = None

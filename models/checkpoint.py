@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from models.architecture import Architecture, ArchitectureError, infer_architecture
 from models.card import FORMAT, ModelCard, assumed_card
 from models.messages import one_line
-from models.pickled import Opaque, Pairs, PickledObjectError
+from models.pickle_values import Opaque, Pairs, PickledObjectError
 from models.regular_file import read_regular
 from models.safetensors_header import read_header
 from models.state_dict import read_saved
@@ -38,8 +38,11 @@ MAX_BYTES: Final = 2**32
 """Most bytes of a file, where nobody says otherwise."""
 
 _MOST_SHOWN: Final = 100
-_MOST_NUMBERS: Final = 2**18
-_MOST_ROWS: Final = 2**13
+_MOST_IN_A_CARD: Final = (
+    ("numbers", ",", 2**18),
+    ("rows", "[", 2**13),
+    ("entries", ":", 2**14),
+)
 
 # A file may name the same numbers more than once, and in half of float32's bytes.
 _WEIGHT_SHARE: Final = 2
@@ -288,10 +291,11 @@ def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
 def _card(path: Path, found: Architecture, header: str) -> ModelCard:
     """Read the card, and hold it against the weights."""
     remedy = "write it with save_checkpoint or sigmoid-serve train"
-    # Each number takes many times the memory of its text.
-    if header.count(",") > _MOST_NUMBERS or header.count("[") > _MOST_ROWS:
-        finding = f"its card has more than {_MOST_NUMBERS} numbers or {_MOST_ROWS} rows"
-        raise CheckpointError(path, finding, "keep fewer golden rows")
+    # Each of these takes many times the memory of its text.
+    for what, sign, most in _MOST_IN_A_CARD:
+        if header.count(sign) > most:
+            finding = f"its card has more than {most} {what}"
+            raise CheckpointError(path, finding, "keep fewer golden rows and names")
     try:
         document = json.loads(header)
         version = document.get("format") if isinstance(document, dict) else None

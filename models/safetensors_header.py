@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Final, NamedTuple
 
-from models.pickled import ITEM_BYTES
+from models.pickle_values import ITEM_BYTES
 from models.stored import (
     FormatError,
     Stored,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from models.pickled import Pairs, PickledObjectError, Pickles
+from models.pickle_values import Pairs, PickledObjectError
+from models.pickles import Pickles
 from models.stored import FormatError, Stored
 from models.zip_directory import Part, read_directory
 

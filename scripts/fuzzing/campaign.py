@@ -43,10 +43,13 @@ class Outcome(NamedTuple):
     Attributes:
         code: `accepted`, or why it was refused.
         fault: What must not be, if anything is.
+        peak: Bytes that it took at most beyond those before it, where that was looked
+            at.
     """
 
     code: str
     fault: str | None
+    peak: int = 0
 
 
 @dataclass
@@ -67,6 +70,8 @@ class Findings:
         faulty: How many inputs were at fault.
         samples: Of memory, in order.
         seconds: That all took.
+        peak: Most bytes that one took beyond those before it.
+        peak_of: The one.
     """
 
     counts: dict[str, Count] = field(default_factory=dict)
@@ -74,6 +79,8 @@ class Findings:
     faulty: int = 0
     samples: list[Sample] = field(default_factory=list)
     seconds: float = 0.0
+    peak: int = 0
+    peak_of: str = ""
 
 
 Tried = TypeVar("Tried", bound=Input)
@@ -109,6 +116,9 @@ def run_campaign(
         count = findings.counts.setdefault(tried.kind, Count())
         count.seconds += perf_counter() - began
         count.codes[outcome.code] += 1
+        if outcome.peak > findings.peak:
+            findings.peak = outcome.peak
+            findings.peak_of = f"{tried.shown()} ({tried.kind})"
         if outcome.fault:
             findings.faulty += 1
             if len(findings.faults) < KEPT_FAULTS:

@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from fuzzing.checkpoint_bombs import BOMBS, named, suffix_of
 from fuzzing.damage import damage_bytes, damage_json
 from models.architecture import Architecture
 from models.card import Golden, ModelCard, Scaler
@@ -43,6 +44,7 @@ Damage = Callable[[Random, bytes], bytes]
 
 _INTACT_SHARE = 0.02
 _SAMPLED_SHARE = 0.05
+_BOMB_SHARE = 0.004
 
 _ODD: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, 1, 2, -1, 0.5, 1e308, 5e-324, 2**63, 10**400, "", "x"),
@@ -97,6 +99,10 @@ def draw_file(seed: int, index: int, files: list[File]) -> File:
         files: Good ones.
     """
     random = Random((seed << 40) + index)
+    if random.random() < _BOMB_SHARE:
+        bomb = named(random)
+        content = BOMBS[bomb](random)
+        return File(f"bomb, {bomb}", suffix_of(bomb), content, False, False)
     good = random.choice(files)
     is_sampled = random.random() < _SAMPLED_SHARE
     if random.random() < _INTACT_SHARE:

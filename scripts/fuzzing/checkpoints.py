@@ -12,11 +12,17 @@ import torch
 from fuzzing.bodies import one_thread
 from fuzzing.campaign import Findings, Outcome, run_campaign
 from fuzzing.checkpoint_files import File, draw_file, good_files
+from fuzzing.memory import MIB, peak_bytes
 from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from service.engine import Engine
 
 MESSAGE_CHARACTERS: Final = 10_000
+PEAK_SHARE: Final = 3
+LEAST_PEAK: Final = 64 * MIB
 _BATCH_ROWS = 64
+
+# What the interpreter takes for itself meanwhile.
+_GRAIN = MIB
 
 
 def fuzz_checkpoints(
@@ -49,17 +55,33 @@ def fuzz_checkpoints(
 def read_outcome(folder: Path, file: File) -> Outcome:
     """Read a file: it loads, or is refused in one line; all else is a fault.
 
+    So is more memory at a time than three times the file, or 64 MiB if that is more.
+
     Args:
         folder: Where to write it.
         file: Of the campaign.
     """
     path = folder / f"model{file.suffix}"
     path.write_bytes(file.content)
-    try:
-        checkpoint = load_checkpoint(path)
-    except CheckpointError as error:
-        return Outcome("CheckpointError", refusal_fault(str(error), file.is_good))
-    return Outcome("accepted", _engine_fault(checkpoint, file))
+    with peak_bytes() as highest:
+        try:
+            checkpoint = load_checkpoint(path)
+        except CheckpointError as error:
+            fault, code = refusal_fault(str(error), file.is_good), "CheckpointError"
+        else:
+            fault, code = None, "accepted"
+        peak = highest()
+    if code == "accepted":
+        fault = _engine_fault(checkpoint, file)
+    return Outcome(code, fault or peak_fault(peak, len(file.content)), peak)
+
+
+def peak_fault(peak: int, size: int) -> str | None:
+    """Say whether to read a file took too much memory at a time."""
+    most = max(PEAK_SHARE * size, LEAST_PEAK) + _GRAIN
+    if peak <= most:
+        return None
+    return f"it took {peak / MIB:.1f} MiB at a time, more than {most / MIB:.1f} MiB"
 
 
 def refusal_fault(message: str, is_good: bool) -> str | None:

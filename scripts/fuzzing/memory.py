@@ -1,7 +1,8 @@
 """How much memory this process has, and whether that is level."""
 
 import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -55,6 +56,20 @@ def resident_bytes() -> int:
     """Read what is resident now (proc(5), statm)."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * resource.getpagesize()
+
+
+@contextmanager
+def peak_bytes() -> Iterator[Callable[[], int]]:
+    """Tell how much more was resident at most in the block than before it."""
+    # Resets the peak (proc(5), clear_refs).
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = resident_bytes()
+    yield lambda: max(0, _highest() - before)
+
+
+def _highest() -> int:
+    text = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(text.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def level(samples: Sequence[Sample]) -> Level:

@@ -69,7 +69,12 @@ def _total(counts: Mapping[str, Count]) -> Count:
 
 def _memory(findings: Findings) -> str:
     warm, end, slope = level(findings.samples)
-    return (
+    lines = [
         f"Memory: {warm / MIB:.1f} MiB after the first tenth, {end / MIB:.1f} MiB at "
         f"the end, {slope * 100_000 / MIB:+.2f} MiB per 100,000"
-    )
+    ]
+    if findings.peak:
+        lines.append(
+            f"Peak of one: {findings.peak / MIB:.1f} MiB, by {findings.peak_of}"
+        )
+    return "\n".join(lines)

@@ -9,11 +9,12 @@ a constant time and leaves a constant memory, besides that of the bytes it has i
 
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from models.stored import FormatError, Stored, checked_number, checked_shape
+from models.pickle_calls import found_storage, outcome
+from models.pickle_values import GLOBALS, Opaque, Pairs, PickledObjectError
+from models.stored import FormatError, Stored
 
 MAX_STEPS: Final = 500_000
 
@@ -21,137 +22,6 @@ MAX_STEPS: Final = 500_000
 _LONGEST_TEXT: Final = 2**16
 _MOST_TEXT: Final = 2**22
 _LONGEST_NAME: Final = 200
-
-
-class PickledObjectError(Exception):
-    """A pickle that names something else than tensors and plain containers; which."""
-
-
-class Opaque:
-    """Something that is not looked at, and is not made.
-
-    Attributes:
-        kind: What it would be.
-    """
-
-    __slots__ = ("kind",)
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-
-class Pairs(list[tuple[object, object]]):
-    """A dictionary, as its keys and values came; a key may come again."""
-
-    __slots__ = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """Where the numbers of tensors are.
-
-    Attributes:
-        key: By which it is found in the file.
-        dtype: Of its elements, as PyTorch calls it.
-        start: Place of its first byte in what the key finds.
-        size: Its length in bytes.
-    """
-
-    key: str
-    dtype: str
-    start: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A name that a pickle may have.
-
-    Attributes:
-        kind: What is done where it is called: a key of `_CALLS`, or none.
-        dtype: Of a storage, or of what has one.
-    """
-
-    kind: str
-    dtype: str = ""
-
-
-ITEM_BYTES: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("float64", "int64", "uint64", "complex64"), 8),
-    **dict.fromkeys(("float32", "int32", "uint32", "qint32", "complex32"), 4),
-    **dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2),
-    **dict.fromkeys(("int8", "uint8", "bool", "qint8", "quint8"), 1),
-    **dict.fromkeys(("quint4x2", "quint2x4", "float8_e5m2", "float8_e4m3fn"), 1),
-    **dict.fromkeys(("float8_e5m2fnuz", "float8_e4m3fnuz", "float8_e8m0fnu"), 1),
-    "complex128": 16,
-}
-_STORAGES: Final = {
-    "Float": "float32",
-    "Double": "float64",
-    "Half": "float16",
-    "BFloat16": "bfloat16",
-    "Long": "int64",
-    "Int": "int32",
-    "Short": "int16",
-    "Char": "int8",
-    "Byte": "uint8",
-    "Bool": "bool",
-    "ComplexFloat": "complex64",
-    "ComplexDouble": "complex128",
-    "QInt8": "qint8",
-    "QInt32": "qint32",
-    "QUInt8": "quint8",
-    "QUInt4x2": "quint4x2",
-    "QUInt2x4": "quint2x4",
-}
-_GLOBALS: Final[Mapping[str, Global]] = {
-    "collections.OrderedDict": Global("pairs"),
-    "collections.Counter": Global("pairs"),
-    "torch.Size": Global("same"),
-    "torch._utils._rebuild_tensor": Global("tensor"),
-    "torch._utils._rebuild_tensor_v2": Global("tensor"),
-    "torch._utils._rebuild_tensor_v3": Global("typed tensor"),
-    "torch._utils._rebuild_parameter": Global("first"),
-    "torch._utils._rebuild_parameter_with_state": Global("first"),
-    "torch._utils._rebuild_sparse_tensor": Global("sparse"),
-    "torch._utils._rebuild_meta_tensor_no_storage": Global("meta"),
-    "torch._utils._rebuild_qtensor": Global("tensor"),
-    "torch._tensor._rebuild_from_type_v2": Global("wrapped"),
-    "torch.nn.parameter.Parameter": Global("first"),
-    "torch.serialization._get_layout": Global("layout"),
-    **{f"torch.{name}": Global("opaque", name) for name in ITEM_BYTES},
-    **{
-        f"torch.{place}{name}Storage": Global("storage", dtype)
-        for name, dtype in _STORAGES.items()
-        for place in ("", "cuda.")
-    },
-    "torch.storage.UntypedStorage": Global("storage", "uint8"),
-    **{
-        f"{module}.{name}": Global("opaque")
-        for module, name in (
-            ("torch", "Tensor"),
-            ("torch", "device"),
-            ("torch", "per_tensor_affine"),
-            ("torch", "per_tensor_symmetric"),
-            ("torch", "per_channel_affine"),
-            ("torch", "per_channel_symmetric"),
-            ("torch", "per_channel_affine_float_qparams"),
-            ("torch._utils", "_rebuild_nested_tensor"),
-            ("torch._utils", "_rebuild_wrapper_subclass"),
-            ("torch._utils", "_rebuild_device_tensor_from_numpy"),
-            ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"),
-            ("_codecs", "encode"),
-            ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy.core.multiarray", "scalar"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "scalar"),
-            *((m, n) for m in ("builtins", "__builtin__") for n in ("set", "complex")),
-            *((m, "bytearray") for m in ("builtins", "__builtin__")),
-        )
-    },
-}
 
 
 class Pickles:
@@ -245,9 +115,9 @@ class Pickles:
     def name(self) -> None:
         """Push what a name stands for."""
         full = f"{self._line()}.{self._line()}"
-        if full not in _GLOBALS:
+        if full not in GLOBALS:
             raise PickledObjectError(full)
-        self._stack.append(_GLOBALS[full])
+        self._stack.append(GLOBALS[full])
 
     def skip(self, count: int) -> None:
         """Pass over bytes."""
@@ -329,7 +199,7 @@ class Pickles:
 
     def find(self) -> None:
         """Push the storage that an identifier stands for."""
-        storage, whole = _storage(self._pop())
+        storage, whole = found_storage(self._pop())
         if self.storages.setdefault(storage.key, whole) != whole:
             raise FormatError("a pickle with a storage of two sizes")
         self._stack.append(storage)
@@ -338,7 +208,7 @@ class Pickles:
         """Describe what a call would give."""
         self._need(2)
         arguments, called = self._stack.pop(), self._stack.pop()
-        self._stack.append(_outcome(called, arguments))
+        self._stack.append(outcome(called, arguments))
 
     def build(self) -> None:
         """Pass over what would be added to an object."""
@@ -348,114 +218,6 @@ class Pickles:
             raise FormatError("a pickle that changes no object")
 
 
-def _storage(identifier: object) -> tuple[Storage, int]:
-    """Read `("storage", type, key, location, elements[, view])`.
-
-    Returns:
-        What the identifier stands for, and the bytes of all that its key finds.
-    """
-    match identifier:
-        case ("storage", Global("storage", dtype), str(key), _, number, *views):
-            item, whole = ITEM_BYTES[dtype], checked_number(number)
-        case _:
-            raise FormatError("a pickle with an identifier that is no storage's")
-    match views:
-        case [] | [None]:
-            return Storage(key, dtype, 0, whole * item), whole * item
-        case [(_, first, size)]:
-            first, size = checked_number(first), checked_number(size)
-            if first + size <= whole:
-                return Storage(key, dtype, first * item, size * item), whole * item
-    raise FormatError("a pickle with a view of more than its storage")
-
-
-def _outcome(called: object, arguments: object) -> object:
-    if isinstance(called, Opaque):
-        return called
-    if not isinstance(called, Global) or not isinstance(arguments, tuple):
-        raise FormatError("a pickle that calls what is no function")
-    return _CALLS[called.kind](called, arguments)
-
-
-def _pairs(called: Global, arguments: tuple[object, ...]) -> object:
-    return Opaque("dict") if arguments else Pairs()
-
-
-def _first(called: Global, arguments: tuple[object, ...]) -> object:
-    return arguments[0]
-
-
-def _tensor(called: Global, arguments: tuple[object, ...]) -> Stored:
-    storage, first, sizes, steps, *more = arguments
-    if not isinstance(storage, Storage):
-        raise FormatError("a pickle with a tensor that has no storage")
-    dtype = storage.dtype
-    if called.kind == "typed tensor":
-        dtype = _dtype(more[2])
-    # Behind the hooks, and the type, may stand what turns all signs.
-    if any(isinstance(each, Pairs) and each for each in more[2:]):
-        raise FormatError("a pickle with a tensor that is conjugate or negative")
-    shape, strides = checked_shape(sizes), checked_shape(steps)
-    if len(shape) != len(strides):
-        raise FormatError("a pickle with a tensor of two ranks")
-    return Stored(
-        dtype,
-        shape,
-        strides,
-        checked_number(first),
-        storage.start,
-        storage.size // ITEM_BYTES[dtype],
-        key=storage.key,
-    )
-
-
-def _dtype(value: object) -> str:
-    if isinstance(value, Global) and value.dtype:
-        return value.dtype
-    raise FormatError("a pickle with a tensor of no type")
-
-
-def _sparse(called: Global, arguments: tuple[object, ...]) -> Stored:
-    layout, parts = arguments
-    if not isinstance(layout, Opaque) or not isinstance(parts, tuple):
-        raise FormatError("a pickle with a tensor of no layout")
-    found = [part.dtype for part in parts[:3] if isinstance(part, Stored)]
-    return Stored(found[-1], (), place=f"{layout.kind}, cpu")
-
-
-def _meta(called: Global, arguments: tuple[object, ...]) -> Stored:
-    return Stored(_dtype(arguments[0]), (), place="strided, meta")
-
-
-def _layout(called: Global, arguments: tuple[object, ...]) -> Opaque:
-    return Opaque(str(arguments[0])[:64].removeprefix("torch."))
-
-
-def _wrapped(called: Global, arguments: tuple[object, ...]) -> object:
-    """Read a tensor that has attributes: `(function, type, arguments, state)`."""
-    inner = arguments[0]
-    if isinstance(inner, Global) and inner.kind == "wrapped":
-        raise FormatError("a pickle with a tensor in itself")
-    return _outcome(inner, arguments[2])
-
-
-def _opaque(called: Global, arguments: tuple[object, ...]) -> Opaque:
-    return Opaque("object")
-
-
-_CALLS: Final[Mapping[str, Callable[[Global, tuple[object, ...]], object]]] = {
-    "pairs": _pairs,
-    "same": _first,
-    "first": _first,
-    "tensor": _tensor,
-    "typed tensor": _tensor,
-    "sparse": _sparse,
-    "meta": _meta,
-    "layout": _layout,
-    "wrapped": _wrapped,
-    "opaque": _opaque,
-    "storage": _opaque,
-}
 _STOP: Final = ord(".")
 _STEPS: Final[Mapping[int, Callable[[Pickles], None]]] = {
     ord("c"): Pickles.name,
