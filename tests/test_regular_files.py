@@ -137,7 +137,7 @@ def test_a_pipe_in_place_of_a_file_that_was_looked_at(tmp_path: Path) -> None:
 
     swapper = threading.Thread(target=swap)
     swapper.start()
-    outcomes = set()
+    outcomes: set[object] = set()
     try:
         end = monotonic() + 2
         while monotonic() < end:

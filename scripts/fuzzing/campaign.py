@@ -10,7 +10,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from fuzzing.memory import Sample, resident_bytes
+from fuzzing.memory import Sample, settled_bytes
 
 HANG_SECONDS: Final = 10.0
 KEPT_FAULTS: Final = 20
@@ -108,7 +108,7 @@ def run_campaign(
     start = perf_counter()
     for done, index in enumerate(indices):
         if done % step == 0:
-            findings.samples.append(Sample(done, resident_bytes()))
+            findings.samples.append(Sample(done, settled_bytes()))
             show(done)
         tried = draw(index)
         began = perf_counter()
@@ -126,7 +126,7 @@ def run_campaign(
             if outcome.code == "hang":
                 break
     findings.seconds = perf_counter() - start
-    findings.samples.append(Sample(done + 1, resident_bytes()))
+    findings.samples.append(Sample(done + 1, settled_bytes()))
     show(len(indices))
     return findings
 

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from ctypes import CDLL
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -56,6 +57,14 @@ def resident_bytes() -> int:
     """Read what is resident now (proc(5), statm)."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * resource.getpagesize()
+
+
+def settled_bytes() -> int:
+    """Read what is resident once the allocator has given back what nobody uses."""
+    trim = getattr(CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    return resident_bytes()
 
 
 @contextmanager
