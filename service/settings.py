@@ -26,6 +26,7 @@ LIMITS = (
     "max_rows",
     "max_batch_rows",
     "max_queue_elements",
+    "max_answer_bytes",
     "header_seconds",
     "body_seconds",
     "timeout_seconds",

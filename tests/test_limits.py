@@ -284,6 +284,44 @@ def check_queue_elements(served: Served, wide: Path) -> None:
     assert first.result().status_code == 200
 
 
+def check_answer_bytes(served: Served, wide: Path) -> None:
+    """Of every kind of answer, exactly."""
+    asked: list[dict[str, Any]] = [
+        {"url": "/sigmoid", "json": {"inputs": [[0.25] * 400] * 3}},
+        {"url": "/sigmoid", "json": {"batch": [[0.25] * 400, 1, [[2]]] * 3}},
+        {"url": "/sigmoid", "json": {"inputs": [0.25] * 1200, "dtype": "bfloat16"}},
+        {
+            "url": "/sigmoid",
+            "content": npy_bytes(np.zeros((1200, 1, 1, 1, 1), np.int8)),
+            "headers": {"Content-Type": NPY},
+        },
+        {
+            "url": "/sigmoid",
+            "content": npy_bytes(np.zeros(1200)),
+            "headers": {"Content-Type": NPY, "Accept": NPY},
+        },
+        {"url": "/predict", "json": {"inputs": [[0.5] * 30] * 300}},
+        {"url": f"/models/{MODEL}/predict", "json": {"inputs": [[[0.5] * 30] * 300]}},
+        {
+            "url": "/predict?output=logits",
+            "json": {"inputs": [[0.5] * 30] * 1100},
+            "headers": {"Accept": NPY},
+        },
+    ]
+    for request in asked:
+        with serving(Settings()) as free:
+            length = len(free.client.post(**request).content)
+        for most in (length, length - 1):
+            with serving(Settings(max_answer_bytes=most)) as bounded:
+                answer = bounded.client.post(**request)
+            if most == length:
+                assert (answer.status_code, len(answer.content)) == (200, length)
+            else:
+                told = f"{most} bytes (SIGMOID_MAX_ANSWER_BYTES)"
+                assert answer.status_code == 413
+                assert told in answer.json()["detail"]
+
+
 def check_header_seconds(served: Served, wide: Path) -> None:
     with served.connect() as wire:
         wire.sendall(post("/sigmoid", GOOD)[:30])
@@ -321,6 +359,7 @@ CHECKS: dict[str, Callable[[Served, Path], None]] = {
     "max_rows": check_rows,
     "max_batch_rows": check_batch_rows,
     "max_queue_elements": check_queue_elements,
+    "max_answer_bytes": check_answer_bytes,
     "header_seconds": check_header_seconds,
     "body_seconds": check_body_seconds,
     "timeout_seconds": check_timeout_seconds,

@@ -417,6 +417,37 @@ def test_bodies_that_arrive_at_once_do_not_pass_the_limit(served: Served) -> Non
     assert served.becomes_empty()
 
 
+def test_bodies_that_stall_leave_half_of_the_queue(tmp_path: Path) -> None:
+    """So that requests that have arrived are answered, however many stall."""
+    settings = Settings(max_elements=10_000, max_queue_elements=40_000)
+    body = b'{"inputs": [' + b"0, " * 9_000 + b"0]}"
+    begun = post("/sigmoid", b"", "Transfer-Encoding: chunked")
+    stalled = (
+        post("/sigmoid", body),
+        post("/sigmoid", b"x" * 300_000),
+        begun.replace(b"Content-Length: 0\r\n", b"") + b"%x\r\n" % len(body) + body,
+    )
+    with serving(settings) as served, ExitStack() as stack:
+        queue = served.context.queue
+        for request in stalled:
+            wire = stack.enter_context(served.connect())
+            wire.sendall(request[:-1])
+        wait_until(lambda: queue.arriving == 20_000)
+        assert queue.elements == 20_000
+        for content in (b'{"inputs": 0}', body[:11] + b" " * 9000 + b"1}"):
+            assert served.client.post("/sigmoid", content=content).status_code == 200
+            in_pieces = iter([content[:5], content[5:]])
+            answer = served.client.post("/sigmoid", content=in_pieces)
+            assert answer.status_code in (200, 429)
+        refused = served.client.post("/sigmoid", content=b" " * 300_000)
+        assert refused.status_code == 429
+        assert "20000 elements are still arriving" in refused.json()["detail"]
+        assert "half of SIGMOID_MAX_QUEUE_ELEMENTS" in refused.json()["detail"]
+        stack.close()
+        assert served.becomes_empty()
+        assert queue.arriving == 0
+
+
 BAD: tuple[tuple[str, bytes, dict[str, str], int], ...] = (
     ("/predict", b"", {}, 400),
     ("/predict", b"{", {}, 400),

@@ -39,6 +39,7 @@ def test_defaults() -> None:
         "SIGMOID_MAX_ROWS": 2**20,
         "SIGMOID_MAX_BATCH_ROWS": 4096,
         "SIGMOID_MAX_QUEUE_ELEMENTS": 2**26,
+        "SIGMOID_MAX_ANSWER_BYTES": 2**30,
         "SIGMOID_HEADER_SECONDS": 10,
         "SIGMOID_BODY_SECONDS": 60,
         "SIGMOID_TIMEOUT_SECONDS": 30,
