@@ -1,12 +1,16 @@
 """The four floating-point types of the wire, and the one rounding to each."""
 
-from typing import Final, Literal, get_args
+from functools import cache
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 DtypeName = Literal["float16", "bfloat16", "float32", "float64"]
 DTYPES: Final[tuple[DtypeName, ...]] = get_args(DtypeName)
+
+# A step of this many takes a few milliseconds.
+_AT_ONCE: Final = 2**15
 
 Float64Array = NDArray[np.float64]
 FloatArray = NDArray[np.float16] | NDArray[np.float32] | NDArray[np.float64]
@@ -70,10 +74,41 @@ def shortened(values: FloatArray, dtype: DtypeName) -> FloatArray:
     """
     if dtype not in ("float16", "bfloat16"):
         return values
-    found, places = np.unique(values, return_inverse=True)
-    short = found.astype(np.float64)
-    for digits in range(4, -1, -1):
-        fewer = np.array([float(f"{value:.{digits}e}") for value in found.tolist()])
-        is_same = round_to(fewer, dtype) == found
-        short[is_same] = fewer[is_same]
-    return short[places].reshape(values.shape)
+    flat: Any = np.ascontiguousarray(values).reshape(-1)
+    short = np.empty(flat.shape, np.float64)
+    for start in range(0, flat.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        short[part] = _shortest(flat[part], dtype)
+    return short.reshape(values.shape)
+
+
+def _shortest(values: FloatArray, dtype: DtypeName) -> Float64Array:
+    known, patterns = _known(dtype), _patterns(values)
+    is_new = np.isnan(known[patterns])
+    if is_new.any():
+        found = np.unique(values[is_new])
+        short = found.astype(np.float64)
+        for digits in range(4, -1, -1):
+            fewer = np.array([float(f"{value:.{digits}e}") for value in found.tolist()])
+            is_same = round_to(fewer, dtype) == found
+            short[is_same] = fewer[is_same]
+        known[_patterns(found)] = short
+    result: Float64Array = known[patterns]
+    return result
+
+
+@cache
+def _known(dtype: DtypeName) -> Float64Array:
+    """Remember what `_shortest` found, by the bits of a value; else it is NaN.
+
+    Args:
+        dtype: One of the two short types, each of which has a memory of its own.
+    """
+    return np.full(2**16, np.nan)
+
+
+def _patterns(values: FloatArray) -> NDArray[Any]:
+    """Return the 16 bits of values of a short type."""
+    if values.dtype == np.float16:
+        return values.view(np.uint16)
+    return np.ascontiguousarray(values).view(np.uint32) >> 16

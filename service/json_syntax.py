@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from service.errors import ServiceError
+from service.errors import ElementError, ServiceError
 from service.lookalikes import recognise
 
 SPACE: Final = rb"[ \t\r\n]*+"
@@ -45,6 +45,10 @@ _ITEMS: Final = _listed(b"(?:" + _ATOM + b"|" + _short_list(_ITEM, 16) + b")", 6
 # Of a name; nobody has longer ones.
 _MOST_NAME_BYTES: Final = 2**16
 
+# An object of more members is none that is asked for, nor one so deep inside others.
+_MOST_NAMES: Final = 2**16
+_MOST_OBJECTS: Final = 1000
+
 # So many members are told; a body with more has one that is not known.
 _MOST_MEMBERS: Final = 16
 
@@ -69,7 +73,7 @@ _find_colon = _compiled(SPACE + rb":")
 _find_end = _compiled(SPACE + rb"\}")
 _find_quote = _compiled(SPACE + rb'"')
 _find_space = _compiled(SPACE)
-_find_string = _compiled(rb'(?:[^"\\\x00-\x1f]{1,65536}+|' + _ESCAPE + rb"){0,4096}+")
+_find_string = _compiled(rb'(?:[^"\\\x00-\x1f]{1,64}+|' + _ESCAPE + rb"){0,4096}+")
 
 _LIST, _OBJECT = b"[{"
 
@@ -112,7 +116,7 @@ def read_members(body: bytes, check: Callable[[], None]) -> list[Member]:
         The first members, in their order; at least 16 of those that there are.
 
     Raises:
-        ServiceError: `malformed_json`.
+        ServiceError: `malformed_json`, or `rank` for objects nested beyond all measure.
     """
     _check_encoding(body, check)
     try:
@@ -231,6 +235,13 @@ class _Follower:
         elif found[2] and not self._take(_find_end):
             self.stack.append(_OBJECT)
             self.names.append([])
+            if len(self.names) > _MOST_OBJECTS:
+                raise ElementError(
+                    "rank",
+                    pointer=None,
+                    expected="lists nested at most 32 deep (SIGMOID_MAX_RANK)",
+                    got=f"objects nested more than {_MOST_OBJECTS} deep",
+                )
 
     def _go_on_in_list(self) -> None:
         if self._is_new or self._take(_find_comma):
@@ -321,6 +332,8 @@ def _add(names: set[str], name: str) -> None:
     if name in names:
         raise _duplicate()
     names.add(name)
+    if len(names) > _MOST_NAMES:
+        raise malformed(f"an object has more than {_MOST_NAMES} members")
 
 
 def _duplicate() -> ServiceError:

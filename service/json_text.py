@@ -16,7 +16,7 @@ from service.errors import shown
 from service.lookalikes import is_protocol_tensor
 
 _run = re.compile(rb'[^\[\]{}"]*+').match
-_string = re.compile(rb'(?:[^"\\]{1,65536}+|\\.){0,4096}+', re.DOTALL).match
+_string = re.compile(rb'(?:[^"\\]{1,64}+|\\.){0,4096}+', re.DOTALL).match
 _scalar = re.compile(rb'[^\[\]{}",]*+').match
 _space = re.compile(rb"[ \t\r\n]*+").match
 _between = re.compile(rb"[ \t\r\n,]*+").match

@@ -66,14 +66,26 @@ def test_the_same_is_said_of_random_texts() -> None:
     assert good > 200
 
 
-@pytest.mark.parametrize("depth", [1, 31, 5000, 100_000])
-@pytest.mark.parametrize("pair", ["[]", '{"a":}'], ids=["lists", "objects"])
+@pytest.mark.parametrize(
+    ("pair", "depth"),
+    [*(("[]", depth) for depth in (1, 31, 5000, 100_000)), ('{"a":}', 999)],
+)
 def test_any_depth(pair: str, depth: int) -> None:
     opened, closed = pair[:-1], pair[-1]
     whole = '{"inputs":' + opened * depth + "0" + closed * depth + "}"
     assert told(whole.encode()) == ""
     for text in (whole[:-1], whole[:-2], whole + "]", whole.replace("0", "0 0")):
         assert told(text.encode())
+
+
+def test_objects_beyond_all_measure() -> None:
+    deep = b'{"":' * 1002 + b"0" + b"}" * 1002
+    with pytest.raises(ServiceError, match="objects nested more than 1000 deep") as no:
+        read_members(b'{"inputs":' + deep + b"}", no_check)
+    assert no.value.code == "rank"
+    wide = b"{" + b",".join(b'"%d":0' % number for number in range(70_000)) + b"}"
+    for body in (wide, b'{"inputs":' + wide + b"}"):
+        assert told(body) == "an object has more than 65536 members"
 
 
 def test_members() -> None:
@@ -127,7 +139,7 @@ HOSTILE = {
     "an unclosed string of escapes": '{"inputs":' + "[" * 3000 + '"' + '\\"' * 200_000,
     "quotes": '{"inputs":' + '"' * 400_001,
     "brackets": '{"inputs":' + "[" * 400_000,
-    "objects": '{"inputs":' + '{"":' * 100_000,
+    "objects": '{"inputs":[' + '{"":{"":0}},' * 50_000,
     "lists of lists": '{"inputs":[' + "[[[0]]]," * 50_000,
     "spaces": '{"inputs":[' + " " * 400_000 + "x",
     "digits": '{"inputs":[' + "1" * 400_000 + "x",
