@@ -1,8 +1,9 @@
 """The routes for those who operate the service: limits, health, metrics, reloads."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
+import orjson
 from fastapi import APIRouter, Request, Response
 
 from service.context import context_of
@@ -13,6 +14,9 @@ from service.openapi import problem_responses
 from service.schemas import Health, Reloaded
 
 router = APIRouter(tags=["operation"])
+
+# With what is around them, the answer of a probe is below 4 KiB.
+_MOST_REASON_BYTES: Final = 3900
 
 
 @router.get("/limits", responses=problem_responses(401))
@@ -79,4 +83,16 @@ def _health(
     if reasons:
         response.status_code = 503
     status: Literal["ok", "unavailable"] = "unavailable" if reasons else "ok"
-    return Health(status=status, reasons=[*reasons, *remarks] or None)
+    return Health(status=status, reasons=_bounded([*reasons, *remarks]) or None)
+
+
+def _bounded(reasons: Sequence[str]) -> list[str]:
+    """Leave out the last, where all would be too long for the answer of a probe."""
+    kept: list[str] = []
+    room = _MOST_REASON_BYTES
+    for reason in reasons:
+        room -= len(orjson.dumps(reason)) + 1
+        if room < 0:
+            return [*kept, "and more, which the log and GET /models list"]
+        kept.append(reason)
+    return kept
