@@ -13,9 +13,11 @@ import struct
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from socket import AF_UNIX, SHUT_RD, SOL_SOCKET, socket
 from typing import Final
 
+from service.admission import Admission, Guest
 from service.balance import Balance
 
 BACKLOG: Final = 2048
@@ -39,10 +41,11 @@ class Acceptor:
 
     Args:
         listeners: Bound to their addresses.
-        make_protocol: Makes the protocol of a connection.
+        make_protocol: Makes the protocol of a connection, for who was taken.
         tls: The certificates, if it speaks TLS.
         handshake_seconds: Longest time for the handshake of TLS.
         balance: Of the workers that share the listeners.
+        admission: Counts who is taken.
 
     Attributes:
         tls: As given; another may take its place, for those who connect from then on.
@@ -51,16 +54,18 @@ class Acceptor:
     def __init__(
         self,
         listeners: Sequence[socket],
-        make_protocol: Callable[[], asyncio.Protocol],
+        make_protocol: Callable[[Guest], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_seconds: float,
         balance: Balance,
+        admission: Admission,
     ) -> None:
         self._listeners = listeners
         self._make_protocol = make_protocol
         self.tls = tls
         self._handshake_seconds = handshake_seconds if tls else None
         self._balance = balance
+        self._admission = admission
         self._has_yielded = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,28 +132,42 @@ class Acceptor:
     def _accept(self, listener: socket) -> bool:
         """Take in a connection; return whether there was one."""
         try:
-            connection, _ = listener.accept()
+            connection, address = listener.accept()
         except (BlockingIOError, InterruptedError):
             return False
         except ConnectionAbortedError:
             return True
         self._balance.opened()
         connection.setblocking(False)
-        task = self._loop.create_task(self._connect(connection))
+        guest = self._admission.enter(address)
+        task = self._loop.create_task(self._connect(connection, guest))
+        # Until the connection is made.
+        guest.close = task.cancel
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                connection.close()
+                self._lost(guest)
+
+        task.add_done_callback(done)
         return True
 
-    async def _connect(self, connection: socket) -> None:
+    async def _connect(self, connection: socket, guest: Guest) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                self._make_protocol,
+                partial(self._make_protocol, guest),
                 connection,
                 ssl=self.tls,
                 ssl_handshake_timeout=self._handshake_seconds,
             )
         except OSError:  # a client that breaks off its handshake is no fault of ours
-            self._balance.closed()
+            self._lost(guest)
+
+    def _lost(self, guest: Guest) -> None:
+        self._balance.closed()
+        self._admission.leave(guest)
 
 
 # A program for classic BPF, https://docs.kernel.org/networking/filter.html: code, jump

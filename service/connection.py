@@ -3,23 +3,28 @@
 Short requests take the shortcut; uvicorn runs the application for all others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from service import wire
+from service.admission import Guest, too_many
 from service.context import Context, answer_to_error, name_request
 from service.errors import Abandoned, Expired, ServiceError
 from service.exchange import Reply
+from service.feeding import BODY, IDLE
 from service.headers import read_fields
 from service.lifetime import LAST_SECONDS, Lifetime
 from service.lookout import Lookout
-from service.reading import IDLE
 from service.shortcut import Shortcut
 from service.telemetry import OK
 from service.ticket import Ticket
+from service.unread import Unread
+
+# What is answered on every connection.
+_HEALTH: Final = (b"/livez", b"/readyz", b"/startupz")
 
 
 class Wiring(NamedTuple):
@@ -29,13 +34,15 @@ class Wiring(NamedTuple):
         context: Of the application.
         shortcut: Answers short requests.
         lookout: Of the event loop.
+        unread: What clients have not read of their answers.
         on_lost: Called when a connection has ended.
     """
 
     context: Context
     shortcut: Shortcut
     lookout: Lookout
-    on_lost: Callable[[], None]
+    unread: Unread
+    on_lost: Callable[[Guest], None]
 
 
 class Connection(Lifetime):
@@ -49,12 +56,11 @@ class Connection(Lifetime):
         server_state: Of uvicorn.
         app_state: Of uvicorn.
         wiring: What all connections share.
+        guest: As which it was taken.
     """
 
     # Of a request that may take the shortcut.
     _kept_body: list[bytes] | None = None
-    _kept_bytes = 0
-    _fields: Mapping[bytes, bytes]
     _ticket: Ticket | None = None
     _flush: Callable[[], None] | None = None
     # Whether the request at hand offers another protocol.
@@ -66,10 +72,12 @@ class Connection(Lifetime):
         server_state: ServerState,
         app_state: dict[str, Any],
         wiring: Wiring,
+        guest: Guest,
     ) -> None:
         self._wiring = wiring
+        self.unread = wiring.unread
         self._queue = wiring.context.queue
-        super().__init__(config, server_state, app_state, wiring.context)
+        super().__init__(config, server_state, app_state, wiring.context, guest)
 
     @property
     def is_answered(self) -> bool:
@@ -101,19 +109,18 @@ class Connection(Lifetime):
             return
         super().on_headers_complete()
         if self._may_be_short():
-            self._kept_body, self._kept_bytes = [], 0
+            self._kept_body = []
             self._ticket = Ticket(self._queue)
         else:
             self._hand_on_headers()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body."""
+        self.body_bytes += len(body)
         if self._kept_body is None:
-            self.body_bytes += len(body)
             super().on_body(body)
         else:
             self._kept_body.append(body)
-            self._kept_bytes += len(body)
 
     def on_message_complete(self) -> None:
         """Answer a request, or have the application do so."""
@@ -124,9 +131,21 @@ class Connection(Lifetime):
             self.transport.close()
         elif self._kept_body is None or self._ticket is None:
             super().on_message_complete()
+            if self.is_ended_by_trailer:
+                self.end_with(self.cycle)
         else:
             body, self._kept_body = b"".join(self._kept_body), None
             self._take_shortcut(body, self._ticket)
+
+    def head_fault(self) -> ServiceError | None:
+        """Refuse what is asked beyond the limits of connections, but for health."""
+        if not self.guest.excess:
+            return None
+        self.is_last = True
+        is_read = self.parser.get_method() in (b"GET", b"HEAD")
+        if is_read and self.url.partition(b"?")[0] in _HEALTH:
+            return None
+        return too_many(self.guest.excess)
 
     def _may_be_short(self) -> bool:
         cycle, shortcut = self.cycle, self._wiring.shortcut
@@ -139,16 +158,15 @@ class Connection(Lifetime):
             or not (cycle is None or cycle.response_complete)
         ):
             return False
-        self._fields = read_fields(self.headers)
-        length = self._fields.get(b"content-length", b"")
-        return length.isdigit() and shortcut.lets_in(self._fields, int(length))
+        length = self.fields.get(b"content-length", b"")
+        return length.isdigit() and shortcut.lets_in(self.fields, int(length))
 
     def count_body(self) -> None:
         """Keep account of a body that has not arrived as a whole."""
         kept = self._kept_body
         if kept is None or self._ticket is None:
             return
-        held = self._queue.most(self._kept_bytes)
+        held = self._queue.most(self.body_bytes)
         if self._queue.may_arrive(held - self._ticket.elements):
             self._ticket.hold(held)
         else:  # the application refuses it
@@ -157,7 +175,7 @@ class Connection(Lifetime):
     def _take_shortcut(self, body: bytes, ticket: Ticket) -> None:
         try:
             flush = self._wiring.shortcut.take(
-                self.url, self._fields, body, ticket, self._respond
+                self.url, self.fields, body, ticket, self._respond
             )
         except Exception:  # the application meets it again, and reports it
             flush = None
@@ -174,10 +192,9 @@ class Connection(Lifetime):
         super().on_body(body)
 
     def _hand_on_headers(self) -> None:
-        self.body_bytes = 0
         self.hand_on_head()
         self.cycle.keep_alive = not self.is_last
-        if self.cycle.scope["http_version"] == "1.0":  # it knows no such answer
+        if self.version == "1.0":  # it knows no such answer
             self.cycle.waiting_for_100_continue = False
 
     def _leave_queue(self) -> None:
@@ -204,11 +221,7 @@ class Connection(Lifetime):
                 self._leave_queue()
                 return
             head, pieces = wire.problem_message(response, ticket)
-        # Only version 1.0 must say that it goes on.
-        is_old = b"connection" in self._fields and (
-            self.parser.get_http_version() == "1.0"
-        )
-        self._write(head, pieces, "1.0" if is_old else "1.1")
+        self._write(head, pieces, self.version)
         self._wiring.lookout.stay(self.loop, self)
         self._leave_queue()
         self.answered = self.loop.time()
@@ -223,7 +236,9 @@ class Connection(Lifetime):
         fields = self.last_fields(version, must_end=must_end)
         for name, value in (*self.server_state.default_headers, *fields):
             lines += (name, b": ", value, b"\r\n")
-        self.transport.write(b"".join((*lines, b"\r\n", *pieces)))
+        answer = b"".join((*lines, b"\r\n", *pieces))
+        self.transport.write(answer)
+        self.hold_answer(len(answer))
         if self.is_ending:
             self.end()
 
@@ -234,15 +249,25 @@ class Connection(Lifetime):
         self.is_deaf = self.is_last = True
         self._kept_body = None
         asked = self.asked
+        is_in_body = self.stage == BODY and self.is_handed_on
+        is_of_asked = is_in_body and asked is self.cycle
+        self.drop_half_sent()
+        if is_of_asked and asked and asked.response_complete:
+            self.end()  # there is no second answer
+            return
         if asked and not asked.response_complete:
-            if asked is not self.cycle or not asked.more_body or asked.response_started:
+            if is_of_asked and asked.response_started:
+                self.is_ending = True
+                return
+            if not is_of_asked:
                 self.refusal = error  # the answers at hand come first
                 return
-            # It is about this very request, which the application gives up.
+            # The application gives it up.
             asked.disconnected = True
             asked.message_event.set()
         seconds = self.context.settings.header_seconds
-        self.linger_seconds = LAST_SECONDS if isinstance(error, Expired) else seconds
+        must_be_short = isinstance(error, Expired) or self.guest.excess
+        self.linger_seconds = LAST_SECONDS if must_be_short else seconds
         ticket = self._ticket or Ticket(self._queue)
         ticket.route = ticket.route or "other"
         fields = read_fields(self.headers or ())
@@ -260,4 +285,4 @@ class Connection(Lifetime):
                 self.context.telemetry.failed(Abandoned("body"))
                 self._leave_queue()
         super().connection_lost(exc)
-        self._wiring.on_lost()
+        self._wiring.on_lost(self.guest)

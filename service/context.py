@@ -5,7 +5,7 @@ import re
 import secrets
 from itertools import count
 from time import perf_counter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
@@ -29,6 +29,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # Drawing random bytes for each request would cost more than reading a row of features.
 _PROCESS_ID = secrets.token_hex(10)
 _numbers = count()
+
+_OF_LOAD: Final = ("queue_full", "too_many_connections")
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -130,7 +132,7 @@ def count_error(context: Context, ticket: Ticket, error: ServiceError) -> None:
     status = STATUSES[error.code]
     context.telemetry.failed(error)
     # Under too much load a line for each would be more of it.
-    if not context.settings.access_log and error.code != "queue_full":
+    if not context.settings.access_log and error.code not in _OF_LOAD:
         logger.info(
             "%d %s%s",
             status,

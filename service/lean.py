@@ -178,6 +178,8 @@ class LeanFastAPI(FastAPI):
         else:
             headers.append((b"server-timing", ticket.header()))
             context.answered(ticket, 200, OK)
+            # Its client may take its time to read it; see `service.unread`.
+            ticket.leave()
             await send_reply(reply, headers, send)
         finally:
             call.end()

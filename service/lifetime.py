@@ -2,10 +2,12 @@
 
 A connection goes on after an answer unless its client wants otherwise, or too much of a
 request was not read. It ends when it was idle for too long, when its client was too
-slow or has gone, and with the process.
+slow, did not read or has gone, and with the process.
 """
 
+import logging
 from abc import abstractmethod
+from asyncio import Transport
 from functools import partial
 from typing import Any, Final
 
@@ -15,11 +17,13 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from service import peer
+from service.admission import EXTRA_SECONDS, Guest
 from service.bodies import slow_body, slow_header
 from service.context import Context
-from service.errors import ServiceError
-from service.headers import Fields, read_fields
-from service.reading import BODY, HEADER, IDLE, Reader
+from service.errors import Abandoned, ServiceError
+from service.feeding import BODY, HEADER, IDLE
+from service.headers import Fields
+from service.presence import Presence
 
 # Of a body that nobody reads, so much is waited for rather than that the connection is
 # closed: many clients send head and body apart, and read the answer after both.
@@ -31,17 +35,12 @@ LAST_SECONDS: Final = 1.0
 # An idle connection is kept a little longer than was said.
 _SPARE_SECONDS: Final = 0.5
 
-# Whether a client is still there that has stopped sending is found out after so long,
-# and again after twice the time, up to the longest. Every answer begins with the byte
-# that asks for it.
-_FIRST_PROBE_SECONDS: Final = 0.002
-_LONGEST_PROBE_SECONDS: Final = 0.25
-_PROBE: Final = b"H"
-
 _CLOSE: Final = (b"connection", b"close")
 
+logger = logging.getLogger("sigmoid_serve")
 
-class Lifetime(Reader):
+
+class Lifetime(Presence):
     """A connection as far as it goes on or ends.
 
     Args:
@@ -49,26 +48,23 @@ class Lifetime(Reader):
         server_state: Of uvicorn.
         app_state: Of uvicorn.
         context: Of the application.
+        guest: As which it was taken.
 
     Attributes:
         context: As given.
+        guest: As given.
         readiness: Whether this process is about to end.
-        asked: The request that the application answers, now or last.
-        body_bytes: That have arrived of the body that the application reads.
         answered: When the last answer was written, on the loop's clock.
         linger_seconds: So long is read, and thrown away, after the last answer.
         is_ending: Whether the answer at hand is the last.
         refusal: What is answered after it to what was no whole request.
     """
 
-    asked: RequestResponseCycle | None = None
-    body_bytes = 0
     answered = 0.0
     linger_seconds = LAST_SECONDS
     is_ending = False
     refusal: ServiceError | None = None
-    # Whether the client has stopped sending; and until when is read after the end.
-    _has_stopped = False
+    # Until when is read after the end.
     _over_until = 0.0
     # What `cut_if_slow` saw last, and since when.
     _seen_headers: object = ()
@@ -81,9 +77,11 @@ class Lifetime(Reader):
         server_state: ServerState,
         app_state: dict[str, Any],
         context: Context,
+        guest: Guest,
     ) -> None:
         settings = context.settings
         self.context = context
+        self.guest = guest
         self.readiness = context.readiness
         self._kept = ((b"keep-alive", b"timeout=%d" % settings.keep_alive_seconds),)
         self._kept_by_old = ((b"connection", b"keep-alive"), *self._kept)
@@ -95,6 +93,11 @@ class Lifetime(Reader):
             settings.root_path.encode(),
         )
 
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        """Begin."""
+        super().connection_made(transport)
+        self.guest.close = transport.abort
+
     @property
     @abstractmethod
     def is_answered(self) -> bool:
@@ -104,10 +107,6 @@ class Lifetime(Reader):
     @abstractmethod
     def application_reads(self) -> bool:
         """Whether the body that arrives is read by the application, in its time."""
-
-    @abstractmethod
-    def answer_at_once(self) -> None:
-        """Write the answers that are waited for, as far as that is possible."""
 
     def last_fields(self, version: str, *, must_end: bool) -> Fields:
         """Say in an answer whether the connection goes on after it.
@@ -125,8 +124,8 @@ class Lifetime(Reader):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self.asked = cycle
         super()._start_asgi_task(cycle, partial(self._ask, cycle, app))
-        if self._has_stopped:
-            self.loop.call_later(_FIRST_PROBE_SECONDS, self._probe, cycle)
+        if self.has_stopped:
+            self.probe_soon(cycle)
 
     async def _ask(
         self,
@@ -143,28 +142,39 @@ class Lifetime(Reader):
                 fields = self._connection_fields(cycle, message["headers"])
                 others = [line for line in message["headers"] if line[0] != _CLOSE[0]]
                 message = {**message, "headers": [*others, *fields]}
+                self._hold_declared(message["headers"])
             await send(message)
             # Else uvicorn closes the connection, whatever still arrives.
             cycle.keep_alive = True
 
         await app(scope, receive, send_on)
 
+    def _hold_declared(self, headers: Fields) -> None:
+        for name, value in headers:
+            if name == b"content-length":
+                self.hold_answer(int(value))
+
     def _connection_fields(
         self, cycle: RequestResponseCycle, headers: Fields
     ) -> Fields:
         was_slow = _CLOSE in headers  # see `answer_to_error`
         seconds = self.context.settings.body_seconds
-        self.linger_seconds = LAST_SECONDS if was_slow else seconds
+        must_be_short = was_slow or self.guest.excess
+        self.linger_seconds = LAST_SECONDS if must_be_short else seconds
         must_end = was_slow or not cycle.keep_alive
         if cycle is self.cycle:  # no other waits behind it
             is_early = cycle.more_body and self._is_much_unread()
             is_draining = self.readiness.is_draining
-            must_end = must_end or is_early or is_draining or self._has_stopped
+            must_end = must_end or is_early or is_draining or self._has_sent_all
         return self.last_fields(cycle.scope["http_version"], must_end=must_end)
+
+    @property
+    def _has_sent_all(self) -> bool:
+        return self.has_stopped and not self.has_backlog
 
     def _is_much_unread(self) -> bool:
         """Tell whether an answer comes too early for another request to follow."""
-        length = read_fields(self.headers).get(b"content-length", b"")
+        length = self.fields.get(b"content-length", b"")
         return (
             self.cycle.waiting_for_100_continue  # the body may never come
             or not length.isdigit()
@@ -175,6 +185,7 @@ class Lifetime(Reader):
         """Go on with the next request, or end."""
         self.server_state.total_requests += 1
         self.answered = self.loop.time()
+        self.release_answers()
         if self.transport.is_closing():
             return
         if self.is_ending:
@@ -185,6 +196,16 @@ class Lifetime(Reader):
             self._start_asgi_task(*self.pipeline.pop())
         elif self.refusal:
             self.refuse(self.refusal)
+        self.read_on()
+
+    def end_with(self, cycle: RequestResponseCycle) -> None:
+        """End with the answer to a request, though it may be written already."""
+        self.is_last = True
+        cycle.keep_alive = False
+        if cycle.response_complete:
+            self.end()
+        elif cycle.response_started:
+            self.is_ending = True
 
     def end(self) -> None:
         """End after the last answer; what still arrives is read for a while.
@@ -194,7 +215,7 @@ class Lifetime(Reader):
         """
         has_read_all = self.stage == IDLE and not self.is_deaf
         self.is_last = self.is_deaf = self.is_over = True
-        if has_read_all or self._has_stopped:
+        if has_read_all or self.has_stopped:
             self.transport.close()
             return
         self._over_until = self.loop.time() + self.linger_seconds
@@ -208,24 +229,33 @@ class Lifetime(Reader):
         Args:
             now: On the loop's clock; to be called every second or so.
         """
-        if self.transport.is_closing():
-            return
-        if self.is_over:
+        limit = self.context.settings.write_seconds
+        if self.unread_seconds(now) > limit:
+            self.cut_off(f"it read nothing for {limit:g} s (SIGMOID_WRITE_SECONDS)")
+        elif self.transport.is_closing():
+            pass
+        elif self.is_over:
             if now > self._over_until:
                 self.transport.abort()
-            return
-        if self.stage == IDLE and self.headers is not None:
+        elif self.has_backlog:
+            self._seen_since = now
+            self.notice_end()
+        elif self.stage == IDLE and self.headers is not None:
             self._cut_if_idle(now)
-            return
         # Each message has a list of headers of its own.
-        if self._seen_headers is not self.headers or self._seen_stage != self.stage:
+        elif self._seen_headers is not self.headers or self._seen_stage != self.stage:
             self._seen_headers, self._seen_stage = self.headers, self.stage
             self._seen_since = now
-            return
+        else:
+            self._cut_if_late(now - self._seen_since)
+
+    def _cut_if_late(self, seconds: float) -> None:
         settings = self.context.settings
         in_body = self.stage == BODY
         limit = settings.body_seconds if in_body else settings.header_seconds
-        if now - self._seen_since <= limit:
+        if self.guest.excess:
+            limit = min(limit, EXTRA_SECONDS)
+        if seconds <= limit:
             return
         if in_body and not self.application_reads:
             self.refuse(slow_body(limit))
@@ -233,6 +263,12 @@ class Lifetime(Reader):
             self.refuse(slow_header(limit))
         elif self.is_answered:
             self.transport.close()
+
+    def cut_off(self, why: str) -> None:
+        """Give up a client that does not read its answer."""
+        logger.info("a client is cut off: %s", why)
+        self.context.telemetry.failed(Abandoned("write"))
+        peer.reset(self.transport)
 
     def _cut_if_idle(self, now: float) -> None:
         most = self.context.settings.keep_alive_seconds + _SPARE_SECONDS
@@ -244,47 +280,19 @@ class Lifetime(Reader):
         ):
             self.transport.close()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
-        """Answer what was asked, though the client sends no more.
-
-        Returns:
-            Whether the connection is kept, to write to it.
-        """
-        self._has_stopped = True
-        self.answer_at_once()
-        asked = self.asked
-        if self.scheme == "https" or asked is None or asked.response_complete:
-            return False
-        if self.stage != IDLE:
-            if asked is self.cycle:  # the rest of its body will not come
-                return False
-            if self.pipeline and self.pipeline[0][0] is self.cycle:
-                self.pipeline.popleft()
-                self.cycle = self.pipeline[0][0] if self.pipeline else asked
-        self.loop.call_later(_FIRST_PROBE_SECONDS, self._probe, asked)
-        return True
-
-    def _probe(
-        self, asked: RequestResponseCycle, seconds: float = _FIRST_PROBE_SECONDS
-    ) -> None:
-        """Find out whether anybody still waits for an answer that takes its time.
-
-        A client that has closed its end is told from one that has only stopped sending
-        by what its system says to the next byte.
-        """
-        if self.transport.is_closing() or asked.response_started:
-            return
-        if peer.has_gone(self.transport):
-            self.transport.abort()
-            return
-        if asked.transport is self.transport:
-            self.transport.write(_PROBE)
-            asked.transport = peer.Continued(self.transport, len(_PROBE))  # type: ignore[assignment]
-        seconds = min(2 * seconds, _LONGEST_PROBE_SECONDS)
-        self.loop.call_later(seconds, self._probe, asked, seconds)
-
     def shutdown(self) -> None:
-        """End, now or with the answer at hand."""
+        """End now, or with the answers to what has arrived whole.
+
+        May be called again; what has begun to end then has little time left.
+        """
         self.is_last = True
-        if self.stage == IDLE and self.is_answered and not self.is_over:
+        if self.is_over:
+            soon = self.loop.time() + LAST_SECONDS
+            self._over_until = min(self._over_until, soon)
+            return
+        asked = self.asked
+        self.drop_half_sent()
+        is_half_sent = self.stage == BODY and self.is_handed_on and asked is self.cycle
+        is_asking = asked and not asked.response_complete and not is_half_sent
+        if not is_asking and (self.stage != IDLE or self.is_answered):
             self.transport.close()

@@ -1,7 +1,13 @@
 """What the kernel knows of a connection's other side, without a read or a write."""
 
+import fcntl
 import select
+import struct
+import sys
+import termios
 from asyncio import BaseTransport, Transport
+from contextlib import suppress
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 
@@ -17,6 +23,33 @@ def has_gone(transport: BaseTransport) -> bool:
 def has_sent(transport: BaseTransport) -> bool:
     """Tell whether bytes, or the end, have arrived that were not read yet."""
     return bool(_events(transport, select.POLLIN))
+
+
+def has_stopped(transport: BaseTransport) -> bool:
+    """Tell whether the other side sends no more, though bytes of it may wait here."""
+    mask = getattr(select, "POLLRDHUP", 0)  # of Linux alone
+    return bool(_events(transport, mask) & (mask | select.POLLHUP | select.POLLERR))
+
+
+def unread_bytes(transport: BaseTransport) -> int:
+    """Count what the system holds for the other side and has not brought there."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:
+        return 0
+    held = bytearray(4)
+    with suppress(OSError):
+        # SIOCOUTQ of tcp(7) and unix(7) has the number of the terminals' TIOCOUTQ.
+        fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, held)
+    return int.from_bytes(held, sys.byteorder)
+
+
+def reset(transport: Transport) -> None:
+    """End a connection, and throw away what the system still holds for its client."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None:
+        with suppress(OSError):
+            connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
 
 
 def _events(transport: BaseTransport, mask: int) -> int:

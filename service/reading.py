@@ -1,7 +1,8 @@
 """How the bytes of a connection are read: uvicorn's protocol, and what it leaves open.
 
-That is the limit of a head, offers to go on in another protocol, trailers, and what
-still arrives after the last answer.
+That is the limits of a head and of what stands between chunks and behind them, what a
+head must say, offers to go on in another protocol, and what still arrives after the
+last answer.
 """
 
 from abc import abstractmethod
@@ -13,13 +14,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from service import wire
+from service import framing, wire
 from service.errors import ServiceError
-
-# What of a request arrives next.
-IDLE: Final = 0
-HEADER: Final = 1
-BODY: Final = 2
+from service.feeding import BODY, CHUNK_WORK, HEADER, IDLE, REQUEST_WORK, Feeder
+from service.headers import read_fields
 
 # So much is thrown away at least after the last answer, before a sender is cut off.
 _THROWN_BYTES: Final = 2**26
@@ -40,7 +38,7 @@ def _make_parser(connection: HttpToolsProtocol) -> HttpRequestParser:
     return parser
 
 
-class Reader(HttpToolsProtocol):
+class Reader(Feeder):
     """The reading half of a connection.
 
     Args:
@@ -51,16 +49,28 @@ class Reader(HttpToolsProtocol):
         root_path: Prefix that paths may have; it is stripped.
 
     Attributes:
-        stage: What arrives next: `IDLE`, `HEADER` or `BODY`.
         is_last: Whether no request comes after the one at hand.
         is_deaf: Whether what arrives is thrown away.
         is_over: Whether the last answer was written, too.
+        fields: The header of the request at hand, by names in lower case.
+        version: Of HTTP, as its client speaks it.
+        body_bytes: That have arrived of its body.
+        is_handed_on: Whether the application answers it.
     """
 
-    stage = IDLE
     is_last = False
     is_deaf = False
     is_over = False
+    fields: dict[bytes, bytes]
+    version = "1.1"
+    body_bytes = 0
+    is_handed_on = False
+    # The last host that was right.
+    _host = b""
+    # What stood between chunks, or behind the last, since the last byte of the body;
+    # and fields that stood there.
+    _between_bytes = 0
+    _trailers = 0
     # Of a head that has not ended, how much has arrived, and its last bytes.
     _head_bytes = 0
     _head_tail = b""
@@ -91,8 +101,18 @@ class Reader(HttpToolsProtocol):
     def refuse(self, error: ServiceError) -> None:
         """Answer what is no whole request, and end the connection."""
 
-    def data_received(self, data: bytes) -> None:
-        """Read what has arrived."""
+    @abstractmethod
+    def head_fault(self) -> ServiceError | None:
+        """Say why the request at hand is refused by its head, if it is."""
+
+    def body_rest(self) -> int:
+        """Say how many bytes of a body are still to come, where its length was said."""
+        if self.stage != BODY or self.is_deaf:
+            return 0
+        return int(self.fields.get(b"content-length", b"0")) - self.body_bytes
+
+    def read(self, data: bytes) -> None:
+        """Read some of what has arrived."""
         if self.is_deaf:
             self._throw_away(data)
             return
@@ -103,6 +123,7 @@ class Reader(HttpToolsProtocol):
                 self.refuse(wire.long_head())
                 return
         self._begun = 0
+        before = self.body_bytes
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as offer:
@@ -113,8 +134,11 @@ class Reader(HttpToolsProtocol):
             self._count_head(data, is_alone=is_between and self._begun == 1)
             return
         self._may_be_long = False
-        if self.stage == BODY:
-            self.count_body()
+        if self.stage == BODY and not self.is_deaf:
+            if self._is_too_much_between(data, before):
+                self.refuse(wire.long_trailer())
+            else:
+                self.count_body()
 
     def on_message_begin(self) -> None:
         """Begin a request; uvicorn's scope of it is made where it is needed."""
@@ -122,7 +146,9 @@ class Reader(HttpToolsProtocol):
             self.is_deaf = True
             raise _Over
         self.stage = HEADER
+        self.is_handed_on = False
         self._begun += 1
+        self.work += REQUEST_WORK
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -134,6 +160,21 @@ class Reader(HttpToolsProtocol):
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             self.headers.append((name, value))
+            return
+        self._trailers += 1
+        if self._trailers > wire.MOST_FIELDS:
+            if not self.is_deaf:
+                self.refuse(wire.long_trailer())
+            raise _Over
+
+    @property
+    def is_ended_by_trailer(self) -> bool:
+        """Whether a trailer has made the parser deaf to what follows."""
+        return self._trailers > 0 and not self.parser.should_keep_alive()
+
+    def on_chunk_complete(self) -> None:
+        """Note how much was read in a turn of the event loop."""
+        self.work += CHUNK_WORK
 
     def hand_on_head(self) -> None:
         """Have the application answer the request at hand."""
@@ -142,18 +183,55 @@ class Reader(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # these are also in the scope
         super().on_headers_complete()
+        self.is_handed_on = True
 
     def on_headers_complete(self) -> None:
-        """Go on to the body."""
+        """Go on to the body, if the head is as it must be."""
         measured = wire.head_bytes(self.url, self.headers) if self._may_be_long else 0
-        if measured > wire.MOST_HEAD_BYTES:
+        if measured > wire.MOST_HEAD_BYTES or len(self.headers) > wire.MOST_FIELDS:
             self.refuse(wire.long_head())
+            raise _Over
+        self.fields = read_fields(self.headers)
+        self.is_last = not self.parser.should_keep_alive()
+        fault = self._framing_fault()
+        if fault is None:
+            if self._root_path or not self.url.startswith(b"/"):
+                self.url = wire.origin_form(self.url, self._root_path)
+            fault = self.head_fault()
+        if fault:
+            self.refuse(fault)
             raise _Over
         self.stage = BODY
         self._head_bytes, self._head_tail = 0, b""
-        self.is_last = not self.parser.should_keep_alive()
-        if self._root_path or not self.url.startswith(b"/"):
-            self.url = wire.origin_form(self.url, self._root_path)
+        self.body_bytes = self._between_bytes = self._trailers = 0
+
+    def _framing_fault(self) -> ServiceError | None:
+        fields = self.fields
+        # Of the versions that the parser knows, 1.1 alone goes on if nothing is said.
+        if self.is_last or b"connection" in fields:
+            self.version = self.parser.get_http_version()
+        else:
+            self.version = "1.1"
+            host = fields.get(b"host", b"")
+            if host == self._host and host and b"transfer-encoding" not in fields:
+                return None
+        fault = framing.fault_of(self.version, self.url, fields)
+        if fault is None:
+            self._host = fields.get(b"host", b"")
+        return fault
+
+    def _is_too_much_between(self, data: bytes, before: int) -> bool:
+        """Keep account of what stands between chunks and behind them.
+
+        Args:
+            data: What was read last.
+            before: How much of the body there was before.
+        """
+        if self.body_bytes == before:
+            self._between_bytes += len(data)
+        elif not self._trailers:
+            self._between_bytes = 0
+        return self._between_bytes > wire.MOST_HEAD_BYTES
 
     def _stop_at_error(self) -> None:
         if not self.is_deaf:
@@ -210,6 +288,9 @@ class Reader(HttpToolsProtocol):
         if self._thrown_bytes > self._most_thrown:
             self.transport.abort()
         elif self.is_over and self.stage == BODY:
+            before = self.body_bytes
             # The end of the request ends the connection; its errors change nothing.
             with suppress(HttpParserError):
                 self.parser.feed_data(data)
+            if self.stage == BODY and self._is_too_much_between(data, before):
+                self.transport.abort()

@@ -71,7 +71,7 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
 
     listeners = listen(settings)
     _log_device(settings, loader)
-    server = Server(app, on_hangup)
+    server = Server(app, on_hangup, on_overdue=_end_at_once)
     loading = Thread(target=load)
     loading.start()
     _run(server, listeners)
@@ -114,7 +114,8 @@ def serve_as_worker(
         loader = make_loader(settings, telemetry)
         exchanger = Exchanger(repository, loader, telemetry)
         app = make_app(settings, repository, telemetry, control.reload)
-        server = Server(app, balance=Balance(connections, number))
+        balance = Balance(connections, number)
+        server = Server(app, balance=balance, on_overdue=_end_at_once)
         _log_device(settings, loader)
     except Exception as error:
         control.fail(error)
@@ -131,6 +132,10 @@ def _run(server: Server, listeners: list[socket]) -> None:
     # Each operation on a tensor is shorter in this mode, and none here needs gradients.
     with torch.inference_mode():
         server.run(sockets=listeners)
+
+
+def _end_at_once() -> None:
+    exit_at_once(0)
 
 
 def _log_device(settings: Settings, loader: Loader) -> None:

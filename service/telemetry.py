@@ -13,7 +13,13 @@ from service.ticket import Ticket
 from service.timing import ENCODE, INFER, PARSE, QUEUE, STAGES
 
 OK = "ok"
-_REJECTS = ("queue_full", "draining", "not_ready", "out_of_memory")
+_REJECTS = (
+    "queue_full",
+    "draining",
+    "not_ready",
+    "out_of_memory",
+    "too_many_connections",
+)
 
 
 class Telemetry:

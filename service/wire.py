@@ -12,6 +12,7 @@ from service.headers import Fields, tokens
 from service.ticket import Ticket
 
 MOST_HEAD_BYTES: Final = 2**16
+MOST_FIELDS: Final = 256
 
 Message = tuple[bytes, Sequence[bytes | memoryview]]
 """The head of an answer, but for its end; and its body, in pieces."""
@@ -68,11 +69,20 @@ _OFFER: Final = (b"upgrade", b"http2-settings")
 
 def long_head() -> ServiceError:
     """Make the error of a head that is too long: request line and header."""
+    return _too_long("the request line and the header are")
+
+
+def long_trailer() -> ServiceError:
+    """Make the error of what is too long between chunks, or behind the last."""
+    return _too_long("what stands between two chunks, or behind the last, is")
+
+
+def _too_long(what: str) -> ServiceError:
     return ServiceError(
         "header_too_large",
-        f"the request line and the header are longer than {MOST_HEAD_BYTES} bytes; "
+        f"{what} longer than {MOST_HEAD_BYTES} bytes or {MOST_FIELDS} fields; "
         "the connection is closed",
-        expected=f"at most {MOST_HEAD_BYTES} bytes",
+        expected=f"at most {MOST_HEAD_BYTES} bytes and {MOST_FIELDS} fields",
         got="more",
     )
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from service.acceptor import Acceptor
+from service.admission import Admission
 from service.balance import Balance, new_counts
 from tests.process import TIMEOUT, serving, until_ready
 from tests.test_connection import answer, post
@@ -61,7 +62,9 @@ def test_nobody_connects_before_it_is_closed(
 
     async def end(listener: socket.socket) -> None:
         balance = Balance(new_counts(1), 0)
-        acceptor = Acceptor([listener], asyncio.Protocol, None, 1, balance)
+        acceptor = Acceptor(
+            [listener], lambda _: asyncio.Protocol(), None, 1, balance, Admission(9)
+        )
         acceptor.refuse()
         with socket.socket() as late:
             late.settimeout(0.3)
@@ -91,7 +94,9 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
 
     async def end(listener: socket.socket, early: list[socket.socket]) -> None:
         balance = Balance(new_counts(1), 0)
-        acceptor = Acceptor([listener], Closing, None, 1, balance)
+        acceptor = Acceptor(
+            [listener], lambda _: Closing(), None, 1, balance, Admission(1000)
+        )
         for wire in early:
             wire.connect(path)
         acceptor.refuse()

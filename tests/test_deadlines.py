@@ -245,7 +245,8 @@ CUT: dict[str, bytes] = {
     "short, no body yet": post("/predict", BODIES["short"])[: -len(BODIES["short"])],
     "long": post("/predict", BODIES["long"])[:-1],
     "long, no body yet": post("/predict", BODIES["long"])[: -len(BODIES["long"])],
-    "chunked": b"POST /sigmoid HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "chunked": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
     b'd\r\n{"inputs": 0}\r\n',
     "sigmoid": post("/sigmoid", b'{"inputs": 0}')[:-1],
     "behind a good one": post("/sigmoid", b'{"inputs": 0}') * 2

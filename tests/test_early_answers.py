@@ -159,7 +159,9 @@ def test_who_goes_on_is_cut_off_after_so_many_bytes(
 ) -> None:
     with served.connect() as wire:
         key = f"Authorization: Bearer {ADMIN}\r\n".encode()
-        wire.sendall(b"POST /nothing HTTP/1.1\r\n" + key + framing + b"\r\n\r\n")
+        wire.sendall(
+            b"POST /nothing HTTP/1.1\r\nHost: x\r\n" + key + framing + b"\r\n\r\n"
+        )
         if b"chunked" in framing:
             wire.sendall(b"fffffffff\r\n")
         sent, seconds = flood(wire, 20)
@@ -172,7 +174,9 @@ def test_who_goes_on_is_cut_off_after_so_long(served: Served) -> None:
     with served.connect() as wire:
         key = f"Authorization: Bearer {ADMIN}\r\n".encode()
         wire.sendall(
-            b"POST /nothing HTTP/1.1\r\n" + key + b"Content-Length: 999999\r\n\r\n"
+            b"POST /nothing HTTP/1.1\r\nHost: x\r\n"
+            + key
+            + b"Content-Length: 999999\r\n\r\n"
         )
         head, _, rest = answer(wire)
         assert b"connection: close" in head
@@ -185,11 +189,15 @@ def test_who_goes_on_is_cut_off_after_so_long(served: Served) -> None:
 def test_the_connection_closes_once_the_body_has_come(served: Served) -> None:
     with served.connect() as wire:
         key = f"Authorization: Bearer {ADMIN}\r\n".encode()
-        head = b"POST /nothing HTTP/1.1\r\n" + key + b"Content-Length: 300000\r\n\r\n"
+        head = (
+            b"POST /nothing HTTP/1.1\r\nHost: x\r\n"
+            + key
+            + b"Content-Length: 300000\r\n\r\n"
+        )
         wire.sendall(head)
         answer(wire)
         before = monotonic()
-        wire.sendall(bytes(300_000) + b"GET /models HTTP/1.1\r\n\r\n")
+        wire.sendall(bytes(300_000) + b"GET /models HTTP/1.1\r\nHost: x\r\n\r\n")
         # Nothing after the last answer is answered.
         assert wire.recv(1) == b""
         while monotonic() - before < 1:
@@ -205,7 +213,7 @@ def test_who_was_told_to_wait_need_not_send(served: Served) -> None:
     """The next request would be taken for the body, so the connection ends."""
     with served.connect() as wire:
         wire.sendall(
-            b"POST /sigmoid HTTP/1.1\r\nExpect: 100-continue\r\n"
+            b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
             b"Authorization: Bearer x\r\nContent-Length: 13\r\n\r\n"
         )
         head, _, rest = answer(wire)

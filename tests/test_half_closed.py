@@ -16,7 +16,8 @@ HALF_CLOSED = {
     "query": post("/predict?output=logits", ROW),
     "long": post("/sigmoid", b'{"inputs": ' + b" " * 150_000 + b"0}"),
     "gzip": post("/sigmoid", gzip.compress(b'{"inputs": 0}'), "Content-Encoding: gzip"),
-    "chunked": b"POST /sigmoid HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+    "chunked": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
     b'd\r\n{"inputs": 0}\r\n0\r\n\r\n',
     "closing": post("/sigmoid", b'{"inputs": 0}', "Connection: close"),
     "old": b"POST /sigmoid HTTP/1.0\r\nContent-Length: 13\r\n\r\n" + b'{"inputs": 0}',

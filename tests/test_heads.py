@@ -29,7 +29,7 @@ def one_field(length: int) -> bytes:
 def many_fields(length: int) -> bytes:
     start = b"POST /sigmoid HTTP/1.1\r\nHost: x\r\n"
     rest = length - len(start) - len(END)
-    field = b"X-Short: abcde\r\n"
+    field = b"X-Short: " + b"x" * 300 + b"\r\n"
     count = rest // len(field) - 1
     last = rest - count * len(field)
     return start + field * count + b"X: " + b"x" * (last - 5) + b"\r\n" + END
@@ -203,10 +203,10 @@ ALLOWED = {
     ),
     "chunks": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n"
     b'0005;name="a;b"\r\n{"inp\r\nA ;x\r\nuts": 0   \r\n1  \r\n}\r\n000\r\n\r\n',
-    "trailers": b"POST /sigmoid HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+    "trailers": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
     b"Trailer: X-Sum\r\n\r\nd\r\n" + GOOD + b"\r\n0\r\nX-Sum: 1\r\nX-More: 2\r\n\r\n",
     "expect": post("/sigmoid", GOOD, "Expect: 100-Continue"),
-    "expect, chunked": b"POST /sigmoid HTTP/1.1\r\nExpect: 100-continue\r\n"
+    "expect, chunked": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
     b"Transfer-Encoding: chunked\r\n\r\nd\r\n" + GOOD + b"\r\n0\r\n\r\n",
     "another expectation": post("/sigmoid", GOOD, "Expect: miracles"),
 }
@@ -227,7 +227,7 @@ def test_what_else_is_allowed(wire: socket.socket, name: str) -> None:
 def test_trailers_change_no_header(wire: socket.socket, name: str) -> None:
     trailers = f"{name}: nonsense\r\nX-Long: {'x' * 1000}\r\n".encode()
     wire.sendall(
-        b"POST /sigmoid HTTP/1.1\r\nX-Request-ID: mine\r\n"
+        b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nX-Request-ID: mine\r\n"
         b"Transfer-Encoding: chunked\r\n\r\nd\r\n"
         + GOOD
         + b"\r\n0\r\n"

@@ -146,7 +146,7 @@ def test_a_header_that_stops(served: Served) -> None:
 
 @pytest.mark.parametrize("first", [b"", post("/sigmoid", GOOD), LIVEZ])
 def test_a_header_byte_by_byte(served: Served, first: bytes) -> None:
-    header = b"POST /sigmoid HTTP/1.1\r\n" + b"A: b\r\n" * 50
+    header = b"POST /sigmoid HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 50
     with served.connect() as wire:
         wire.sendall(first)
         with trickle(wire, header):
