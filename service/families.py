@@ -65,7 +65,8 @@ FAMILIES: Final = {
         Family(
             "sigmoid_abandoned_total",
             "counter",
-            "Requests whose client went away and that were not computed.",
+            "Requests whose client went away and that were not computed, or whose "
+            "answer it did not read.",
             ("stage",),
         ),
         Family(
