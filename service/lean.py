@@ -12,7 +12,7 @@ endpoint and never calls it.
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, Final, NamedTuple, get_type_hints
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import APIRoute
@@ -24,11 +24,15 @@ from service.bodies import send_reply
 from service.context import Context, answer_to_error, name_request
 from service.cors import Cors
 from service.error_handlers import query_fault
+from service.errors import ElementError
 from service.exchange import Reply
 from service.headers import read_fields
 from service.repository import Repository, Version
 from service.telemetry import OK
 from service.ticket import Ticket
+
+# More than all parameters that there are take.
+_MOST_QUERY_BYTES: Final = 2**10
 
 
 class Call(Request):
@@ -188,6 +192,14 @@ class LeanFastAPI(FastAPI):
 def _query(route: _Route, scope: Scope) -> dict[str, BaseModel]:
     if route.query is None:
         return {}
+    length = len(scope["query_string"])
+    if length > _MOST_QUERY_BYTES:
+        raise ElementError(
+            "unknown_field",
+            pointer=None,
+            expected="only query parameters that the API documentation lists",
+            got=f"a query of {length} bytes",
+        )
     parameters = dict(QueryParams(scope["query_string"]))
     try:
         return {"query": route.query.model_validate(parameters)}

@@ -27,6 +27,9 @@ _ENCODINGS: dict[str, Encoding | None] = {
 # More in a row than anybody sends on purpose.
 _MOST_ENCODINGS: Final = 2
 
+# Commas and semicolons of a field; browsers send about a dozen.
+_MOST_PARTS: Final = 200
+
 # The ranges that have a type, the most specific first (RFC 9110, section 12.5.1).
 _RANGES: dict[Media, tuple[str, ...]] = {
     "json": (JSON, "application/*", "*/*"),
@@ -46,6 +49,8 @@ def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, 
         ServiceError: `unsupported_media_type`.
     """
     text = _text(content_encoding_header) or ""
+    if _has_too_many_parts(text):
+        raise _unsupported(shown(text), f"{_MOST_PARTS} encodings at most")
     names = [name.strip().lower() for name in text.split(",")]
     encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
     found = tuple(encoding for encoding in encodings if encoding)
@@ -65,6 +70,8 @@ def request_media(content_type_header: bytes | None) -> Media:
     content_type = (_text(content_type_header) or "").strip()
     if not content_type:
         return "json"
+    if _has_too_many_parts(content_type):
+        raise _unsupported(shown(content_type), f"{_MOST_PARTS} parameters at most")
     name, *parameters = (part.strip().lower() for part in content_type.split(";"))
     if name == NPY:
         return "npy"
@@ -87,6 +94,13 @@ def answer_media(accept_header: bytes | None) -> Media:
         ServiceError: `not_acceptable`.
     """
     accept = (_text(accept_header) or "").strip() or "*/*"
+    if _has_too_many_parts(accept):
+        raise ServiceError(
+            "not_acceptable",
+            f"Accept may have {_MOST_PARTS} ranges and parameters, this one has more",
+            expected=f"at most {_MOST_PARTS} ranges and parameters",
+            got="more",
+        )
     weights: dict[str, tuple[float, int]] = {}
     for position, item in enumerate(accept.split(",")):
         name, *parameters = (part.strip().lower() for part in item.split(";"))
@@ -108,6 +122,10 @@ def answer_media(accept_header: bytes | None) -> Media:
 
 def _text(header: bytes | None) -> str | None:
     return None if header is None else header.decode("latin-1")
+
+
+def _has_too_many_parts(text: str) -> bool:
+    return text.count(",") + text.count(";") > _MOST_PARTS
 
 
 def _weight(parameters: list[str]) -> float:

@@ -180,7 +180,7 @@ class Reader(Feeder):
         """Have the application answer the request at hand."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
+        self.url, self.expect_100_continue = wire.shortened(url), expects
         self.headers += headers  # these are also in the scope
         super().on_headers_complete()
         self.is_handed_on = True

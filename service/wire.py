@@ -13,6 +13,7 @@ from service.ticket import Ticket
 
 MOST_HEAD_BYTES: Final = 2**16
 MOST_FIELDS: Final = 256
+_HALF_PATH_BYTES: Final = 2**10
 
 Message = tuple[bytes, Sequence[bytes | memoryview]]
 """The head of an answer, but for its end; and its body, in pieces."""
@@ -47,6 +48,17 @@ def origin_form(target: bytes, root_path: bytes) -> bytes:
         if rest[:1] in (b"", b"/", b"?"):
             return rest if rest.startswith(b"/") else b"/" + rest
     return target
+
+
+def shortened(target: bytes) -> bytes:
+    """Leave out the middle of a path that is too long to be any.
+
+    To decode it would take the longer the longer it is, and no part of it is shown.
+    """
+    path, mark, query = target.partition(b"?")
+    if len(path) > 2 * _HALF_PATH_BYTES:
+        path = path[:_HALF_PATH_BYTES] + path[-_HALF_PATH_BYTES:]
+    return path + mark + query
 
 
 def without_offer(method: bytes, url: bytes, version: str, headers: Fields) -> bytes:
