@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -267,7 +268,7 @@ def test_the_oldest_makes_place_for_the_newest() -> None:
     guests: list[Guest] = []
     for number in range(EXTRA_CONNECTIONS + 3):
         guest = admission.enter(("127.0.0.1", 1))
-        guest.close = lambda number=number: closed.append(number)
+        guest.close = partial(closed.append, number)
         guests.append(guest)
     assert closed == [1, 2]
     assert [bool(guest.excess) for guest in guests] == [False] + [True] * (
