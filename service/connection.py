@@ -21,6 +21,7 @@ from service.lookout import Lookout
 from service.shortcut import Shortcut
 from service.telemetry import OK
 from service.ticket import Ticket
+from service.unread import SHORT_BYTES as SHORT_ANSWER_BYTES
 from service.unread import Unread
 
 # What is answered on every connection.
@@ -238,7 +239,8 @@ class Connection(Lifetime):
             lines += (name, b": ", value, b"\r\n")
         answer = b"".join((*lines, b"\r\n", *pieces))
         self.transport.write(answer)
-        self.hold_answer(len(answer))
+        if len(answer) > SHORT_ANSWER_BYTES:
+            self.hold_answer(len(answer))
         if self.is_ending:
             self.end()
 

@@ -212,12 +212,16 @@ class Reader(Feeder):
             self.version = self.parser.get_http_version()
         else:
             self.version = "1.1"
-            host = fields.get(b"host", b"")
-            if host == self._host and host and b"transfer-encoding" not in fields:
-                return None
+        host = fields.get(b"host")
+        if (
+            host
+            and host == self._host
+            and self.version == "1.1"
+            and b"transfer-encoding" not in fields
+        ):
+            return None
         fault = framing.fault_of(self.version, self.url, fields)
-        if fault is None:
-            self._host = fields.get(b"host", b"")
+        self._host = host if host and not fault else b""
         return fault
 
     def _is_too_much_between(self, data: bytes, before: int) -> bool:
