@@ -21,7 +21,7 @@ from tests.test_slow_readers import LONG
 DRAIN = 0.5
 # It waits twice for who has just connected, gives who still sends a second to read its
 # answer, and takes its leave.
-SPARE = 3
+SPARE = 6
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 GOOD = b'{"inputs": 0}'
 

@@ -24,7 +24,7 @@ from tests.test_queue import serving as serving_inside
 from tests.test_queue import wait_until
 
 LIMIT = 1
-LATEST = LIMIT + 2.5
+LATEST = LIMIT + 6
 COUNT = 2**20
 LONG = b'{"inputs": [' + b"5," * (COUNT - 1) + b"5]}"
 SHORT = b'{"inputs": [' + b"5," * 3000 + b"5]}"

@@ -65,7 +65,7 @@ def test_what_has_no_end(wire: socket.socket, head: str, kind: str, size: int) -
             wire.sendall(stream[at : at + size])
     begun = monotonic()
     words = last_words(wire, 5)
-    assert monotonic() - begun < 3
+    assert monotonic() - begun < 5
     if is_head_answered_first(head):
         return  # it had its answer; the connection is closed all the same
     if words:  # else it was reset, as it went on
