@@ -12,11 +12,13 @@ from service.headers import read_fields
 from service.metrics import CONTENT_TYPE, exposition
 from service.openapi import problem_responses
 from service.schemas import Health, Reloaded
+from service.troubles import more
 
 router = APIRouter(tags=["operation"])
 
 # With what is around them, the answer of a probe is below 4 KiB.
 _MOST_REASON_BYTES: Final = 3900
+_MOST_REASONS: Final = 40
 
 
 @router.get("/limits", responses=problem_responses(401))
@@ -87,12 +89,16 @@ def _health(
 
 
 def _bounded(reasons: Sequence[str]) -> list[str]:
-    """Leave out the last, where all would be too long for the answer of a probe."""
-    kept: list[str] = []
-    room = _MOST_REASON_BYTES
-    for reason in reasons:
-        room -= len(orjson.dumps(reason)) + 1
-        if room < 0:
-            return [*kept, "and more, which the log and GET /models list"]
-        kept.append(reason)
-    return kept
+    """Shorten them, where all would be too long for the answer of a probe."""
+    kept = [*reasons[:_MOST_REASONS], *more(len(reasons), _MOST_REASONS)]
+    if len(orjson.dumps(kept)) <= _MOST_REASON_BYTES:
+        return kept
+    room = _MOST_REASON_BYTES // len(kept)
+    return [_shortened(reason, room) for reason in kept]
+
+
+def _shortened(reason: str, room: int) -> str:
+    """Cut a text so that it has at most `room` bytes in a list of JSON."""
+    while len(orjson.dumps(reason)) >= room:
+        reason = f"{reason[: len(reason) * 7 // 8 - 1]}…"
+    return reason
