@@ -3,19 +3,24 @@ FROM python:3.11-slim-bookworm AS build
 # Where PyTorch comes from; empty for pip's own index. See the README.
 ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-ENV PIP_CONSTRAINT=/src/scripts/constraints.txt
 WORKDIR /src
-RUN python -m venv /opt/venv
-COPY scripts/constraints.txt scripts/
+RUN python -m venv /opt/venv && python -m venv /opt/build
+COPY scripts/requirements scripts/requirements
+RUN /opt/venv/bin/pip install --require-hashes -r scripts/requirements/serve.txt \
+ && /opt/build/bin/pip install --require-hashes -r scripts/requirements/build.txt
+# A build of PyTorch that is there stays; libraries that it needs for CUDA are added.
 RUN if [ -n "$TORCH_INDEX" ]; then \
-      /opt/venv/bin/pip install --no-deps --index-url "$TORCH_INDEX" torch; \
-    else \
-      /opt/venv/bin/pip install torch; \
-    fi
+      /opt/venv/bin/pip install --no-deps --index-url "$TORCH_INDEX" \
+        -r scripts/requirements/torch.txt; \
+    fi \
+ && /opt/venv/bin/pip install -r scripts/requirements/torch.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY models models
 COPY service service
-RUN /opt/venv/bin/pip install . && /opt/venv/bin/pip uninstall -y pip
+RUN /opt/build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /opt/wheel . \
+ && /opt/venv/bin/pip install --no-deps /opt/wheel/*.whl \
+ && /opt/venv/bin/pip check \
+ && /opt/venv/bin/pip uninstall -y pip
 
 FROM python:3.11-slim-bookworm
 
