@@ -96,7 +96,7 @@ def running_server(folder: Path) -> Iterator[str]:
     Raises:
         FuzzError: It ended, or did not become ready.
     """
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
     environment = {n: v for n, v in os.environ.items() if not n.startswith("SIGMOID_")}
     with (folder / "server.log").open("w+b") as log:
@@ -140,7 +140,8 @@ def _said(log: IO[bytes]) -> str:
     return log.read().decode(errors="replace").strip()[-2000:]
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Find a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,1 @@
+"""A search for the requests that cost the most: CPU, memory, silence of `/livez`."""
