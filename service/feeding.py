@@ -111,7 +111,8 @@ class Feeder(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what has arrived, or its first pieces."""
-        if len(data) <= _PIECE_BYTES and not self._backlog and not self.pipeline:
+        is_piece = len(data) <= _PIECE_BYTES or len(data) <= self.body_rest()
+        if is_piece and not self._backlog and not self.pipeline:
             self.read(data)
             return
         self._backlog = b"".join((self._backlog, data)) if self._backlog else data
