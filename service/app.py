@@ -14,9 +14,11 @@ from service.lean import LeanFastAPI
 from service.loading import Loader
 from service.metrics import new_memory
 from service.middleware import RequestContext
+from service.own_models import OwnModels
 from service.queue import Queue
 from service.readiness import Readiness
-from service.reloading import Reload, Reloader
+from service.reloader import Reloader
+from service.reloading import Reload
 from service.repository import Repository
 from service.settings import Settings
 from service.sources import roots_of
@@ -46,8 +48,9 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
     roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
-    reloader.start(*first_look(roots))
+    models = OwnModels(repository, exchanger)
+    models.start(*first_look(roots, settings.load_seconds))
+    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
     return make_app(settings, repository, telemetry, reloader.reload)
 
 

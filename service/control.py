@@ -1,115 +1,46 @@
-"""What the supervisor and its workers say to each other, and the worker's part in it.
+"""The worker's end of the link: it does what the supervisor says.
 
-A worker says `Hello`, and is told what to `Serve`. A change of a model is `Prepare` to
-all workers; each answers `Prepared`; then `Commit` to all, or `Abort`.
+What may take long is done on threads of its own, so that the worker is never deaf.
 """
 
 import asyncio
+import logging
+from asyncio import AbstractEventLoop, Future
 from collections.abc import Sequence
 from itertools import count
-from multiprocessing.connection import Connection
-from threading import Event
-from typing import Any, NamedTuple, TypeAlias
+from threading import Event, Lock, Thread
+from time import sleep
+from typing import Final
 
 from models.messages import one_line
+from service.errands import ErrandError, Errands
 from service.errors import Code, ServiceError
 from service.exchanging import Exchanger
 from service.line_writer import exit_at_once
+from service.link import WorkerLink
 from service.loading import freeze
+from service.messages import (
+    Abort,
+    Commit,
+    Committed,
+    Drain,
+    Hello,
+    Prepare,
+    Prepared,
+    Reload,
+    Reloaded,
+    Serve,
+    Started,
+)
 from service.repository import Version
 from service.server import Server
 from service.settings import ServingError
-from service.sources import File
-from service.troubles import Trouble
+from service.sources import File, trouble_of
+from service.troubles import Trouble, trouble
 
-Link: TypeAlias = "Connection[Any, Any]"
+_LOOK_SECONDS: Final = 0.05
 
-
-class Serve(NamedTuple):
-    """To a worker: what it serves from now on.
-
-    Attributes:
-        files: Of all models.
-        default: Name of the default model; the first that can be served where empty.
-        passed_over: What cannot be served.
-        is_known: Whether others serve all of the files.
-    """
-
-    files: Sequence[File]
-    default: str
-    passed_over: Sequence[Trouble]
-    is_known: bool
-
-
-class Prepare(NamedTuple):
-    """To a worker: load all versions of a model, but do not serve them yet."""
-
-    change: int
-    files: Sequence[File]
-
-
-class Commit(NamedTuple):
-    """To a worker: serve what it prepared, and tell what cannot be served."""
-
-    change: int
-    passed_over: Sequence[Trouble]
-
-
-class Abort(NamedTuple):
-    """To a worker: forget what it prepared, and tell what cannot be served."""
-
-    change: int
-    passed_over: Sequence[Trouble]
-
-
-class Drain(NamedTuple):
-    """To a worker: end, in so many seconds."""
-
-    seconds: float
-
-
-class Reloaded(NamedTuple):
-    """To a worker: how the reload ended that it asked for."""
-
-    request: int
-    code: Code | None
-    detail: str
-
-
-class Hello(NamedTuple):
-    """To the supervisor: the worker listens."""
-
-
-class Started(NamedTuple):
-    """To the supervisor: the worker serves, or why it cannot.
-
-    Attributes:
-        fault: Why it cannot, if so.
-        troubles: Of which files it found out that they cannot be served.
-    """
-
-    fault: str | None
-    troubles: Sequence[Trouble] = ()
-
-
-class Prepared(NamedTuple):
-    """To the supervisor: the worker is ready to swap; which files cannot be served."""
-
-    change: int
-    troubles: Sequence[Trouble]
-
-
-class Committed(NamedTuple):
-    """To the supervisor: the worker has swapped, or has forgotten."""
-
-    change: int
-
-
-class Reload(NamedTuple):
-    """To the supervisor: an admin wants a model reloaded."""
-
-    request: int
-    name: str
+logger = logging.getLogger("sigmoid_serve")
 
 
 class Control:
@@ -118,17 +49,26 @@ class Control:
     Args:
         link: To the supervisor.
         is_first: Whether the worker listens before it has loaded.
+        shutdown_seconds: Longest time of the end, once the supervisor has gone.
 
     Attributes:
         has_loaded: Set once there is no model to wait for.
     """
 
-    def __init__(self, link: Link, *, is_first: bool) -> None:
+    def __init__(
+        self, link: WorkerLink, *, is_first: bool, shutdown_seconds: float
+    ) -> None:
         self._link = link
         self._is_first = is_first
+        self._shutdown_seconds = shutdown_seconds
         self.has_loaded = Event()
         self._numbers = count()
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, tuple[AbstractEventLoop, Future[None]]] = {}
+        self._errands = Errands()
+        self._lock = Lock()
+        # What is loaded of each change; nothing as long as it is being loaded.
+        self._changes: dict[int, Sequence[Version] | None] = {}
+        self._is_over = False
 
     async def reload(self, name: str) -> None:
         """Have a model reloaded in all workers.
@@ -137,92 +77,149 @@ class Control:
             ServiceError: It stays as it was.
         """
         # What is there answers requests a moment before the supervisor is told so.
-        await asyncio.to_thread(self.has_loaded.wait)
+        while not self.has_loaded.is_set():
+            await asyncio.sleep(_LOOK_SECONDS)
         request = next(self._numbers)
-        future = asyncio.get_running_loop().create_future()
-        self._waiting[request] = future
-        self._link.send(Reload(request, name))
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting[request] = loop, future
+        if self._is_over:
+            self._end_reload(request, "draining", "this process is about to end")
+        # Another thread may be sending, and the supervisor may be stopped.
+        message = Reload(request, name)
+        Thread(target=self._send, args=(message,), daemon=True).start()
         await future
 
     def fail(self, error: Exception) -> None:
         """Tell that this worker cannot serve."""
-        self._link.send(Started(one_line(str(error)) or type(error).__name__))
+        self._send(Started(one_line(str(error)) or type(error).__name__))
+
+    def _send(self, message: object) -> None:
+        try:
+            self._link.send(message)
+        except (OSError, ValueError):  # it has gone, which is seen where it is heard
+            logger.debug("the supervisor does not listen any more")
 
     def run(self, exchanger: Exchanger, server: Server) -> None:
         """Do what the supervisor says, until it has gone; on a thread of its own."""
         try:
-            self._link.send(Hello())
-            prepared: dict[int, Sequence[Version]] = {}
+            self._send(Hello())
             while True:
-                self._obey(self._link.recv(), exchanger, server, prepared)
+                message, is_whole = self._link.receive()
+                self._obey(message, is_whole, exchanger, server)
         except (EOFError, OSError):
-            # The supervisor has died. What was let in is finished.
-            self._drain(server, 0)
+            logger.debug("the supervisor has gone")
+        # Whatever it is, this process must not go on without being told anything.
+        except Exception as error:
+            logger.critical("unexpected error in a worker's control", exc_info=error)
+        # What was let in is finished.
+        self._is_over = True
+        self._drain(server, 0)
+        self._link.close()
+        for request in list(self._waiting):
+            self._end_reload(request, "draining", "this process is about to end")
+        sleep(self._shutdown_seconds)
+        exit_at_once(1)
 
     def _obey(
-        self,
-        message: object,
-        exchanger: Exchanger,
-        server: Server,
-        prepared: dict[int, Sequence[Version]],
+        self, message: object, is_whole: bool, exchanger: Exchanger, server: Server
     ) -> None:
         match message:
             case Serve():
-                self._serve(exchanger, message)
-            case Prepare(change, files):
-                self._prepare(exchanger, change, files, prepared)
-            case Commit(change, passed_over):
-                exchanger.put(prepared.pop(change), passed_over)
-                self._link.send(Committed(change))
+                self._errands.start(self._serve, exchanger, message, is_whole)
+            case Prepare():
+                self._begin(exchanger, message, is_whole)
+            case Commit():
+                self._commit(exchanger, message)
             case Abort(change, passed_over):
-                prepared.pop(change, None)
+                with self._lock:
+                    self._changes.pop(change, None)
                 exchanger.pass_over(passed_over)
-                self._link.send(Committed(change))
+                self._send(Committed(change))
             case Drain(seconds):
                 self._drain(server, seconds)
             case Reloaded():
-                self._end_reload(message)
+                self._end_reload(*message)
 
     def _drain(self, server: Server, seconds: float) -> None:
         if not (self._is_first or self.has_loaded.is_set()):
             exit_at_once(0)  # it does not listen yet
         server.drain(seconds)
 
-    def _serve(self, exchanger: Exchanger, message: Serve) -> None:
+    def _serve(self, exchanger: Exchanger, message: Serve, is_whole: bool) -> None:
         files, default, passed_over, is_known = message
         try:
+            if not is_whole:
+                raise ServingError("the models need more memory than there is")
             troubles = exchanger.start(files, passed_over, default)
+            if troubles and is_known:
+                raise ServingError(troubles[0].sentence)
+            freeze()
         # Whatever it is, the supervisor is told, and this process is of no use.
         except Exception as error:
             self.fail(error)
             exit_at_once(1)
-        if troubles and is_known:
-            self.fail(ServingError(troubles[0].sentence))
-            exit_at_once(1)
-        freeze()
         self.has_loaded.set()
-        self._link.send(Started(None, troubles))
+        self._send(Started(None, troubles))
+
+    def _begin(self, exchanger: Exchanger, message: Prepare, is_whole: bool) -> None:
+        """Begin to load what may be served later."""
+        change, files = message
+        with self._lock:
+            self._changes[change] = None
+        try:
+            if not is_whole:
+                raise MemoryError
+            self._errands.start(self._prepare, exchanger, change, files)
+        except (ErrandError, MemoryError) as error:
+            self._send(Prepared(change, _troubles(files, error)))
 
     def _prepare(
-        self,
-        exchanger: Exchanger,
-        change: int,
-        files: Sequence[File],
-        prepared: dict[int, Sequence[Version]],
+        self, exchanger: Exchanger, change: int, files: Sequence[File]
     ) -> None:
-        prepared[change], troubles = exchanger.load(files)
-        self._link.send(Prepared(change, troubles))
+        self.has_loaded.wait()
+        versions: Sequence[Version] = ()
+        troubles: Sequence[Trouble]
+        try:
+            versions, troubles = exchanger.load(files)
+        except Exception as error:
+            troubles = _troubles(files, error)
+        with self._lock:
+            if change not in self._changes:
+                return  # it was given up meanwhile
+            self._changes[change] = versions
+        self._send(Prepared(change, troubles))
 
-    def _end_reload(self, message: Reloaded) -> None:
-        future = self._waiting.pop(message.request)
-        loop = future.get_loop()
+    def _commit(self, exchanger: Exchanger, message: Commit) -> None:
+        try:
+            with self._lock:
+                versions = self._changes.pop(message.change)
+            if versions is None:
+                raise LookupError("it was not loaded")
+            exchanger.put(versions, message.passed_over)
+        # All others serve it: another process is to do so in place of this one.
+        except Exception as error:
+            logger.critical("a change cannot be put in place", exc_info=error)
+            exit_at_once(1)
+        self._send(Committed(message.change))
+
+    def _end_reload(self, request: int, code: Code | None, detail: str) -> None:
+        loop, future = self._waiting.pop(request)
 
         def end() -> None:
             if future.done():
                 return
-            if message.code is None:
+            if code is None:
                 future.set_result(None)
             else:
-                future.set_exception(ServiceError(message.code, message.detail))
+                future.set_exception(ServiceError(code, detail))
 
         loop.call_soon_threadsafe(end)
+
+
+def _troubles(files: Sequence[File], error: Exception) -> list[Trouble]:
+    """Describe why none of some files was loaded."""
+    if isinstance(error, ErrandError):
+        reason, remedy = f"loads do not end: {error}", "restart the service"
+        return [trouble(*file.source[:3], reason, remedy) for file in files]
+    return [trouble_of(file.source, error) for file in files]

@@ -1,34 +1,29 @@
-"""The processes that serve: started, heard, replaced when they die, killed together."""
+"""The processes that serve: started, heard, replaced when they die, killed together.
 
+All of it is done on one event loop, on which nothing waits for a worker.
+"""
+
+import asyncio
 import logging
-import multiprocessing
-from collections import deque
-from collections.abc import Mapping
-from multiprocessing.connection import wait
+from asyncio import Future, Task, TimerHandle
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing.context import SpawnProcess
-from socket import socket
-from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from service.balance import NOBODY, new_counts
-from service.control import Abort, Commit, Committed, Link, Prepare, Prepared
-from service.metrics import SLAB_BYTES, Metrics
+from service.heartbeat import LOOK_SECONDS, MOST_SILENT_LOOKS, Watch
+from service.messages import Abort, Commit, Committed, Prepare, Prepared, Serve
+from service.question import Question
 from service.restarts import MOST_DEATHS, Restarts, ending
-from service.serving import serve_as_worker
 from service.settings import ServingError, Settings
+from service.spawning import Spawner, Worker
 
-# A worker that takes longer to load a model refuses it.
-_PREPARE_SECONDS: Final = 300.0
+# What a process said last is there when it has ended, but for that it may have left
+# others that hold its end of the link.
+_LAST_SECONDS: Final = 1.0
+_REAP_SECONDS: Final = 0.01
 
 logger = logging.getLogger("sigmoid_serve")
-
-
-class Worker(NamedTuple):
-    """A process that serves, or is about to."""
-
-    number: int
-    process: SpawnProcess
-    link: Link
 
 
 class Crew:
@@ -36,182 +31,246 @@ class Crew:
 
     Args:
         settings: See `service.settings`.
-        wake: A socket that can be read where there is something else to do.
+        on_message: Called with whatever a worker says unasked.
 
     Attributes:
-        listeners: That the workers share; to be set before they are started.
+        spawner: Makes them.
         metrics: Of the process that supervises.
         workers: Those that run, by their number.
-        greeted: Numbers of those that were told what to serve.
-        started: Numbers of those that serve.
-        messages: What they said and nobody has read, and who said it.
         has_served: Whether one ever served.
         is_ending: Whether those that die are not replaced any more.
     """
 
-    def __init__(self, settings: Settings, wake: socket) -> None:
+    def __init__(
+        self, settings: Settings, on_message: Callable[[Worker, Any], None]
+    ) -> None:
         self._settings = settings
-        self._wake = wake
-        self._context = multiprocessing.get_context("spawn")
-        slabs = settings.workers + 1
-        self._memory = self._context.RawArray("B", slabs * SLAB_BYTES)
-        self._connections = new_counts(settings.workers)
-        # When to start a worker, by its number.
-        self._due = dict.fromkeys(range(settings.workers), 0.0)
+        self._on_message = on_message
+        self.spawner = Spawner(settings)
+        self.metrics = self.spawner.metrics
+        self._watch = Watch(self.spawner.beats)
         self._restarts = Restarts()
-        self.listeners: list[socket] = []
-        self.metrics = Metrics(self._memory, settings.workers)
+        self._due: dict[int, TimerHandle] = {}
+        self._questions: set[Question[Worker]] = set()
+        self._tasks: set[Task[None]] = set()
         self.workers: dict[int, Worker] = {}
-        self.greeted: set[int] = set()
-        self.started: set[int] = set()
-        self.messages: deque[tuple[Worker, Any]] = deque()
         self.has_served = False
         self.is_ending = False
 
-    def start_due(self) -> None:
-        """Start the workers whose time has come."""
-        for number, due in list(self._due.items()):
-            if due <= monotonic() and not self.is_ending:
-                del self._due[number]
-                self._start(number)
-
-    def _start(self, number: int) -> None:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=serve_as_worker,
-            args=(
-                self._settings,
-                number,
-                self.listeners,
-                self._memory,
-                self._connections,
-                theirs,
-            ),
-            kwargs={"is_first": number == 0 and not self.has_served},
-            name=f"worker {number}",
-            daemon=False,
-        )
-        process.start()
-        theirs.close()
-        self.workers[number] = Worker(number, process, ours)
-        logger.info("worker %d started, process %d", number, process.pid)
-
-    def listen(self, deadline: float | None = None) -> None:
-        """Take in messages, and deaths of workers; wait for one, or for a signal.
-
-        Args:
-            deadline: Of the waiting; else it ends where a worker is to be started.
+    async def run(self) -> None:
+        """Have the workers serve until they have ended.
 
         Raises:
             ServingError: No worker serves, and one has died too often.
         """
-        deadline = deadline or min(self._due.values(), default=None)
-        links = {id(worker.link): worker for worker in self.workers.values()}
-        ends = {worker.process.sentinel: worker for worker in self.workers.values()}
-        waits: list[Any] = [
-            *ends,
-            self._wake,
-            *(w.link for w in self.workers.values()),
-        ]
-        timeout = None if deadline is None else max(0.0, deadline - monotonic())
-        for ready in wait(waits, 0 if self.messages else timeout):
-            if ready is self._wake:
-                self._wake.recv(4096)
-            elif isinstance(ready, int):
-                self._bury(ends[ready])
-            elif not links[id(ready)].link.closed:
-                self._receive(links[id(ready)])
+        self._loop = asyncio.get_running_loop()
+        self._over: Future[None] = self._loop.create_future()
+        for number in range(self._settings.workers):
+            self._start(number)
+        self.do(self._look_after())
+        await self._over
 
-    def _receive(self, worker: Worker) -> bool:
+    def do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside all else; where that fails, all ends."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End all, because of an error."""
+        if not self._over.done():
+            self._over.set_exception(error)
+
+    def _start(self, number: int) -> None:
+        self._due.pop(number, None)
+        self._watch.forget(number)
         try:
-            message = worker.link.recv()
-        except (EOFError, OSError):
-            return False  # its end is seen as such
-        self.messages.append((worker, message))
-        return True
+            worker = self.spawner.spawn(
+                number, is_first=not (number or self.has_served)
+            )
+        except (OSError, MemoryError) as error:
+            self._start_later(number, f"no process ({error})")
+            return
+        self.workers[number] = worker
+        logger.info("worker %d started, process %d", number, worker.process.pid)
+        self.do(self._attend(worker))
+
+    async def _attend(self, worker: Worker) -> None:
+        """Hear a worker until its end, and see to what is to be done then."""
+        ended = self._end_of(worker.process)
+        talking = self._loop.create_task(worker.link.talk())
+        hearing = self._loop.create_task(self._hear(worker))
+        either = {hearing, ended}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            await asyncio.wait({hearing}, timeout=_LAST_SECONDS)
+        self._lose(worker)
+        if not ended.done():  # it says no more, and may finish what it has let in
+            await asyncio.wait({ended}, timeout=self._last_seconds)
+        if not ended.done():
+            self.give_up(worker, "says no more and does not end")
+            await ended
+        hearing.cancel()
+        talking.cancel()
+        worker.link.close()
+        while worker.process.exitcode is None:
+            await asyncio.sleep(_REAP_SECONDS)
+        self._bury(worker)
+
+    def _end_of(self, process: SpawnProcess) -> "Future[None]":
+        ended: Future[None] = self._loop.create_future()
+        sentinel = process.sentinel
+
+        def end() -> None:
+            self._loop.remove_reader(sentinel)
+            ended.set_result(None)
+
+        self._loop.add_reader(sentinel, end)
+        return ended
+
+    async def _hear(self, worker: Worker) -> None:
+        with suppress(EOFError, OSError):
+            while True:
+                message = await worker.link.receive()
+                try:
+                    self._take(worker, message)
+                except Exception as error:
+                    self.fail(error)
+                    return
+
+    def _take(self, worker: Worker, message: object) -> None:
+        if isinstance(message, Prepared | Committed):
+            for question in self._questions:
+                question.hear(worker, message)
+        else:
+            self._on_message(worker, message)
+
+    def _lose(self, worker: Worker) -> None:
+        worker.hears = False
+        for question in self._questions:
+            question.lose(worker)
 
     def _bury(self, worker: Worker) -> None:
-        worker.process.join()
-        while self._receive(worker):
-            pass
         del self.workers[worker.number]
-        worker.link.close()
-        self._connections[worker.number] = NOBODY
+        self.spawner.forget(worker.number)
         if self.is_ending:
+            self._end_if_alone()
             return
-        self.greeted.discard(worker.number)
         self.metrics.counter("sigmoid_worker_restarts_total").add()
         how = ending(worker.process.exitcode)
-        if worker.number in self.started:
-            self.started.discard(worker.number)
-            self._due[worker.number] = monotonic()
-            logger.error("worker %d ended with %s and is replaced", worker.number, how)
+        if worker.state != "serving":
+            self._start_later(worker.number, how)
             return
-        pause = self._restarts.died(worker.number)
-        deaths = self._restarts.deaths[worker.number]
-        if not self.started and deaths >= MOST_DEATHS:
-            raise ServingError(
-                f"no worker serves: worker {worker.number} ended {deaths} times in a "
-                f"row before it was ready, at last with {how}; the log may say why"
+        logger.error("worker %d ended with %s and is replaced", worker.number, how)
+        self._start(worker.number)
+
+    def _start_later(self, number: int, how: str) -> None:
+        pause = self._restarts.died(number)
+        deaths = self._restarts.deaths[number]
+        is_served = any(each.state == "serving" for each in self.workers.values())
+        if not is_served and deaths >= MOST_DEATHS:
+            sentence = (
+                f"no worker serves: worker {number} ended {deaths} times in a row "
+                f"before it was ready, at last with {how}; the log may say why"
             )
-        self._due[worker.number] = monotonic() + pause
+            self.fail(ServingError(sentence))
+            return
         logger.error(
             "worker %d ended with %s before it was ready; it is started again in %g s",
-            worker.number,
+            number,
             how,
             pause,
         )
+        self._due[number] = self._loop.call_later(pause, self._start, number)
+
+    async def _look_after(self) -> None:
+        """Give up those that hang."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for worker in self.workers.values():
+                worker.looks += 1
+                seconds = worker.looks * LOOK_SECONDS
+                if self._watch.hangs(worker.number):
+                    silent = MOST_SILENT_LOOKS * LOOK_SECONDS
+                    self.give_up(worker, f"has given no sign of life for {silent:g} s")
+                elif worker.state != "serving" and worker.looks > worker.most_looks:
+                    self.give_up(worker, f"is not ready after {seconds:g} s")
+
+    def give_up(self, worker: Worker, why: str) -> None:
+        """Kill a worker, so that another takes its place."""
+        if not worker.is_given_up:
+            worker.is_given_up = True
+            logger.error("worker %d %s and is killed", worker.number, why)
+            worker.process.kill()
 
     def send(self, worker: Worker, message: object) -> None:
         """Tell one worker something, if it still listens."""
-        try:
+        if worker.hears:
             worker.link.send(message)
-        except OSError:
-            logger.debug("worker %d does not listen any more", worker.number)
+
+    def greet(self, worker: Worker, message: Serve) -> None:
+        """Tell a worker what to serve; it takes part in whatever is changed then."""
+        worker.state, worker.looks = "loading", 0
+        models = {file.source.name for file in message.files}
+        worker.most_looks = self._settings.load_seconds * len(models) / LOOK_SECONDS
+        self.send(worker, message)
+        for question in self._questions:
+            if question.kind is Prepared:
+                question.invite(worker)
+                self.send(worker, question.message)
 
     def serves(self, worker: Worker) -> None:
         """Count a worker among those that serve."""
         self.has_served = True
-        self.started.add(worker.number)
+        worker.state = "serving"
         self._restarts.served(worker.number)
 
-    def end(self) -> None:
-        """Let no more connections in, and replace no worker any more."""
-        self.is_ending = True
-        self._due.clear()
-        for listener in self.listeners:
-            listener.close()
-
-    def kill(self) -> None:
-        """End all workers at once."""
-        for worker in self.workers.values():
-            worker.process.kill()
-
-    def ask(
+    @contextmanager
+    def asking(
         self,
         message: Prepare | Commit | Abort,
         kind: type[Prepared | Committed],
-    ) -> Mapping[int, Any]:
-        """Send all workers the same, and wait for the answers of those that live.
+    ) -> Iterator[Question[Worker]]:
+        """Ask all workers that were told what to serve."""
+        workers = self.workers.values()
+        asked = [w for w in workers if w.hears and w.state != "starting"]
+        question = Question(message, kind, asked)
+        self._questions.add(question)
+        try:
+            for worker in asked:
+                self.send(worker, message)
+            yield question
+        finally:
+            self._questions.discard(question)
 
-        One that has not been told yet what to serve will be told the outcome.
-        """
-        asked = [w for w in self.workers.values() if w.number in self.greeted]
-        for worker in asked:
-            self.send(worker, message)
-        answers: dict[int, Any] = {}
-        others: deque[tuple[Worker, Any]] = deque()
-        deadline = monotonic() + _PREPARE_SECONDS
-        while monotonic() < deadline:
-            living = [w for w in asked if self.workers.get(w.number) is w]
-            if all(worker.number in answers for worker in living):
-                break
-            self.listen(deadline)
-            while self.messages:
-                sender, answer = self.messages.popleft()
-                if isinstance(answer, kind) and answer.change == message.change:
-                    answers[sender.number] = answer
-                else:
-                    others.append((sender, answer))
-        self.messages.extend(others)
-        return answers
+    @property
+    def _last_seconds(self) -> float:
+        return self._settings.shutdown_seconds + _LAST_SECONDS
+
+    def end(self) -> None:
+        """Let no more connections in, replace no worker, kill those that stay."""
+        self.is_ending = True
+        for due in self._due.values():
+            due.cancel()
+        for listener in self.spawner.listeners:
+            listener.close()
+        self._loop.call_later(self._last_seconds, self._end_at_last)
+        self._end_if_alone()
+
+    def _end_at_last(self) -> None:
+        for worker in self.workers.values():
+            self.give_up(worker, f"has not ended in {self._last_seconds:g} s")
+
+    def _end_if_alone(self) -> None:
+        if not self.workers and not self._over.done():
+            self._over.set_result(None)
+
+    def kill(self) -> None:
+        """End all workers at once."""
+        for worker in list(self.workers.values()):
+            worker.process.kill()

@@ -1,25 +1,17 @@
-"""Whether a model changes to what its files are now; and the change, in one process."""
+"""Whether a model changes to what its files are now."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
-from functools import partial
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from service.errors import ServiceError, shown
-from service.exchanging import Exchanger
-from service.loading import Loaded
 from service.metrics import Metrics
 from service.naming import is_version
-from service.repository import Repository, Version
-from service.sources import File, Roots, Survey, read_files
-from service.troubles import Trouble, log_passed_over, replaced
+from service.sources import File, Survey, read_files
+from service.troubles import Trouble, log_passed_over
 
 Reload = Callable[[str], Awaitable[None]]
 """Reloads the model of a name; raises a `ServiceError` where it stays as it was."""
-
-_LOADING_SECONDS: Final = 0.1
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -28,10 +20,10 @@ class Refused(Exception):
     """Why a model stays as it was.
 
     Attributes:
-        troubles: What of its files cannot be served.
+        troubles: What of its files cannot be served; None where nothing new is known.
     """
 
-    def __init__(self, reason: str, troubles: Sequence[Trouble] = ()) -> None:
+    def __init__(self, reason: str, troubles: Sequence[Trouble] | None = None) -> None:
         super().__init__(reason)
         self.troubles = troubles
 
@@ -56,7 +48,7 @@ def find_files(survey: Survey, name: str, *, is_served: bool) -> Found:
     if any(found):
         return found
     if is_served:
-        raise Refused("its checkpoint is not there any more")
+        raise Refused("its checkpoint is not there any more", ())
     detail = f"there is no model {shown(name)}, nor a checkpoint of that name"
     raise ServiceError("model_not_found", detail)
 
@@ -109,95 +101,6 @@ def refusal_error(name: str, refusal: Refused, *, is_served: bool) -> ServiceErr
         else f"the model {shown(name)} cannot be served"
     )
     return ServiceError("not_ready", f"{what}: {refusal}")
-
-
-class Reloader:
-    """Changes models in the only process that serves, one at a time.
-
-    Args:
-        roots: Where models are looked for.
-        repository: What serves.
-        exchanger: Puts models in its place.
-        metrics: Of this process.
-    """
-
-    def __init__(
-        self,
-        roots: Roots,
-        repository: Repository,
-        exchanger: Exchanger,
-        metrics: Metrics,
-    ) -> None:
-        self._roots = roots
-        self._repository = repository
-        self._exchanger = exchanger
-        self._metrics = metrics
-        self._lock = asyncio.Lock()
-        self._accepted: Sequence[Trouble] = ()
-
-    def start(self, files: Sequence[File], troubles: Sequence[Trouble]) -> None:
-        """Serve the first models.
-
-        Args:
-            files: All versions of all models.
-            troubles: What cannot be served and was found out before.
-
-        Raises:
-            ServingError: What was named cannot be served, or nothing can.
-        """
-        log_passed_over(self._exchanger.start(files, troubles))
-        self._accepted = self._repository.passed_over
-
-    async def reload(self, name: str) -> None:
-        """Reload the model of a name.
-
-        Raises:
-            ServiceError: It stays as it was.
-        """
-        await self._reload(name, await asyncio.to_thread(self._roots.survey))
-
-    async def reload_all(self) -> None:
-        """Reload whatever serves, is there to serve or was passed over."""
-        while self._repository.is_loading:
-            await asyncio.sleep(_LOADING_SECONDS)
-        survey = await asyncio.to_thread(self._roots.survey)
-        served, passed_over = self._repository.models, self._repository.passed_over
-        for name in names_to_reload(survey, served, passed_over):
-            with suppress(ServiceError):  # it is in the log
-                await self._reload(name, survey)
-
-    async def _reload(self, name: str, survey: Survey) -> None:
-        async with self._lock:
-            repository = self._repository
-            if repository.is_loading:
-                raise ServiceError("not_ready", "the models are being loaded")
-            served = repository.models.get(name, {})
-            passed_over = partial(replaced, repository.passed_over, name)
-            try:
-                loaded = await asyncio.to_thread(self._load, name, survey, served)
-            except Refused as refusal:
-                self._exchanger.pass_over(passed_over(refusal.troubles))
-                count_reload(self._metrics, name, refusal)
-                raise refusal_error(name, refusal, is_served=bool(served)) from None
-            except ServiceError:
-                self._exchanger.pass_over(passed_over(()))
-                raise
-            self._exchanger.put(loaded.versions, passed_over(loaded.troubles))
-            self._accepted = replaced(self._accepted, name, loaded.troubles)
-            count_reload(self._metrics, name, None)
-            log_passed_over(loaded.troubles)
-
-    def _load(self, name: str, survey: Survey, served: Mapping[str, Version]) -> Loaded:
-        files, seen = find_files(survey, name, is_served=bool(served))
-        versions, found = self._exchanger.load(files)
-        troubles = [*seen, *found]
-        judge(
-            {version: each.sha256 for version, each in served.items()},
-            {each.version: each.sha256 for each in versions},
-            troubles,
-            self._accepted,
-        )
-        return Loaded(versions, troubles)
 
 
 def count_reload(metrics: Metrics, name: str, refusal: Refused | None) -> None:

@@ -1,9 +1,10 @@
 """The process that serves, alone or as one of several workers."""
 
-import asyncio
+import atexit
 import logging
 import signal
 from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FuturesTimeout
 from ctypes import Array, c_int
 from pathlib import Path
 from socket import socket
@@ -13,20 +14,24 @@ import torch
 
 from service.app import make_app, make_loader
 from service.balance import Balance
-from service.control import Control, Link
+from service.control import Control
 from service.cpus import available_cpus, threads_per_worker
+from service.errands import Errands
 from service.exchanging import Exchanger
+from service.heartbeat import Beats, begin_beating
 from service.line_writer import exit_at_once
+from service.link import WorkerLink
 from service.listening import listen
 from service.loading import Loader, freeze
 from service.logs import configure_logs, count_dropped_lines
 from service.metrics import new_memory
-from service.reloading import Reloader
+from service.own_models import OwnModels
+from service.reloader import Reloader
 from service.repository import Repository
 from service.server import Server
-from service.settings import Settings
+from service.settings import ServingError, Settings
 from service.sources import roots_of
-from service.starting import first_look
+from service.starting import first_look, late
 from service.telemetry import Telemetry
 
 logger = logging.getLogger("sigmoid_serve")
@@ -47,37 +52,37 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
     loader = make_loader(settings, telemetry)
     exchanger = Exchanger(repository, loader, telemetry)
     roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    reloader = Reloader(roots, repository, exchanger, telemetry.metrics)
+    models = OwnModels(repository, exchanger)
+    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
     app = make_app(settings, repository, telemetry, reloader.reload)
-    files, troubles = first_look(roots)
-    tasks: set[asyncio.Task[None]] = set()
-
-    def on_hangup() -> None:
-        task = asyncio.create_task(reloader.reload_all())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
-
+    readiness = app.state.context.readiness
+    reloader.is_ending = lambda: readiness.is_draining
+    files, troubles = first_look(roots, settings.load_seconds)
+    seconds = settings.load_seconds * max(1, len(files))
     faults: list[Exception] = []
 
     def load() -> None:
         try:
-            reloader.start(files, troubles)
+            Errands().start(models.start, files, troubles).result(seconds)
             files.clear()
             freeze()
+        except FuturesTimeout:
+            faults.append(ServingError(late(seconds)))
         # Whatever it is, it is raised where the process ends.
         except Exception as error:
             faults.append(error)
-            server.should_exit = True
+        server.should_exit = bool(faults)
 
     listeners = listen(settings)
     _log_device(settings, loader)
-    server = Server(app, on_hangup, on_overdue=_end_at_once)
-    loading = Thread(target=load)
-    loading.start()
+    server = Server(app, reloader.reload_all, on_overdue=_end_at_once)
+    Thread(target=load, daemon=True).start()
     _run(server, listeners)
-    loading.join()
     if faults:
         raise faults[0]
+    # A thread may still load or wait for a disk, and nothing waits for it.
+    atexit._run_exitfuncs()
+    exit_at_once(0)
 
 
 def serve_as_worker(
@@ -86,7 +91,8 @@ def serve_as_worker(
     listeners: list[socket],
     memory: object,
     connections: "Array[c_int]",
-    link: Link,
+    beats: Beats,
+    end: socket,
     *,
     is_first: bool,
 ) -> None:
@@ -98,15 +104,21 @@ def serve_as_worker(
         listeners: That all workers share.
         memory: Of the metrics of all processes.
         connections: How many each worker has; see `service.balance`.
-        link: To the process that supervises.
+        beats: Of all workers; see `service.heartbeat`.
+        end: Of the link to the process that supervises.
         is_first: Whether nobody serves yet; then it listens before it has loaded.
     """
+    begin_beating(beats, number)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # As long as nothing was let in, nothing is lost.
     signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(settings.log_format)
-    control = Control(link, is_first=is_first)
+    control = Control(
+        WorkerLink(end),
+        is_first=is_first,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
     try:
         telemetry = Telemetry(memory, number)  # type: ignore[arg-type]
         count_dropped_lines(telemetry.metrics)

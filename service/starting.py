@@ -1,28 +1,57 @@
 """What serves first: what is named must, what is found in a folder may."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import TimeoutError as FuturesTimeout
+from typing import Final, TypeVar, TypeVarTuple
 
 from service.claims import Source
+from service.errands import Errands
 from service.settings import ServingError
 from service.sources import File, Roots, read_files
 from service.troubles import Trouble, log_passed_over, more
 
 _MOST_NAMED: Final = 5
 
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 
-def first_look(roots: Roots) -> tuple[list[File], list[Trouble]]:
+
+def first_look(
+    roots: Roots, seconds: float = 300.0
+) -> tuple[list[File], list[Trouble]]:
     """Read all that there is, and name in the log what is passed over.
+
+    Args:
+        roots: Where models are looked for.
+        seconds: Longest time to look, and to read a file.
 
     Raises:
         ServingError: What was named cannot be served, or nothing can.
     """
-    sources, troubles = roots.survey()
-    files, unread = read_files(sources)
+    sources, troubles = _within(seconds, roots.survey)
+    files, unread = _within(seconds * max(1, len(sources)), read_files, sources)
     troubles = [*troubles, *unread]
     require(sources, {file.source.name for file in files}, troubles)
     log_passed_over(troubles)
     return files, troubles
+
+
+def _within(
+    seconds: float, function: Callable[[*Arguments], Result], *args: *Arguments
+) -> Result:
+    """Call a function that may wait for a disk."""
+    try:
+        return Errands().start(function, *args).result(seconds)
+    except FuturesTimeout:
+        raise ServingError(late(seconds)) from None
+
+
+def late(seconds: float) -> str:
+    """Say that the models were not there in time."""
+    return (
+        f"the models were not read and loaded within {seconds:g} s; mend the disk that "
+        "they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
+    )
 
 
 def require(
