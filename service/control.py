@@ -102,13 +102,14 @@ class Control:
 
     def run(self, exchanger: Exchanger, server: Server) -> None:
         """Do what the supervisor says, until it has gone; on a thread of its own."""
+        server.ends_alone = True  # unless it is told otherwise
         try:
             self._send(Hello())
             while True:
                 message, is_whole = self._link.receive()
                 self._obey(message, is_whole, exchanger, server)
         except (EOFError, OSError):
-            logger.debug("the supervisor has gone")
+            server.ends_alone = False  # all others end as well
         # Whatever it is, this process must not go on without being told anything.
         except Exception as error:
             logger.critical("unexpected error in a worker's control", exc_info=error)
@@ -137,6 +138,7 @@ class Control:
                 exchanger.pass_over(passed_over)
                 self._send(Committed(change))
             case Drain(seconds):
+                server.ends_alone = False
                 self._drain(server, seconds)
             case Reloaded():
                 self._end_reload(*message)

@@ -23,6 +23,8 @@ from service.spawning import Spawner, Worker
 _LAST_SECONDS: Final = 1.0
 _REAP_SECONDS: Final = 0.01
 
+_BOUNDED: Final = ("starting", "loading")
+
 logger = logging.getLogger("sigmoid_serve")
 
 
@@ -32,6 +34,7 @@ class Crew:
     Args:
         settings: See `service.settings`.
         on_message: Called with whatever a worker says unasked.
+        on_death: Called when one has ended, before another takes its place.
 
     Attributes:
         spawner: Makes them.
@@ -42,10 +45,14 @@ class Crew:
     """
 
     def __init__(
-        self, settings: Settings, on_message: Callable[[Worker, Any], None]
+        self,
+        settings: Settings,
+        on_message: Callable[[Worker, Any], None],
+        on_death: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._on_message = on_message
+        self._on_death = on_death
         self.spawner = Spawner(settings)
         self.metrics = self.spawner.metrics
         self._watch = Watch(self.spawner.beats)
@@ -161,6 +168,7 @@ class Crew:
         if self.is_ending:
             self._end_if_alone()
             return
+        self._on_death()
         self.metrics.counter("sigmoid_worker_restarts_total").add()
         how = ending(worker.process.exitcode)
         if worker.state != "serving":
@@ -198,7 +206,7 @@ class Crew:
                 if self._watch.hangs(worker.number):
                     silent = MOST_SILENT_LOOKS * LOOK_SECONDS
                     self.give_up(worker, f"has given no sign of life for {silent:g} s")
-                elif worker.state != "serving" and worker.looks > worker.most_looks:
+                elif worker.state in _BOUNDED and worker.looks > worker.most_looks:
                     self.give_up(worker, f"is not ready after {seconds:g} s")
 
     def give_up(self, worker: Worker, why: str) -> None:
@@ -238,7 +246,7 @@ class Crew:
     ) -> Iterator[Question[Worker]]:
         """Ask all workers that were told what to serve."""
         workers = self.workers.values()
-        asked = [w for w in workers if w.hears and w.state != "starting"]
+        asked = [w for w in workers if w.hears and w.state in ("loading", "serving")]
         question = Question(message, kind, asked)
         self._questions.add(question)
         try:

@@ -67,6 +67,9 @@ class Server(uvicorn.Server):
         on_overdue: Called, on another thread, where the process is still there when
             its time is over.
         options: Of `uvicorn.Config`, beside those of `server_options`.
+
+    Attributes:
+        ends_alone: Whether other workers go on to listen on the same sockets.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Server(uvicorn.Server):
         on_overdue: Callable[[], None] | None = None,
         **options: Any,
     ) -> None:
+        self.ends_alone = False
         self._balance = balance or Balance(new_counts(1), 0)
         self._context: Context = app.state.context
         settings = self._context.settings
@@ -156,7 +160,8 @@ class Server(uvicorn.Server):
         deadline = min(self._deadline, monotonic() + seconds) - _SPARE_SECONDS
         self._balance.stop()
         if self._acceptor:
-            self._acceptor.refuse()
+            if not self.ends_alone:
+                self._acceptor.refuse()
             await asyncio.sleep(_LAST_SECONDS)
             self._acceptor.close()
         await asyncio.sleep(_LAST_SECONDS)

@@ -14,7 +14,7 @@ from service.serving import serve_as_worker
 from service.settings import Settings
 
 # Time to be started and to say so, however short the time is to load a model.
-_LEAST_START_SECONDS: Final = 30.0
+_LEAST_START_SECONDS: Final = 20.0
 
 
 @dataclass(eq=False)
@@ -25,8 +25,9 @@ class Worker:
         number: Its place among the workers.
         process: That it is.
         link: To it.
-        state: What it does: it starts, it loads what it was told to serve, it serves.
-        most_looks: That it may remain in this state, if it does not serve.
+        state: What it does: it starts, it waits to be told what to serve, it loads
+            that, it serves.
+        most_looks: That it may remain in this state, where it starts or loads.
         looks: At it, in this state.
         hears: Whether its link is open.
         is_given_up: Whether it was killed.
@@ -36,7 +37,7 @@ class Worker:
     process: SpawnProcess
     link: SupervisorLink
     most_looks: float
-    state: Literal["starting", "loading", "serving"] = "starting"
+    state: Literal["starting", "waiting", "loading", "serving"] = "starting"
     looks: int = 0
     hears: bool = True
     is_given_up: bool = False

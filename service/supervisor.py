@@ -53,7 +53,7 @@ class Supervisor:
             checkpoints, settings.models, settings.max_checkpoint_bytes
         )
         self._catalogue = Catalogue(*first_look(self._roots, settings.load_seconds))
-        self._crew = Crew(settings, self._handle)
+        self._crew = Crew(settings, self._handle, self._greet)
         count_dropped_lines(self._crew.metrics)
         # Processes that were told what to serve before any did, and what the first of
         # them that served could not load; those that were not told yet.
@@ -139,6 +139,7 @@ class Supervisor:
         is_gone = self._crew.workers.get(worker.number) is not worker
         match message:
             case Hello():
+                worker.state = "waiting"
                 self._waiting.append(worker)
             case Started(None, _) if is_gone:
                 pass

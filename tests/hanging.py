@@ -1,0 +1,66 @@
+"""Checkpoints that a process cannot get done with, and control that fails."""
+
+import os
+from pathlib import Path
+
+import safetensors.torch
+import torch
+
+from models.classifier import Classifier
+
+# Python imports it in each process that finds it on PYTHONPATH. What a checkpoint is
+# hashed for stands in for a disk, or a computation, that does not come to its end.
+_HOOK = """
+import hashlib, os, pickle, sys, time
+is_worker = "--multiprocessing-fork" in sys.orig_argv
+def hooked(data=b"", make=hashlib.sha256, **options):
+    head = bytes(data[:1000])
+    if b"hang anywhere" in head or is_worker and b"hang in workers" in head:
+        time.sleep(3000)
+    return make(data, **options)
+hashlib.sha256 = hooked
+def loads(data, make=pickle.loads, **options):
+    if is_worker and os.path.exists({mark!r}) and {message!r} in data:
+        raise RuntimeError("injected")
+    return make(data, **options)
+pickle.loads = loads
+"""
+
+
+def hook(folder: Path, message: bytes = b"") -> tuple[Path, dict[str, str]]:
+    """Have marked checkpoints hang, and the control of workers fail.
+
+    Args:
+        folder: Where the hook goes.
+        message: Kind of the messages at which control fails, while the mark is there.
+
+    Returns:
+        The mark, and the variables of the service.
+    """
+    mark = folder / "mark"
+    text = _HOOK.format(mark=str(mark), message=message)
+    (folder / "sitecustomize.py").write_text(text)
+    path = os.pathsep.join((str(folder), str(Path(__file__).parents[1])))
+    return mark, {"PYTHONPATH": path}
+
+
+def put_hanging(path: Path, where: str) -> None:
+    """Put a checkpoint in place that hangs, `anywhere` or only `in workers`."""
+    network = Classifier(4, 5, 3)
+    partial = path.with_name(f".{path.name}")
+    state = dict(network.state_dict())
+    safetensors.torch.save_file(state, partial, {"note": f"hang {where}"})
+    os.replace(partial, path)
+
+
+def put_large(path: Path, hidden: int) -> None:
+    """Put a checkpoint in place of 16 bytes for each hidden unit."""
+    partial = path.with_name(f".{path.name}")
+    state = {
+        "fc1.weight": torch.zeros(hidden, 1),
+        "fc1.bias": torch.zeros(hidden),
+        "fc2.weight": torch.zeros(2, hidden),
+        "fc2.bias": torch.zeros(2),
+    }
+    safetensors.torch.save_file(state, partial)
+    os.replace(partial, path)
