@@ -1,12 +1,13 @@
 """`.npy` bytes to arrays and back, format versions 1.0 to 3.0.
 
-The layout is that of NumPy's NEP 1. The header is a Python literal, read as nothing but
-a literal; objects, which would need unpickling, are refused by their type.
+The layout is that of NumPy's NEP 1. The header is a Python literal of three members,
+and read as nothing else; objects, which would need unpickling, are refused by their
+type.
 """
 
-import ast
 import math
-from typing import Any
+import re
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,16 @@ from service.tensors import check_limits, check_size
 MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 4096
 
-# Version: width of the field that holds the header's length, and its encoding.
-_VERSIONS = {1: (2, "latin-1"), 2: (4, "latin-1"), 3: (4, "utf-8")}
+# Version: width of the field that holds the header's length.
+_VERSIONS = {1: 2, 2: 4, 3: 4}
+
+
+class _Header(NamedTuple):
+    """What a header says, not yet judged but for its shape."""
+
+    descr: str
+    is_fortran: bool
+    shape: tuple[int, ...]
 
 
 def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
@@ -40,7 +49,7 @@ def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
             `not_a_number` for NaN and infinities.
     """
     header, data = _split(body)
-    dtype, shape = _dtype(header["descr"]), header["shape"]
+    dtype, shape = _dtype(header.descr), header.shape
     # An empty dimension beside an absurd one would pass as no elements at all.
     check_size(math.prod(max(size, 1) for size in shape), None, max_elements)
     elements = math.prod(shape)
@@ -50,7 +59,7 @@ def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
             f"but {len(data)} bytes follow"
         )
     values: NDArray[Any] = np.frombuffer(data, dtype).reshape(
-        shape, order="F" if header["fortran_order"] else "C"
+        shape, order="F" if header.is_fortran else "C"
     )
     finite = np.isfinite(values)
     if not finite.all():
@@ -90,53 +99,60 @@ def bad_npy(finding: str) -> ServiceError:
     )
 
 
-def _split(body: bytes) -> tuple[dict[str, Any], memoryview]:
+def _split(body: bytes) -> tuple[_Header, memoryview]:
     """Take the header from the data, and check what it says."""
     if body[:6] != MAGIC:
         known = recognise_for_npy(body)
         raise bad_npy(f"it {known}" if known else "it does not start with \\x93NUMPY")
     if len(body) < 8 or body[6] not in _VERSIONS or body[7] != 0:
         raise bad_npy("its format version is not 1.0, 2.0 or 3.0")
-    width, encoding = _VERSIONS[body[6]]
-    start = 8 + width
+    start = 8 + _VERSIONS[body[6]]
     length = int.from_bytes(body[8:start], "little")
     if length > MAX_HEADER_BYTES or len(body) < start + length:
         raise bad_npy("its header is truncated or too long")
     text = body[start : start + length]
-    if b"\\" in text:
-        raise bad_npy("its header has an escape sequence")
-    try:
-        header = ast.literal_eval(text.decode(encoding))
-    # What literal_eval documents for malformed and hostile input.
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise bad_npy("its header is no Python literal") from None
-    _check(header)
-    return header, memoryview(body)[start + length :]
+    return _read_header(text), memoryview(body)[start + length :]
 
 
-def _check(header: Any) -> None:
-    keys = {"descr", "fortran_order", "shape"}
-    if not isinstance(header, dict) or set(header) != keys:
+def _read_header(text: bytes) -> _Header:
+    text = text.strip(b" \n")
+    members: dict[bytes, str] = {}
+    position = 1
+    while found := _member(text, position):
+        members[found[2]] = found[3].decode("latin-1").strip(" ")
+        position = found.end()
+    if text[:1] != b"{" or text[position:] != b"}":
+        raise bad_npy("its header is no Python literal")
+    if set(members) != {b"descr", b"fortran_order", b"shape"}:
         raise bad_npy("its header is not {'descr', 'fortran_order', 'shape'}")
-    if not isinstance(header["fortran_order"], bool):
+    if members[b"fortran_order"] not in ("True", "False"):
         raise bad_npy("its fortran_order is neither True nor False")
-    shape = header["shape"]
-    if not isinstance(shape, tuple) or not all(
-        type(size) is int and size >= 0 for size in shape
-    ):
+    sizes = _shape(members[b"shape"].replace(" ", ""))
+    if sizes is None:
         raise bad_npy("its shape is no tuple of sizes")
+    shape = tuple(map(int, filter(None, sizes[1].split(","))))
     check_limits(shape, None, MAX_RANK, None)
+    return _Header(members[b"descr"], members[b"fortran_order"] == "True", shape)
 
 
+# A name, and a string, a tuple, a list or a word.
+_member = re.compile(
+    rb"""[ ]*+(['"])([a-z_]{1,16}+)\1[ ]*+:[ ]*+"""
+    rb"""('[^'\\]*+'|"[^"\\]*+"|\([^()]*+\)|\[[^\[\]]*+\]|[^,'"(\[{}]++)"""
+    rb"""[ ]*+(?:,[ ]*+|(?=\}))"""
+).match
+_SIZE = "0|[1-9][0-9]{0,39}"
+_shape = re.compile(rf"\(((?:(?:{_SIZE}),)+(?:{_SIZE})?|)\)").fullmatch
+
+_type = re.compile(r"""(['"])[<>|=]([fiu])([1248])\1""").fullmatch
 _KINDS = {"f": (2, 4, 8), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8)}
 
 
-def _dtype(descr: object) -> np.dtype[Any]:
+def _dtype(descr: str) -> np.dtype[Any]:
     """Read `<f4` and its kin, and nothing else that NumPy would understand."""
-    if isinstance(descr, str) and len(descr) == 3 and descr[0] in "<>|=":
-        width = descr[2]
-        if width in "1248" and int(width) in _KINDS.get(descr[1], ()):
-            return np.dtype(descr)
+    found = _type(descr)
+    if found and int(found[3]) in _KINDS[found[2]]:
+        return np.dtype(found[0][1:-1])
     raise ElementError(
         "dtype",
         pointer=None,

@@ -71,7 +71,8 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
         # Whatever it is, it is raised where the process ends.
         except Exception as error:
             faults.append(error)
-        server.should_exit = bool(faults)
+        if faults:
+            server.should_exit = True
 
     listeners = listen(settings)
     _log_device(settings, loader)
