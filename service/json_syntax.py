@@ -15,32 +15,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
+from service import json_tokens as tokens
 from service.errors import ElementError, ServiceError
 from service.lookalikes import recognise
-
-SPACE: Final = rb"[ \t\r\n]*+"
-_NUMBER: Final = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
-_SCALAR: Final = rb"(?:" + _NUMBER + rb"|true|false|null|NaN|-?Infinity)"
-_SHORT: Final = rb'"[^"\\\x00-\x1f]{0,64}+"'
-_ESCAPE: Final = rb'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})'
-
-
-def _listed(item: bytes, most: int) -> bytes:
-    return item + b"(?:%b,%b%b){0,%d}+" % (SPACE, SPACE, item, most - 1)
-
-
-def _short_list(item: bytes, most: int) -> bytes:
-    return rb"\[%b(?:%b%b)?+\]" % (SPACE, _listed(item, most), SPACE)
-
-
-# What is gone through in one step: scalars, short strings, objects of one member at
-# most, lists of these, and lists of those.
-_PAIR: Final = _SHORT + SPACE + b":" + SPACE + b"(?:" + _SCALAR + b"|" + _SHORT + b")"
-_ATOM: Final = (
-    b"(?:" + _SCALAR + b"|" + _SHORT + rb"|[{]%b(?:%b%b)?+[}])" % (SPACE, _PAIR, SPACE)
-)
-_ITEM: Final = b"(?:" + _ATOM + b"|" + _short_list(_ATOM, 64) + b")"
-_ITEMS: Final = _listed(b"(?:" + _ATOM + b"|" + _short_list(_ITEM, 16) + b")", 64)
 
 # Of a name; nobody has longer ones.
 _MOST_NAME_BYTES: Final = 2**16
@@ -57,23 +34,6 @@ _DECODED_BYTES: Final = 2**20
 # So many names are looked through faster than a set is made.
 _FEW: Final = 8
 
-
-def _compiled(pattern: bytes) -> Callable[..., re.Match[bytes] | None]:
-    return re.compile(pattern).match
-
-
-_find_value = _compiled(
-    rb"%b(?:%b|(\[(?:%b\[){0,4096}+)|([{]))" % (SPACE, _ITEMS, SPACE)
-)
-_find_item = _compiled(rb"%b(?:%b|(\[)|([{]))" % (SPACE, _ITEM))
-_find_close = _compiled(SPACE + rb"(\](?:" + SPACE + rb"\]){0,4096}+)")
-_find_comma = _compiled(SPACE + rb",")
-_find_member = _compiled(SPACE + rb'"([^"\\\x00-\x1f]{0,256}+)"' + SPACE + b":")
-_find_colon = _compiled(SPACE + rb":")
-_find_end = _compiled(SPACE + rb"\}")
-_find_quote = _compiled(SPACE + rb'"')
-_find_space = _compiled(SPACE)
-_find_string = _compiled(rb'(?:[^"\\\x00-\x1f]{1,64}+|' + _ESCAPE + rb"){0,4096}+")
 
 _LIST, _OBJECT = b"[{"
 
@@ -158,7 +118,6 @@ class _Follower:
         self.stack = bytearray()
         self.names: list[list[str] | set[str]] = []
         self._check = check
-        self._steps = 0
         # Whether the list at hand has been opened and no more.
         self._is_new = False
 
@@ -189,16 +148,16 @@ class _Follower:
     def _members(self) -> Iterator[str]:
         """Go from one value of the outermost object to the next."""
         names: set[str] = set()
-        is_over = self._take(_find_end)
+        is_over = self._take(tokens.find_end)
         while not is_over:
             name = self._name()
             _add(names, name)
             yield name
-            is_over = self._take(_find_end)
-            if not (is_over or self._take(_find_comma)):
+            is_over = self._take(tokens.find_end)
+            if not (is_over or self._take(tokens.find_comma)):
                 raise self._not("Expecting ',' delimiter")
 
-    def _take(self, find: Callable[..., re.Match[bytes] | None]) -> bool:
+    def _take(self, find: tokens.Find) -> bool:
         found = find(self.body, self.position)
         if found:
             self.position = found.end()
@@ -206,33 +165,49 @@ class _Follower:
 
     def _value(self) -> None:
         """Go to the end of a value, whatever is in it."""
-        depth = len(self.stack)
-        self._begin(_find_item)
-        while len(self.stack) > depth:
-            self._steps += 1
-            if not self._steps & 255:
+        body, stack = self.body, self.stack
+        depth = len(stack)
+        self._begin()
+        steps = 0
+        while len(stack) > depth:
+            steps += 1
+            if not steps & 255:
                 self._check()
-            if self.stack[-1] == _LIST:
-                self._go_on_in_list()
-            else:
+            if stack[-1] == _OBJECT:
                 self._go_on_in_object()
+                continue
+            is_new, self._is_new = self._is_new, False
+            found = (tokens.find_first if is_new else tokens.find_next)(
+                body, self.position
+            )
+            if found is None:
+                if not (is_new or self._take(tokens.find_comma)):
+                    raise self._not("Expecting ',' delimiter")
+                self._begin_string()
+            elif found[4]:
+                self._close(found)
+            else:
+                self._enter(found)
 
     def _not(self, finding: str) -> _Mismatch:
         return _Mismatch(finding, _past_space(self.body, self.position))
 
-    def _begin(self, find: Callable[..., re.Match[bytes] | None]) -> None:
-        """Go past a value, or past some in a list; or into a list or an object."""
-        found = find(self.body, self.position)
-        if found is None:
-            if not self._take(_find_quote):
-                raise self._not("Expecting value")
-            self._end_string()
-            return
+    def _begin(self) -> None:
+        """Go past the value of a member, or into it."""
+        found = tokens.find_item(self.body, self.position)
+        if found:
+            self._enter(found)
+        else:
+            self._begin_string()
+
+    def _enter(self, found: re.Match[bytes]) -> None:
+        """Go past some values, and into the list or the object behind them, if any."""
         self.position = found.end()
-        if found[1]:
-            self.stack += b"[" * found[1].count(b"[")
-            self._is_new = not self._close()
-        elif found[2] and not self._take(_find_end):
+        opened = found[1] or found[2]
+        if opened:
+            self.stack += b"[" * opened.count(b"[")
+            self._is_new = True
+        elif found[3] and not self._take(tokens.find_end):
             self.stack.append(_OBJECT)
             self.names.append([])
             if len(self.names) > _MOST_OBJECTS:
@@ -243,32 +218,26 @@ class _Follower:
                     got=f"objects nested more than {_MOST_OBJECTS} deep",
                 )
 
-    def _go_on_in_list(self) -> None:
-        if self._is_new or self._take(_find_comma):
-            self._is_new = False
-            self._begin(_find_value)
-        elif not self._close():
-            raise self._not("Expecting ',' delimiter")
+    def _begin_string(self) -> None:
+        if not self._take(tokens.find_quote):
+            raise self._not("Expecting value")
+        self._end_string()
 
-    def _close(self) -> bool:
-        """Go past the ends of lists; return whether there was one."""
-        found = _find_close(self.body, self.position)
-        if not found:
-            return False
-        closed = found[1].count(b"]")
+    def _close(self, found: re.Match[bytes]) -> None:
+        """Go past the ends of lists, as far as lists are open."""
+        closed = found[4].count(b"]")
         if closed > 1 and not self.stack.endswith(b"[" * closed):
             closed = 1
-            self.position = found.start(1) + 1
+            self.position = found.start(4) + 1
         else:
             self.position = found.end()
         del self.stack[-closed:]
-        return True
 
     def _go_on_in_object(self) -> None:
         names = self.names[-1]
-        if not names or self._take(_find_comma):
+        if not names or self._take(tokens.find_comma):
             self._begin_member(names)
-        elif self._take(_find_end):
+        elif self._take(tokens.find_end):
             self.stack.pop()
             self.names.pop()
         else:
@@ -284,15 +253,15 @@ class _Follower:
             names.append(name)
             if len(names) > _FEW:
                 self.names[-1] = set(names)
-        self._begin(_find_item)
+        self._begin()
 
     def _name(self) -> str:
         """Go past the name of a member, and the colon."""
-        found = _find_member(self.body, self.position)
+        found = tokens.find_member(self.body, self.position)
         if found:
             self.position = found.end()
             return found[1].decode()
-        if not self._take(_find_quote):
+        if not self._take(tokens.find_quote):
             finding = "Expecting property name enclosed in double quotes"
             raise self._not(finding)
         start = self.position - 1
@@ -302,7 +271,7 @@ class _Follower:
         name: str = json.loads(self.body[start : self.position])
         if any("\ud800" <= character <= "\udfff" for character in name):
             raise malformed("a key has half of a surrogate pair")
-        if not self._take(_find_colon):
+        if not self._take(tokens.find_colon):
             raise self._not("Expecting ':' delimiter")
         return name
 
@@ -310,7 +279,7 @@ class _Follower:
         """Go past the end of the string in which the position is."""
         body, start = self.body, self.position
         while True:
-            found = _find_string(body, self.position)
+            found = tokens.find_string(body, self.position)
             if found is None or found.end() == self.position:
                 break
             self.position = found.end()
@@ -341,5 +310,5 @@ def _duplicate() -> ServiceError:
 
 
 def _past_space(body: bytes, position: int) -> int:
-    found = _find_space(body, position)
+    found = tokens.find_space(body, position)
     return found.end() if found else position

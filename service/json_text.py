@@ -15,7 +15,7 @@ from typing import Any, Final
 from service.errors import shown
 from service.lookalikes import is_protocol_tensor
 
-_run = re.compile(rb'[^\[\]{}"]*+').match
+_marks = re.compile(rb'[\[\]{}"]').finditer
 _string = re.compile(rb'(?:[^"\\]{1,64}+|\\.){0,4096}+', re.DOTALL).match
 _scalar = re.compile(rb'[^\[\]{}",]*+').match
 _space = re.compile(rb"[ \t\r\n]*+").match
@@ -188,23 +188,23 @@ def _rest(body: bytes, position: int, lists: int) -> tuple[list[int], int]:
     current = 0
     depth = 0  # beyond the list at hand
     while True:
-        found = _run(body, position)
-        position = found.end() if found else position
-        if not depth and found:
-            commas[current] += body.count(b",", found.start(), position)
-        char = body[position]
-        if char == _QUOTE:
-            position = string_end(body, position)
-            continue
-        position += 1
-        if char in _OPENS:
-            depth += 1
-        elif depth:
-            depth -= 1
-        else:
-            current += 1
-            if current == lists:
-                return commas, position
+        for found in _marks(body, position):
+            at = found.start()
+            char = body[at]
+            if not depth:
+                commas[current] += body.count(b",", position, at)
+            position = at + 1
+            if char in _OPENS:
+                depth += 1
+            elif char == _QUOTE:
+                position = string_end(body, at)
+                break  # and go on behind it
+            elif depth:
+                depth -= 1
+            else:
+                current += 1
+                if current == lists:
+                    return commas, position
 
 
 def members(text: JsonText) -> Iterator[tuple[str, Any]]:

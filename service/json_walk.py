@@ -332,7 +332,7 @@ class _Walk:
     def _raise(self, fault: ElementError) -> NoReturn:
         """Raise it, unless a list around it is of the wrong length."""
         around = self._open[self._outer :]
-        if around:
+        if any(level.length is not None for level in around):
             rest = count_rest(self._body, self._position, len(around))
             for place, (level, commas) in enumerate(
                 zip(around, reversed(rest), strict=True), self._outer

@@ -32,6 +32,7 @@ NO_WEB = (
     "json_rows",
     "json_syntax",
     "json_text",
+    "json_tokens",
     "json_walk",
     "keys",
     "line_writer",
