@@ -98,7 +98,6 @@ class Server(uvicorn.Server):
         self._certificates = Certificates(settings)
         self._on_hangup = on_hangup
         self._on_overdue = on_overdue
-        self._has_been_told = threading.Event()
         self._end = self._deadline = float("inf")
         self._acceptor: Acceptor | None = None
 
@@ -117,15 +116,14 @@ class Server(uvicorn.Server):
         now = monotonic()
         self._deadline = now + self._context.settings.shutdown_seconds
         self._end = min(now + seconds, self._deadline - 2 * _SPARE_SECONDS)
-        self._has_been_told.set()
+        if self._on_overdue:
+            threading.Thread(target=self._wait_for_end, daemon=True).start()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to listen."""
         loop = asyncio.get_running_loop()
         self.servers = []
         self._say_how_many()
-        if self._on_overdue:
-            threading.Thread(target=self._wait_for_end, daemon=True).start()
         self._acceptor = Acceptor(
             sockets or (),
             self._make_protocol,
@@ -191,7 +189,6 @@ class Server(uvicorn.Server):
             task.cancel()
 
     def _wait_for_end(self) -> None:
-        self._has_been_told.wait()
         sleep(max(0.0, self._deadline - monotonic()))
         assert self._on_overdue
         self._on_overdue()

@@ -298,8 +298,9 @@ def test_control_that_fails(tmp_path: Path, message: bytes) -> None:
         reload = Reloading(found)
         reload.join()
         mark.unlink()
-        until(lambda: started(tmp_path) == 4)
-        assert log_of(found).count("unexpected error in a worker's control") == 2
+        # A new one may meet the same message.
+        until(lambda: started(tmp_path) >= 4)
+        assert log_of(found).count("unexpected error in a worker's control") >= 2
         put(found.file(1), 2)
         until_ready(found.client)
         new = {sha256(found.file(1).read_bytes()).hexdigest()}
