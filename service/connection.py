@@ -15,7 +15,7 @@ from service.context import Context, answer_to_error, name_request
 from service.errors import Abandoned, Expired, ServiceError
 from service.exchange import Reply
 from service.feeding import BODY, IDLE
-from service.headers import read_fields
+from service.headers import Fields, read_fields
 from service.lifetime import LAST_SECONDS, Lifetime
 from service.lookout import Lookout
 from service.shortcut import Shortcut
@@ -64,6 +64,10 @@ class Connection(Lifetime):
     _kept_body: list[bytes] | None = None
     _ticket: Ticket | None = None
     _flush: Callable[[], None] | None = None
+    # The end of the head that was written last, and what it was made of.
+    _lines = b""
+    _date_of_lines: object = None
+    _fields_of_lines: object = None
     # Whether the request at hand offers another protocol.
     _has_offer = False
 
@@ -232,17 +236,23 @@ class Connection(Lifetime):
     ) -> None:
         if self.transport.is_closing():
             return
-        lines = [head]
         must_end = self.is_last or self.readiness.is_draining
-        fields = self.last_fields(version, must_end=must_end)
-        for name, value in (*self.server_state.default_headers, *fields):
-            lines += (name, b": ", value, b"\r\n")
-        answer = b"".join((*lines, b"\r\n", *pieces))
+        lines = self._last_lines(self.last_fields(version, must_end=must_end))
+        answer = b"".join((head, lines, *pieces))
         self.transport.write(answer)
         if len(answer) > SHORT_ANSWER_BYTES:
             self.hold_answer(len(answer))
         if self.is_ending:
             self.end()
+
+    def _last_lines(self, fields: Fields) -> bytes:
+        """Write the end of a head; it is the same for a second, as the date is."""
+        headers = self.server_state.default_headers
+        if headers is not self._date_of_lines or fields is not self._fields_of_lines:
+            self._date_of_lines, self._fields_of_lines = headers, fields
+            both = (b"%b: %b\r\n" % line for line in (*headers, *fields))
+            self._lines = b"".join((*both, b"\r\n"))
+        return self._lines
 
     def refuse(self, error: ServiceError) -> None:
         """Answer what is no whole request, and end the connection."""

@@ -93,6 +93,8 @@ class Engine:
         max_batch_rows: Rows per batch; more are split, with the same bits.
 
     Attributes:
+        features: Of a row.
+        outputs: Of a row.
         max_batch_rows: As given.
         products: Multiplications that one row takes, padding included.
         batch_sizes: Rows of a batch, largest first.
@@ -102,6 +104,8 @@ class Engine:
         self, checkpoint: Checkpoint, device: torch.device, max_batch_rows: int
     ) -> None:
         self.card: ModelCard = checkpoint.card
+        self.features = checkpoint.card.architecture.features
+        self.outputs = checkpoint.card.architecture.outputs
         self.device = device
         self.max_batch_rows = max_batch_rows
         *hidden, last = linear_layers(checkpoint.network)
@@ -115,7 +119,7 @@ class Engine:
         self._row_elements = row_elements(self._widths)
         self.batch_sizes = proven_sizes(
             self._network,
-            self.card.architecture.features,
+            self.features,
             self.products,
             min(max_batch_rows, most_elements(device) // self._row_elements),
         )
@@ -151,7 +155,7 @@ class Engine:
             start = stop
         if len(parts) == 1:
             return parts[0]
-        empty = np.empty((0, self.card.architecture.outputs), np.float32)
+        empty = np.empty((0, self.outputs), np.float32)
         return np.concatenate([empty, *parts])
 
     def _size(self, rows: int) -> int:
@@ -198,7 +202,7 @@ class Engine:
                 signal.sigmoid_()
             torch.mm(signal, matrix, out=results[position])
             signal = results[position]
-        return buffers.logits(rows, self.card.architecture.outputs)
+        return buffers.logits(rows, self.outputs)
 
     def _buffers(self, rows: int) -> Buffers:
         """Make the memory of a batch; a thread keeps what stays in the cache."""
@@ -206,7 +210,7 @@ class Engine:
         buffers = self._kept.buffers.get(size)
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
-            buffers.features[:, self.card.architecture.features] = 1
+            buffers.features[:, self.features] = 1
             if size * self._row_elements <= CACHED_ELEMENTS:
                 self._kept.buffers[size] = buffers
         return buffers

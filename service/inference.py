@@ -98,8 +98,8 @@ def _features(
     exchange: Exchange, version: Version, read: Callable[..., Any]
 ) -> Features | None:
     exchange.ticket.enter(PARSE)
-    card = version.engine.card
-    count = card.architecture.features
+    engine = version.engine
+    card, count = engine.card, engine.features
     max_elements, max_rank, max_rows, _ = exchange.limits
     if exchange.request == "npy":
         values, _ = read_npy(exchange.body, max_elements)
@@ -135,9 +135,9 @@ def point_at(error: RowError, exchange: Exchange, features: Features) -> None:
 
 def is_soon_written(features: Features, version: Version) -> bool:
     """Tell whether the answer to some rows is written within a few milliseconds."""
-    values, outputs = features.values, version.engine.card.architecture.outputs
-    rows = values.size // values.shape[-1]
-    return 0 < rows * outputs <= SOON_ELEMENTS and values.ndim <= FEW_DIMENSIONS
+    values = features.values
+    elements = values.size // values.shape[-1] * version.engine.outputs
+    return 0 < elements <= SOON_ELEMENTS and values.ndim <= FEW_DIMENSIONS
 
 
 def predicted(

@@ -5,6 +5,7 @@ must know of the model and the limits comes as the validation's context, an `Int
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
 
 from pydantic import (
@@ -49,11 +50,8 @@ class Intake(NamedTuple):
     names: Sequence[str] | None = None
 
 
-class _Context(NamedTuple):
-    """What the validators know beside the body."""
-
-    intake: Intake
-    reading: Reading
+# What the validators know beside the body; a plain tuple is made in less time.
+_Context = tuple[Intake, Reading]
 
 
 class Body(BaseModel):
@@ -63,21 +61,20 @@ class Body(BaseModel):
 
 
 def _read_features(value: Any, info: ValidationInfo) -> Features:
-    context: Any = info.context
-    intake, reading = context
+    intake, reading = info.context  # type: ignore[misc]
     return tensors.read_features(value, intake.features, intake.names, reading)
 
 
 def _read_tensor(value: Any, info: ValidationInfo) -> FloatArray:
     dtype = info.data.get("dtype", "float64")
     context: Any = info.context
-    return tensors.read_tensor(value, "/inputs", dtype, context.reading)
+    return tensors.read_tensor(value, "/inputs", dtype, context[1])
 
 
 def _read_batch(value: Any, info: ValidationInfo) -> Tensors:
     dtype = info.data.get("dtype", "float64")
     context: Any = info.context
-    return tensors.read_batch(value, "/batch", dtype, context.reading)
+    return tensors.read_batch(value, "/batch", dtype, context[1])
 
 
 def _without_default(schema: dict[str, Any]) -> None:
@@ -275,6 +272,11 @@ class Health(BaseModel):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
+@lru_cache(1)
+def _quick_reading(max_elements: int) -> Reading:
+    return Reading(max_elements, False, no_check)
+
+
 def read_quickly(
     model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
 ) -> BodyModel | None:
@@ -292,7 +294,10 @@ def read_quickly(
     document = parse_quickly(body)
     if document is None:
         return None
-    context = _Context(intake, Reading(intake.max_elements, False, check))
+    most = intake.max_elements
+    is_short = check is no_check
+    reading = _quick_reading(most) if is_short else Reading(most, False, check)
+    context: _Context = (intake, reading)
     try:
         # What `model_validate` calls, without its handling of options.
         valid: BodyModel = model.__pydantic_validator__.validate_python(
@@ -315,7 +320,7 @@ def read_strictly(
         ElementError: The first fault in document order; what is missing comes last.
     """
     document = parse_strictly(body, check)
-    context = _Context(intake, Reading(intake.max_elements, True, check))
+    context: _Context = (intake, Reading(intake.max_elements, True, check))
     # Raised within the block, the refusal would refer to pydantic's error, which refers
     # to it, and into which the garbage collector does not look; a name for it would be
     # one more circle. Either keeps the whole document in memory.

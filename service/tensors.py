@@ -129,9 +129,10 @@ def read_features(
         Unproven: One of these errors may apply.
     """
     pointer = "/inputs"
-    rows = _read_records(value, pointer, names, reading)
-    if rows is not None:
-        return Features(rows, names)
+    if type(value) is not list or (value and type(value[0]) is dict):
+        rows = _read_records(value, pointer, names, reading)
+        if rows is not None:
+            return Features(rows, names)
     values: Any = read_tensor(value, pointer, "float64", reading)
     if not reading.is_strict and values.shape[-1:] != (count,):
         raise Unproven
