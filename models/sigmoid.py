@@ -15,7 +15,9 @@ BLOCK_ELEMENTS: Final = 8192
 _LARGEST_EXPONENT: Final = 700.0
 
 
-def sigmoid(values: NDArray[Any], dtype: DtypeName) -> FloatArray:
+def sigmoid(
+    values: NDArray[Any], dtype: DtypeName, out: FloatArray | None = None
+) -> FloatArray:
     """Compute `1 / (1 + exp(-x))` with more digits than `dtype` has, and round it once.
 
     Through float64 for the shorter types, through the long double for float64: 80 bits
@@ -26,15 +28,16 @@ def sigmoid(values: NDArray[Any], dtype: DtypeName) -> FloatArray:
     Args:
         values: Any shape and real type, no NaN.
         dtype: The type of the result.
+        out: Where the result is put, flat; by default in memory of its own.
 
     Returns:
         The same shape, in [0, 1]; bfloat16 comes as float32 (see `round_to`).
     """
     compute = sigmoid64 if dtype == "float64" else _through_float64
-    if values.size <= BLOCK_ELEMENTS:
+    if values.size <= BLOCK_ELEMENTS and out is None:
         return _rounded(compute(values), dtype)
     flat = np.ascontiguousarray(values).reshape(-1)
-    result: FloatArray = np.empty(flat.shape, STORAGE[dtype])
+    result: FloatArray = np.empty(flat.shape, STORAGE[dtype]) if out is None else out
     for start in range(0, flat.size, BLOCK_ELEMENTS):
         block = slice(start, start + BLOCK_ELEMENTS)
         result[block] = _rounded(compute(flat[block]), dtype)

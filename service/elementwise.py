@@ -152,5 +152,5 @@ def _sigmoid(values: NDArray[Any], dtype: DtypeName, check: Check) -> NDArray[An
     for start in range(0, flat.size, _STEP_ELEMENTS):
         check()
         stop = start + _STEP_ELEMENTS
-        result[start:stop] = sigmoid(flat[start:stop], dtype)
+        sigmoid(flat[start:stop], dtype, result[start:stop])
     return result.reshape(values.shape)
