@@ -22,7 +22,7 @@ _MOST_REASONS: Final = 40
 
 
 @router.get("/limits", responses=problem_responses(401))
-async def limits(request: Request) -> dict[str, int | float]:
+async def limits(request: Request) -> dict[str, int | float | None]:
     """Show every limit by the setting that changes it."""
     return context_of(request).settings.limits()
 

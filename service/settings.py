@@ -18,6 +18,12 @@ from pydantic_core import PydanticCustomError
 from service.environment import PLATFORM_PORT, given_settings, variable, warnings
 from service.spellings import bare_host, checked_origin, checked_root_path
 
+CONNECTION_LIMITS = (
+    "keep_alive_seconds",
+    "write_seconds",
+    "max_connections",
+    "max_connections_per_client",
+)
 LIMITS = (
     "max_body_bytes",
     "max_inflated_bytes",
@@ -30,6 +36,10 @@ LIMITS = (
     "header_seconds",
     "body_seconds",
     "timeout_seconds",
+    *CONNECTION_LIMITS,
+    "max_checkpoint_bytes",
+    "load_seconds",
+    "shutdown_seconds",
 )
 MAX_RANK = 32
 
@@ -287,7 +297,7 @@ class Settings(BaseModel):
             raise PydanticCustomError("tls", "it needs SIGMOID_TLS_CERT_FILE")
         return value
 
-    def limits(self) -> dict[str, int | float]:
+    def limits(self) -> dict[str, int | float | None]:
         """Return every limit by the name of its variable."""
         return {variable(name): getattr(self, name) for name in LIMITS}
 
