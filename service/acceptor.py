@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from socket import AF_UNIX, SHUT_RD, SOL_SOCKET, socket
+from socket import AF_UNIX, SHUT_RD, SHUT_RDWR, SOL_SOCKET, socket
 from typing import Final
 
 from service.admission import Admission, Guest
@@ -140,18 +140,11 @@ class Acceptor:
         self._balance.opened()
         connection.setblocking(False)
         guest = self._admission.enter(address)
+        # Until the connection is made; then it finds its end.
+        guest.close = partial(_shut, connection)
         task = self._loop.create_task(self._connect(connection, guest))
-        # Until the connection is made.
-        guest.close = task.cancel
         self._tasks.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._tasks.discard(task)
-            if task.cancelled():
-                connection.close()
-                self._lost(guest)
-
-        task.add_done_callback(done)
+        task.add_done_callback(self._tasks.discard)
         return True
 
     async def _connect(self, connection: socket, guest: Guest) -> None:
@@ -168,6 +161,11 @@ class Acceptor:
     def _lost(self, guest: Guest) -> None:
         self._balance.closed()
         self._admission.leave(guest)
+
+
+def _shut(connection: socket) -> None:
+    with suppress(OSError):  # its client may have gone
+        connection.shutdown(SHUT_RDWR)
 
 
 # A program for classic BPF, https://docs.kernel.org/networking/filter.html: code, jump

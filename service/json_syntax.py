@@ -35,7 +35,7 @@ _DECODED_BYTES: Final = 2**20
 _FEW: Final = 8
 
 
-_LIST, _OBJECT = b"[{"
+_OBJECT = b"{"[0]
 
 
 class Member(NamedTuple):

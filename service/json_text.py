@@ -25,7 +25,7 @@ _short_member = re.compile(
     rb'[ \t\r\n,]*+"([^"\\]{0,256}+)"[ \t\r\n]*+:[ \t\r\n]*+([^\[\]{}",]*+)'
 ).match
 
-_QUOTE, _COMMA = b'",'
+_QUOTE = b'"'[0]
 _OPENS, _CLOSES = b"[{", b"]}"
 
 # An object that stands in the place of a tensor has few members that are of interest.

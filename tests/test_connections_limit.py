@@ -140,6 +140,20 @@ def test_health_is_answered_among_many_who_say_nothing() -> None:
                     assert last_words(wire, 2).startswith(b"HTTP/1.1 200 ")
 
 
+def test_nothing_is_kept_of_those_that_made_place(tmp_path: Path) -> None:
+    """Also where they did so before they were made; else the end waits for them."""
+    log = tmp_path / "log"
+    limits = {"SIGMOID_MAX_CONNECTIONS": str(MOST), "SIGMOID_SHUTDOWN_SECONDS": "6"}
+    with serving(log, SIGMOID_DRAIN_SECONDS="0", **limits) as (process, url):
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(address, TIMEOUT))
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+    assert "ending before" not in log.read_text()
+
+
 def test_handshakes_count(tmp_path: Path) -> None:
     trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         tmp_path / "both"
