@@ -104,6 +104,11 @@ class Acceptor:
                     pass
             listener.close()
 
+    async def made(self, seconds: float) -> None:
+        """Wait until the connections that were taken in are made, for no longer."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
     def _watch(self, listener: socket) -> None:
         if listener.fileno() >= 0:
             self._loop.add_reader(listener, self._accept_waiting, listener)

@@ -5,13 +5,12 @@ would take whatever has arrived, and might answer all while the others have noth
 do.
 """
 
-import sys
 from collections.abc import Iterable
 from ctypes import Array, c_int
 from multiprocessing.sharedctypes import RawArray
 from typing import Final
 
-NOBODY: Final = sys.maxsize >> 32
+NOBODY: Final = 2**30
 """In place of the count of a worker that takes in no connections."""
 
 

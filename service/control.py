@@ -144,8 +144,9 @@ class Control:
                 self._end_reload(*message)
 
     def _drain(self, server: Server, seconds: float) -> None:
-        if not (self._is_first or self.has_loaded.is_set()):
-            exit_at_once(0)  # it does not listen yet
+        with self._lock:
+            if not (self._is_first or self.has_loaded.is_set()):
+                exit_at_once(0)  # it does not listen yet, nor begins to meanwhile
         server.drain(seconds)
 
     def _serve(self, exchanger: Exchanger, message: Serve, is_whole: bool) -> None:
@@ -161,7 +162,8 @@ class Control:
         except Exception as error:
             self.fail(error)
             exit_at_once(1)
-        self.has_loaded.set()
+        with self._lock:
+            self.has_loaded.set()
         self._send(Started(None, troubles))
 
     def _begin(self, exchanger: Exchanger, message: Prepare, is_whole: bool) -> None:

@@ -165,12 +165,14 @@ class Crew:
     def _bury(self, worker: Worker) -> None:
         del self.workers[worker.number]
         self.spawner.forget(worker.number)
+        how = ending(worker.process.exitcode)
         if self.is_ending:
+            if worker.process.exitcode:
+                logger.error("worker %d did not end well: %s", worker.number, how)
             self._end_if_alone()
             return
         self._on_death()
         self.metrics.counter("sigmoid_worker_restarts_total").add()
-        how = ending(worker.process.exitcode)
         if worker.state != "serving":
             self._start_later(worker.number, how)
             return

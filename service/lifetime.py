@@ -285,6 +285,9 @@ class Lifetime(Presence):
 
         May be called again; what has begun to end then has little time left.
         """
+        is_idle = self.stage == IDLE and self.is_answered
+        if is_idle and not self.is_over and self._has_request_waiting():
+            return  # its answer will be the last
         self.is_last = True
         if self.is_over:
             soon = self.loop.time() + LAST_SECONDS
@@ -294,5 +297,10 @@ class Lifetime(Presence):
         self.drop_half_sent()
         is_half_sent = self.stage == BODY and self.is_handed_on and asked is self.cycle
         is_asking = asked and not asked.response_complete and not is_half_sent
-        if not is_asking and (self.stage != IDLE or self.is_answered):
+        if not is_asking and (self.stage != IDLE or is_idle):
             self.transport.close()
+
+    def _has_request_waiting(self) -> bool:
+        """Tell whether bytes are about to be read, as soon as the event loop does."""
+        flow = self.flow
+        return not (flow.is_held or flow.read_paused) and peer.has_sent(self.transport)

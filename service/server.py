@@ -28,7 +28,8 @@ from service.unread import Unread
 # Of uvicorn's ticks, ten a second, every so many are for the slow clients.
 _TICKS_PER_LOOK: Final = 5
 
-# A request that was on its way when listening ended has so long to arrive, twice.
+# A request that was on its way when listening ended has so long to arrive, twice; a
+# handshake of TLS as well.
 _LAST_SECONDS: Final = 0.2
 
 # So long before its time is over, a process gives up what it has let in.
@@ -140,9 +141,7 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Do what is to be done ten times a second."""
         if counter % _TICKS_PER_LOOK == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                connection.cut_if_slow(now)  # type: ignore[union-attr]
+            self._look_at_connections()
             self._context.observe()
             await self._certificates.renew()
             if self._acceptor:
@@ -162,16 +161,26 @@ class Server(uvicorn.Server):
                 self._acceptor.refuse()
             await asyncio.sleep(_LAST_SECONDS)
             self._acceptor.close()
+            await self._acceptor.made(_LAST_SECONDS)
         await asyncio.sleep(_LAST_SECONDS)
         state = self.server_state
         while (state.connections or state.tasks) and monotonic() < deadline:
-            now = asyncio.get_running_loop().time()
-            for connection in list(state.connections):
-                connection.shutdown()
-                connection.cut_if_slow(now)  # type: ignore[union-attr]
+            self._look_at_connections(is_end=True)
             await asyncio.sleep(_END_LOOK_SECONDS)
         if state.connections or state.tasks:
             self._give_up()
+
+    def _look_at_connections(self, *, is_end: bool = False) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            try:
+                if is_end:
+                    connection.shutdown()
+                connection.cut_if_slow(now)  # type: ignore[union-attr]
+            # Whatever it is, it concerns this connection alone.
+            except Exception as error:
+                logger.error("unexpected error at a connection", exc_info=error)
+                connection.transport.abort()
 
     def _give_up(self) -> None:
         """End what is left, as the time is over."""

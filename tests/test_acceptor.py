@@ -113,3 +113,16 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
         listener.bind(path)
         early = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(100)]
         asyncio.run(end(listener, early))
+
+
+def test_a_worker_that_ends_is_never_the_one_with_the_fewest() -> None:
+    """It may still have taken connections in; none waits for it to take more."""
+    counts = new_counts(2)
+    ending, other = Balance(counts, 0), Balance(counts, 1)
+    ending.start()
+    other.start()
+    ending.stop()
+    ending.opened()
+    other.opened()
+    assert not other.is_above_the_fewest()
+    assert ending.is_above_the_fewest()

@@ -1,12 +1,13 @@
 """The end takes as long as it may, whatever clients do, and its exit code is 0."""
 
+import asyncio
 import json
 import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,9 @@ import pytest
 import torch
 
 from models.classifier import Classifier
+from service.app import create_app
+from service.server import Server
+from service.settings import Settings
 from tests.process import TIMEOUT, serving, until_ready
 from tests.test_connection import answer, post
 from tests.test_slow_readers import LONG
@@ -181,3 +185,66 @@ def test_the_drain_is_part_of_it(tmp_path: Path) -> None:
         assert process.wait(TIMEOUT) == 0
         assert listened > 0.9
         assert time.monotonic() - begun < 2 + SPARE
+
+
+@asynccontextmanager
+async def served_here(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
+    """Serve on the event loop of a test."""
+    path = str(tmp_path / "s")
+    server = Server(create_app(Settings()))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        serving = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield server, path
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def test_a_request_that_waits_to_be_read_is_answered(tmp_path: Path) -> None:
+    """The event loop may have had no turn to read it when the end comes."""
+
+    async def ask() -> bytes:
+        async with served_here(tmp_path) as (server, path):
+            reader, writer = await asyncio.open_unix_connection(path)
+            writer.write(LIVEZ)
+            await reader.readuntil(b"}")
+            (connection,) = server.server_state.connections
+            writer.write(post("/sigmoid", GOOD))  # is sent at once
+            server.drain(TIMEOUT)
+            connection.shutdown()
+            words = await reader.read()
+            writer.close()
+            return words
+
+    words = asyncio.run(ask())
+    assert words.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in words
+
+
+def test_an_error_at_a_connection_ends_that_one_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: float) -> None:
+        raise ZeroDivisionError
+
+    async def ask() -> None:
+        async with served_here(tmp_path) as (server, path):
+            bad = await asyncio.open_unix_connection(path)
+            bad[1].write(LIVEZ)
+            await bad[0].readuntil(b"}")
+            (connection,) = server.server_state.connections
+            good = await asyncio.open_unix_connection(path)
+            monkeypatch.setattr(connection, "cut_if_slow", fail)
+            assert await bad[0].read() == b""
+            good[1].write(LIVEZ)
+            await good[0].readuntil(b"}")
+            for _, writer in (bad, good):
+                writer.close()
+
+    asyncio.run(ask())
+    (line,) = (each for each in caplog.records if each.levelname == "ERROR")
+    assert line.message == "unexpected error at a connection"

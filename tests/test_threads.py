@@ -22,7 +22,11 @@ def ticks(pid: int) -> dict[int, int]:
     """Read how long each thread of a process has run; see proc(5)."""
     taken = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        try:
+            line = (task / "stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            continue
+        fields = line.rpartition(")")[2].split()
         taken[int(task.name)] = int(fields[11]) + int(fields[12])
     return taken
 

@@ -8,7 +8,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -25,11 +25,12 @@ BODY = {"inputs": [[0.5] * 30] * 3}
 def children(pid: int) -> list[int]:
     """List the workers of a supervisor, first started first."""
     tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return sorted(
-        int(task)
-        for task in tasks
-        if b"spawn_main" in Path(f"/proc/{task}/cmdline").read_bytes()
-    )
+    workers = []
+    for task in tasks:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{task}/cmdline").read_bytes():
+                workers.append(int(task))
+    return sorted(workers)
 
 
 @pytest.fixture
