@@ -67,36 +67,47 @@ def ask_often(address: httpx.URL, times: int) -> set[str]:
 def test_connections_spread_over_the_workers(
     pair: tuple[subprocess.Popen[str], httpx.Client, Path],
 ) -> None:
-    """However they come: one after the other, and all at once."""
+    """However they come: one after the other, and all at once.
+
+    Who has the fewest has a moment to take the next. On a machine with much to do it
+    may be asleep, but not each time.
+    """
     _, client, _ = pair
+    until(lambda: len(ask_often(client.base_url, 4)) == 2)
+    assert any(are_spread(client.base_url) for _ in range(5))
+
+
+def are_spread(address: httpx.URL) -> bool:
+    """Connect, beside a client that has a connection, and see who answers."""
+    sleep(0.1)  # whoever was there before has left
     with ExitStack() as stack:
 
         def connect(count: int) -> list[socket.socket]:
-            address = (client.base_url.host, client.base_url.port or 80)
+            place = (address.host, address.port or 80)
             return [
-                stack.enter_context(socket.create_connection(address, TIMEOUT))
+                stack.enter_context(socket.create_connection(place, TIMEOUT))
                 for _ in range(count)
             ]
 
-        def processes(wires: list[socket.socket]) -> Counter[bytes]:
+        def fewest(wires: list[socket.socket]) -> int:
             counts: Counter[bytes] = Counter()
             for wire in wires:
                 wire.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
                 found = re.search(rb"x-request-id: (.{20})", answer(wire)[0])
                 assert found
                 counts[found[1]] += 1
-            return counts
+            return min(counts.values()) if len(counts) == 2 else 0
 
-        until(lambda: len(ask_often(client.base_url, 4)) == 2)
-        # The client of the fixture has a connection, too.
         first = connect(7)
-        assert min(processes(first).values()) >= 2
+        if fewest(first) < 2:
+            return False
         second = connect(30)
-        assert min(processes(first + second).values()) >= 15
+        if fewest(first + second) < 15:
+            return False
         for wire in first:
             wire.close()
         third = connect(10)
-        assert min(processes(second + third).values()) >= 17
+        return fewest(second + third) >= 17
 
 
 def test_totals_are_exact(
