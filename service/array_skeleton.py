@@ -9,10 +9,10 @@ Its cost is that of the text, however many lists there are.
 """
 
 import math
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.array_shape import MAX_RANK, Unproven
 
@@ -89,8 +89,38 @@ def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
         return []
     if whole.count(b"[") == 1 and _EMPTY not in whole:
         return [()] * (whole.count(b",") + 1)
-    shapes = _Shapes()
-    return [shapes[part] for part in _elements(whole)]
+    starts, stops, rank = _elements(whole)
+    shapes: list[tuple[int, ...]] = []
+    of_length, of_part = _ShapesByLength(), _Shapes()
+    for first in range(0, len(starts), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        if rank < 2:
+            # An empty list is as long as one of two numbers.
+            are_empty = np.frombuffer(whole, np.uint8)[starts[some]] == _EMPTY[0]
+            lengths = np.where(are_empty, 1, stops[some] - starts[some])
+            shapes += map(of_length.__getitem__, lengths.tolist())
+        else:
+            ends = zip(starts[some].tolist(), stops[some].tolist(), strict=True)
+            parts = [whole[start:stop] for start, stop in ends]
+            shapes += map(of_part.__getitem__, parts)
+    return shapes
+
+
+def count_numbers(whole: bytes) -> int:
+    """Count the numbers that the skeleton of an array has places for.
+
+    A list of so many elements has one comma less; all but the outermost are elements.
+    """
+    return whole.count(b",") + 1 - whole.count(_EMPTY)
+
+
+class _ShapesByLength(dict[int, tuple[int, ...]]):
+    """Shapes of numbers and of lists of numbers, by the length of their skeleton."""
+
+    def __missing__(self, length: int) -> tuple[int, ...]:
+        # A list of so many numbers has one comma less, and two brackets.
+        shape = self[length] = (length - 1,) if length else ()
+        return shape
 
 
 class _Shapes(dict[bytes, tuple[int, ...]]):
@@ -101,18 +131,21 @@ class _Shapes(dict[bytes, tuple[int, ...]]):
         return shape
 
 
-def _elements(whole: bytes) -> Iterator[bytes]:
-    """Cut the skeleton of an array at the commas between its elements."""
+def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
+    """Find the elements between the outermost commas of the skeleton of an array.
+
+    Returns:
+        Where each starts and where it stops; the highest of their ranks.
+    """
     chars = np.frombuffer(whole, np.uint8)
     steps = (chars == _OPEN).astype(np.int16) - (chars == _CLOSE)
     depths = np.cumsum(steps, dtype=np.int16)
     is_whole = chars[0] == _OPEN and not depths[-1] and depths[:-1].min() > 0
-    if not is_whole or depths.max() > MAX_RANK + 1:
+    deepest = int(depths.max())
+    if not is_whole or deepest > MAX_RANK + 1:
         raise Unproven
     cuts = np.flatnonzero((depths == 1) & (chars == _COMMA))
-    start = 1
-    for first in range(0, len(cuts), _AT_ONCE):
-        for cut in cuts[first : first + _AT_ONCE].tolist():
-            yield whole[start:cut]
-            start = cut + 1
-    yield whole[start:-1]
+    starts = np.concatenate(([1], cuts + 1))
+    stops = np.append(cuts, len(whole) - 1)
+    # An empty list within a list is one dimension more.
+    return starts, stops, deepest if deepest > 1 and _EMPTY in whole else deepest - 1

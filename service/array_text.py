@@ -22,14 +22,16 @@ from numpy.typing import NDArray
 
 from models.dtype import STORAGE, DtypeName, Float64Array, round_to
 from service.array_shape import ShapeProof, Unproven
-from service.array_skeleton import skeleton, skeleton_shape, skeleton_shapes
+from service.array_skeleton import (
+    count_numbers,
+    skeleton,
+    skeleton_shape,
+    skeleton_shapes,
+)
 from service.json_text import Check, JsonText
 
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
-
-# Python objects for so many are made within a few milliseconds.
-_AT_ONCE: Final = 2**14
 
 # To ask a list for its length takes as long as to look at so much text.
 LIST_BYTES: Final = 64
@@ -115,10 +117,9 @@ def read_arrays(
     """Read an array of tensors, each of its own shape; see `read_array`."""
     slices = list(_slices(text))
     values = _values(text, slices, dtype, max_elements, None, check)
-    shapes = skeleton_shapes(_skeleton(text, slices, check))
-    starts = range(0, len(shapes), _AT_ONCE)
-    sizes = (sum(map(math.prod, shapes[i : i + _AT_ONCE])) for i in starts)
-    if len(values) != sum(sizes):
+    bones = _skeleton(text, slices, check)
+    shapes = skeleton_shapes(bones)
+    if len(values) != count_numbers(bones):
         raise Unproven
     return Tensors(values, shapes)
 

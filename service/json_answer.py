@@ -4,9 +4,9 @@ What an answer takes is not only its numbers: an array of many dimensions has br
 for each of them, also where it has no numbers at all. Both are counted.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
-from itertools import accumulate, groupby
+from itertools import accumulate
 from math import prod
 from operator import mul
 from typing import Any, Final
@@ -29,11 +29,10 @@ _MANY_DIMENSIONS: Final = 4
 # Of an array without numbers, which costs its sender nothing: so many lists are shown.
 MOST_EMPTY_LISTS: Final = 2**16
 
-# Tensors of one shape in a row, from which on they are written as one.
-_MANY: Final = 8
+# Tensors that are looked at together; most of them may be left for the next time.
+_TENSORS_AT_ONCE: Final = 2**12
 
-# A request with more shapes than this has few tensors of each.
-_CACHED_SHAPES: Final = 64
+_ZERO: Final = b"0"
 
 
 def count_lists(shape: Sequence[int]) -> int:
@@ -197,70 +196,63 @@ def _empty_text(shape: Sequence[int]) -> bytes:
 
 
 def _tensor_pieces(tensors: Tensors) -> Iterator[bytes]:
-    """Write tensors of one shape as one, where there are some in a row."""
+    """Write tensors of one shape as one, where only such come next."""
     values, shapes = tensors
-    waiting: list[tuple[int, ...]] = []
-    start, stop, parts = 0, 0, 0  # of the numbers of those that wait
-    before = b""
-    for shape, count in _runs(shapes):
-        size = _size(shape)
-        is_few = count < _MANY and size < CHUNK_PARTS // _MANY
-        if waiting and (not is_few or parts > CHUNK_PARTS):
-            yield before + _together(values[start:stop], waiting)
-            waiting, start, parts, before = [], stop, 0, b","
-        stop += count * size
-        if is_few:
-            waiting += [shape] * count
-            parts += count * (size + len(shape) + 1)
+    weights, templates = _Weights(), _Templates()
+    start = first = 0
+    while first < len(shapes):
+        if first:
+            yield b","
+        some = shapes[first : first + _TENSORS_AT_ONCE]
+        shape = some[0]
+        if some != [shape] * len(some):
+            some = _affordable(some, weights)
+        if some == [shape] * len(some):
+            stop = start + len(some) * prod(shape)
+            yield from _elements(values[start:stop].reshape(len(some), *shape))
         else:
-            yield before
-            yield from _elements(values[start:stop].reshape(count, *shape))
-            start, before = stop, b","
-    if waiting:
-        yield before + _together(values[start:stop], waiting)
+            between = b",".join(map(templates.__getitem__, some)).split(_ZERO)
+            stop = start + len(between) - 1
+            yield _filled(between, values[start:stop])
+        start, first = stop, first + len(some)
 
 
-def _runs(shapes: Sequence[tuple[int, ...]]) -> Iterator[tuple[tuple[int, ...], int]]:
-    """Count how often each shape comes in a row; not too many at once."""
-    for start in range(0, len(shapes), CHUNK_PARTS):
-        for shape, group in groupby(shapes[start : start + CHUNK_PARTS]):
-            yield shape, len(list(group))
+class _Weights(dict[tuple[int, ...], int]):
+    """The numbers and lists of shapes."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> int:
+        weight = self[shape] = prod(shape) + count_lists(shape)
+        return weight
 
 
-_size = lru_cache(_CACHED_SHAPES)(prod)
+def _affordable(
+    shapes: Sequence[tuple[int, ...]], weights: _Weights
+) -> Sequence[tuple[int, ...]]:
+    """Take as many of the first as are written in one call, and one at least."""
+    found = list(map(weights.__getitem__, shapes))
+    if sum(found) <= CHUNK_PARTS:
+        return shapes
+    return shapes[: max(1, bisect_right(list(accumulate(found)), CHUNK_PARTS))]
 
 
-def _together(values: NDArray[Any], shapes: Sequence[tuple[int, ...]]) -> bytes:
-    # As numbers of Python, with the shortest digits of their own type.
-    numbers = orjson.loads(_dumps(values))
-    tensors: list[Any] = []
-    start = 0
-    for shape in shapes:
-        if not shape:
-            tensors.append(numbers[start])
-            start += 1
-            continue
-        stop = start + _size(shape)
-        tensors.append(_nested(numbers[start:stop], shape))
-        start = stop
-    return orjson.dumps(tensors)[1:-1]
+class _Templates(dict[tuple[int, ...], bytes]):
+    """Arrays of zeros, by their shape."""
+
+    def __missing__(self, shape: tuple[int, ...]) -> bytes:
+        text = _ZERO
+        for size in reversed(shape):
+            text = b"[" + b",".join([text] * size) + b"]"
+        self[shape] = text
+        return text
 
 
-def _nested(numbers: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Cut numbers into lists within lists."""
-    if len(shape) == 1:
-        return numbers
-    if not numbers:
-        return _empty_lists(shape)
-    for size in reversed(shape[1:]):
-        numbers = [numbers[i : i + size] for i in range(0, len(numbers), size)]
-    return numbers
-
-
-@lru_cache(_CACHED_SHAPES)
-def _empty_lists(shape: tuple[int, ...]) -> list[Any]:
-    empty: list[Any] = orjson.loads(_empty_text(shape))
-    return empty
+def _filled(between: Sequence[bytes], values: NDArray[Any]) -> bytes:
+    """Write numbers between what stands before, between and behind them."""
+    numbers = _dumps(values)[1:-1].split(b",") if values.size else []
+    pieces = [b""] * (2 * len(numbers) + 1)
+    pieces[::2] = between
+    pieces[1::2] = numbers
+    return b"".join(pieces)
 
 
 def _shape_pieces(shapes: Sequence[tuple[int, ...]]) -> Iterator[bytes]:
