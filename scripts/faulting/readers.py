@@ -1,8 +1,11 @@
 """Clients that do not read their answers."""
 
 import asyncio
+import fcntl
 import select
 import socket
+import sys
+import termios
 from contextlib import suppress
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -89,14 +92,18 @@ async def _slow_readers(server: Server) -> Finding:
     most = _WRITE_SECONDS + _SPARE_SECONDS
     for way in _WAYS:
         found = [end for other, end in zip(ways, ends, strict=True) if other is way]
-        shown = f"{min(found):.1f} to {max(found):.1f} s"
+        least, longest = min(since for since, _ in found), max(end for _, end in found)
+        shown = f"{least:.1f} to {longest:.1f} s"
         if way.reads:
-            finding.require(f"{way.name}: not cut off", shown, min(found) > most)
+            soonest = min(end for _, end in found)
+            finding.require(
+                f"{way.name}: not cut off", f"{soonest:.1f} s", soonest > most
+            )
         else:
             finding.require(
                 f"{way.name}: cut off after {_WRITE_SECONDS:g} to {most:g} s",
                 shown,
-                min(found) >= _WRITE_SECONDS and max(found) <= most,
+                least >= _WRITE_SECONDS and longest <= most,
             )
     cut = await metric(server.port, "sigmoid_abandoned_total")
     wanted = _EACH * sum(not way.reads for way in _WAYS)
@@ -114,31 +121,64 @@ async def _slow_readers(server: Server) -> Finding:
     return finding
 
 
-def _seconds_until_cut(port: int, way: _Way) -> float:
-    """Send, and do not read; say for how long the server bears it.
+class _Wait(NamedTuple):
+    """For how long the server bears a client.
 
-    It counts from when an answer has begun to come, and the last request has left.
+    Attributes:
+        since_read: From when its system took the last byte of an answer.
+        since_sent: From when it has begun to answer, and the last request has left.
     """
+
+    since_read: float
+    since_sent: float
+
+
+def _seconds_until_cut(port: int, way: _Way) -> _Wait:
+    """Send, and do not read; say for how long the server bears it."""
     with socket.socket() as wire:
         wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
         wire.settimeout(_GIVE_UP_SECONDS)
         wire.connect(("127.0.0.1", port))
-        last = perf_counter()
+        read_at = sent_at = perf_counter()
+        held = 0
         with suppress(OSError):  # it is reset while it sends
             for number in range(way.times):
                 wire.sendall(way.message)
                 if not number:
                     wire.recv(1, socket.MSG_PEEK)
-                last = perf_counter()
-            _bear(wire, way.reads)
-        return perf_counter() - last
+                sent_at = perf_counter()
+                if _held_bytes(wire) > held:
+                    held, read_at = _held_bytes(wire), sent_at
+            read_at = _bear(wire, way.reads, held, read_at)
+        now = perf_counter()
+        return _Wait(now - read_at, now - sent_at)
 
 
-def _bear(wire: socket.socket, reads: int) -> None:
-    """Wait for the reset, for a while; read a little, where that is asked for."""
+def _bear(wire: socket.socket, reads: int, held: int, read_at: float) -> float:
+    """Wait for the reset, for a while; read a little, where that is asked for.
+
+    Args:
+        wire: To the server.
+        reads: How many bytes are read a second.
+        held: How many have come and were not read.
+        read_at: When the last of them came.
+
+    Returns:
+        When the last came.
+    """
     poll = select.poll()
     poll.register(wire.fileno(), select.POLLHUP | select.POLLERR)
     end = perf_counter() + _WRITE_SECONDS + 2 * _SPARE_SECONDS
     while perf_counter() < end and not poll.poll(1000 * _STEP_SECONDS):
+        if _held_bytes(wire) > held:
+            held, read_at = _held_bytes(wire), perf_counter()
         if reads:
-            wire.recv(int(reads * _STEP_SECONDS))
+            held -= len(wire.recv(int(reads * _STEP_SECONDS)))
+    return read_at
+
+
+def _held_bytes(wire: socket.socket) -> int:
+    """Count what has come and was not read; SIOCINQ of tcp(7)."""
+    found = bytearray(4)
+    fcntl.ioctl(wire.fileno(), termios.FIONREAD, found)
+    return int.from_bytes(found, sys.byteorder)
