@@ -24,6 +24,8 @@ CONNECTIONS: Final = 256
 _TIMES: Final = 3.0
 _MEASURING_SECONDS: Final = 4.0
 _MEMORY_PERIOD: Final = 0.1
+# As much as is done with before it has waited for SIGMOID_TIMEOUT_SECONDS.
+_QUEUE_ELEMENTS: Final = 2**24
 _LIVEZ_MARGIN: Final = 0.050
 # Of an element that waits: its 8 bytes as float64; the text of its number, about as
 # long, in pieces and in one; an answer, no longer than the body. One more for what the
@@ -45,7 +47,11 @@ def overload(scene: Scene) -> list[Finding]:
     The empty handler is given the same, for comparison.
     """
     with _prober() as prober:
-        with serving([]) as server:
+        with serving(
+            [],
+            max_elements=_QUEUE_ELEMENTS // 2,
+            max_queue_elements=_QUEUE_ELEMENTS,
+        ) as server:
             ours, rate, idle, peak = asyncio.run(_ours(scene, server, prober))
             finding = Finding("overload", ours.crowd + ours.visitors)
             finding.require_no_surprise(server)

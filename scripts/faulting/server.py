@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -145,8 +145,11 @@ def held_connections(pid: int, port: int) -> int:
         for row in rows
         if int(row[1].rpartition(":")[2], 16) == port and row[3] == _ESTABLISHED
     }
-    links = Path(f"/proc/{pid}/fd").iterdir()
-    return sum(os.readlink(link) in ours for link in links)
+    held = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            held += os.readlink(link) in ours
+    return held
 
 
 async def sampled_memory(
