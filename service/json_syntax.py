@@ -226,11 +226,10 @@ class _Follower:
     def _close(self, found: re.Match[bytes]) -> None:
         """Go past the ends of lists, as far as lists are open."""
         closed = found[4].count(b"]")
-        if closed > 1 and not self.stack.endswith(b"[" * closed):
-            closed = 1
-            self.position = found.start(4) + 1
-        else:
-            self.position = found.end()
+        self.position = found.end()
+        if not self.stack.endswith(b"[" * closed):
+            closed = len(self.stack) - len(self.stack.rstrip(b"["))
+            self.position -= len(found[4].split(b"]", closed)[-1])
         del self.stack[-closed:]
 
     def _go_on_in_object(self) -> None:

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -154,3 +155,15 @@ def test_the_steps_are_as_many_as_the_bytes(name: str) -> None:
     """Each expression begins where the last one ended, and none goes back."""
     body = HOSTILE[name].encode()
     assert re.search(r"\(line 1, column \d+\)", told(body))
+
+
+@pytest.mark.parametrize("place", ['{"batch":[', '{"inputs":[0,', '{"inputs":{"":['])
+def test_more_lists_end_than_are_open(place: str) -> None:
+    """So many ends are looked at together that to begin anew for each takes long."""
+    body = (place + "[],[" * 4000 + "]" * 8000).encode()
+    times = []
+    for _ in range(3):
+        start = thread_time()
+        assert "Expecting ',' delimiter" in told(body)
+        times.append(thread_time() - start)
+    assert min(times) < 0.1
