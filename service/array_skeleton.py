@@ -89,12 +89,13 @@ def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
         return []
     if whole.count(b"[") == 1 and _EMPTY not in whole:
         return [()] * (whole.count(b",") + 1)
-    starts, stops, rank = _elements(whole)
+    starts, stops, deepest = _elements(whole)
+    are_flat = deepest < 2 or (deepest == 2 and _EMPTY not in whole)
     shapes: list[tuple[int, ...]] = []
     of_length, of_part = _ShapesByLength(), _Shapes()
     for first in range(0, len(starts), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
-        if rank < 2:
+        if are_flat:
             # An empty list is as long as one of two numbers.
             are_empty = np.frombuffer(whole, np.uint8)[starts[some]] == _EMPTY[0]
             lengths = np.where(are_empty, 1, stops[some] - starts[some])
@@ -135,7 +136,7 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     """Find the elements between the outermost commas of the skeleton of an array.
 
     Returns:
-        Where each starts and where it stops; the highest of their ranks.
+        Where each starts and where it stops; how deep in brackets the deepest is.
     """
     chars = np.frombuffer(whole, np.uint8)
     steps = (chars == _OPEN).astype(np.int16) - (chars == _CLOSE)
@@ -147,5 +148,4 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     cuts = np.flatnonzero((depths == 1) & (chars == _COMMA))
     starts = np.concatenate(([1], cuts + 1))
     stops = np.append(cuts, len(whole) - 1)
-    # An empty list within a list is one dimension more.
-    return starts, stops, deepest if deepest > 1 and _EMPTY in whole else deepest - 1
+    return starts, stops, deepest

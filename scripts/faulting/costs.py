@@ -9,7 +9,7 @@ from typing import Any, Final
 from benchmark.client import Request
 from benchmark.servers import resident_bytes
 from faulting.bodies import predict
-from faulting.client import Lost, connect, metric
+from faulting.client import Lost, connect
 from faulting.findings import Finding
 from faulting.load import Tally, closed_loop
 from faulting.prober import waits
@@ -57,11 +57,8 @@ async def _beside_others(server: Server, name: str, attack: Attack) -> Finding:
         f"{growth / _MIB:.0f} MiB"
     )
     await asyncio.sleep(0.5)
-    queued = await metric(server.port, "sigmoid_queue_elements")
-    finding.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
-    finding.require_none("wrong", finding.tally.wrong)
-    finding.require_none("refused", finding.tally.refused)
-    finding.require_none("lost", finding.tally.lost)
+    await finding.require_empty_queue(server)
+    finding.require_unharmed()
     finding.require_no_surprise(server)
     return finding
 

@@ -69,9 +69,7 @@ async def _soak(
         f"{1e3 * visitors.latest:.0f} ms late; MiB at each tenth: "
         + ", ".join(f"{size / _MIB:.1f}" for _, size in tenths)
     )
-    finding.require_none("wrong", finding.tally.wrong)
-    finding.require_none("refused", finding.tally.refused)
-    finding.require_none("lost", finding.tally.lost)
+    finding.require_unharmed()
     per_minute, error = (60 / _KIB * value for value in (fit.per_second, fit.error))
     grown = fit.per_second * seconds
     finding.require(

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from faulting.client import metric
 from faulting.load import Tally
 from faulting.server import Server
 
@@ -50,6 +51,17 @@ class Finding:
     def require_none(self, name: str, found: Counter[str]) -> None:
         """Require that nothing was counted."""
         self.require(f"{name} = 0", _counted(found) or "0", not found)
+
+    def require_unharmed(self) -> None:
+        """Require that all who asked as they should were answered rightly."""
+        self.require_none("wrong", self.tally.wrong)
+        self.require_none("refused", self.tally.refused)
+        self.require_none("lost", self.tally.lost)
+
+    async def require_empty_queue(self, server: Server) -> None:
+        """Require that nothing is in the queue any more."""
+        queued = await metric(server.port, "sigmoid_queue_elements")
+        self.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
 
     def require_no_surprise(self, server: Server) -> None:
         """Require that the server met no error that it did not foresee."""

@@ -113,8 +113,7 @@ async def _slow_readers(server: Server) -> Finding:
         f"{growth / _MIB:.0f} MiB",
         growth <= _MOST_GROWTH,
     )
-    queued = await metric(server.port, "sigmoid_queue_elements")
-    finding.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
+    await finding.require_empty_queue(server)
     finding.require_none("wrong", finding.tally.wrong)
     finding.require_none("lost", finding.tally.lost)
     finding.require_no_surprise(server)

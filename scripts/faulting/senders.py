@@ -108,9 +108,7 @@ async def _slow_senders(server: Server) -> Finding:
             verdict,
             not faults and way.limit <= longest <= limit,
         )
-    finding.require_none("wrong", finding.tally.wrong)
-    finding.require_none("refused", finding.tally.refused)
-    finding.require_none("lost", finding.tally.lost)
+    finding.require_unharmed()
     finding.require_no_surprise(server)
     return finding
 

@@ -176,9 +176,7 @@ async def _unlike_refusal(stage: _Stage, damage: Damage, as_new: bool) -> str:
 
 
 def _require_all_right(finding: Finding, server: Server) -> None:
-    finding.require_none("wrong", finding.tally.wrong)
-    finding.require_none("refused", finding.tally.refused)
-    finding.require_none("lost", finding.tally.lost)
+    finding.require_unharmed()
     finding.require_no_surprise(server)
 
 
