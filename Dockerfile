@@ -31,6 +31,6 @@ ENV SIGMOID_HOST=0.0.0.0
 USER 10001
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-  CMD ["python", "-m", "service.healthcheck"]
+  CMD ["python", "-m", "sigmoid_serve.healthcheck"]
 ENTRYPOINT ["sigmoid-serve"]
 CMD ["serve"]

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import create_app
-from service.server import Server
-from service.settings import Settings
+from sigmoid_serve.app import create_app
+from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.server.server import Server
 
 Serving = Callable[..., Any]
 

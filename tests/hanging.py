@@ -6,7 +6,7 @@ from pathlib import Path
 import safetensors.torch
 import torch
 
-from models.classifier import Classifier
+from sigmoid_models.classifier import Classifier
 
 # Python imports it in each process that finds it on PYTHONPATH. What a checkpoint is
 # hashed for stands in for a disk, or a computation, that does not come to its end.
@@ -40,8 +40,12 @@ def hook(folder: Path, message: bytes = b"") -> tuple[Path, dict[str, str]]:
     mark = folder / "mark"
     text = _HOOK.format(mark=str(mark), message=message)
     (folder / "sitecustomize.py").write_text(text)
-    path = os.pathsep.join((str(folder), str(Path(__file__).parents[1])))
-    return mark, {"PYTHONPATH": path}
+    return mark, {"PYTHONPATH": python_path(folder)}
+
+
+def python_path(folder: Path) -> str:
+    """Have a folder come before all others that Python looks for modules in."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 def put_hanging(path: Path, where: str) -> None:

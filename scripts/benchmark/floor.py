@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 import simdjson
 
-from models.dtype import Float64Array
-from models.sigmoid import sigmoid
+from sigmoid_models.dtype import Float64Array
+from sigmoid_models.exact_sigmoid import sigmoid
 
 _NUMBER = b"0123456789+-.eE \t\r\n"
 _MINIMUM_RUNS = 3

@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmark import BenchmarkError
 from benchmark.client import JSON, NPY, Connection, Request
-from models.classifier import Classifier, DeepClassifier
+from sigmoid_models.classifier import Classifier, DeepClassifier
 
 FEATURES, HIDDEN, CLASSES = 10, 20, 2
 DEEP_UNITS = 64

@@ -57,7 +57,7 @@ PEERS = (
 
 def ours(checkpoints: Sequence[Path]) -> Program:
     """Serve checkpoints, the first by default, with the package of this interpreter."""
-    command = [sys.executable, "-m", "service", "serve", *map(str, checkpoints)]
+    command = [sys.executable, "-m", "sigmoid_serve", "serve", *map(str, checkpoints)]
     return Program(
         OURS,
         lambda port: [*command, "--port", str(port)],

@@ -10,10 +10,10 @@ from torch import nn
 
 from benchmark.client import JSON, Request
 from benchmark.payloads import Task
-from models.architecture import infer_architecture
-from models.card import ModelCard
-from models.checkpoint import save_checkpoint
-from models.classifier import Classifier, DeepClassifier
+from sigmoid_models.architecture import infer_architecture
+from sigmoid_models.card import ModelCard
+from sigmoid_models.checkpoint import save_checkpoint
+from sigmoid_models.classifier import Classifier, DeepClassifier
 
 FEATURES, CLASSES = 64, 10
 LONG_ROWS = 1024

@@ -8,8 +8,8 @@ import safetensors.torch
 import torch
 
 from faulting.bodies import FEATURES, card, network
-from models.card import Golden
-from models.checkpoint import HEADER_ENTRY, save_checkpoint
+from sigmoid_models.card import Golden
+from sigmoid_models.checkpoint import HEADER_ENTRY, save_checkpoint
 
 
 class Damage(NamedTuple):

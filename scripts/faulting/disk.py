@@ -59,7 +59,7 @@ def _train(name: str, folder: Path, prefix: Sequence[str]) -> Finding:
 
 
 def _run(path: Path, prefix: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    command = [*prefix, sys.executable, "-B", "-m", "service", *_TRAIN, str(path)]
+    command = [*prefix, sys.executable, "-B", "-m", "sigmoid_serve", *_TRAIN, str(path)]
     environment = {
         name: value
         for name, value in os.environ.items()

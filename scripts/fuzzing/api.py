@@ -97,7 +97,7 @@ def running_server(folder: Path) -> Iterator[str]:
         FuzzError: It ended, or did not become ready.
     """
     port = free_port()
-    command = [sys.executable, "-m", "service", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "sigmoid_serve", "serve", "--port", str(port)]
     environment = {n: v for n, v in os.environ.items() if not n.startswith("SIGMOID_")}
     with (folder / "server.log").open("w+b") as log:
         process = subprocess.Popen(

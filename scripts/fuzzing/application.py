@@ -9,8 +9,8 @@ from starlette.types import ASGIApp, Message, Scope
 
 from fuzzing.json_bodies import Model
 from fuzzing.requests import Headers, Request
-from service.app import create_app
-from service.settings import Settings
+from sigmoid_serve.app import create_app
+from sigmoid_serve.configuration.settings import Settings
 
 # Low, so that bodies beyond the limits are short, and all work is.
 MAX_BODY_BYTES: Final = 2**20

@@ -18,8 +18,8 @@ from fuzzing.checkpoint_parts import (
     tensor,
     text,
 )
-from models.checkpoint import HEADER_ENTRY
-from models.classifier import sequential
+from sigmoid_models.checkpoint import HEADER_ENTRY
+from sigmoid_models.classifier import sequential
 
 Bomb = Callable[[Random], bytes]
 

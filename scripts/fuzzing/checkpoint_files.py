@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from fuzzing.checkpoint_bombs import BOMBS, named, suffix_of
 from fuzzing.damage import damage_bytes, damage_json
-from models.architecture import Architecture
-from models.card import Golden, ModelCard, Scaler
-from models.checkpoint import HEADER_ENTRY
+from sigmoid_models.architecture import Architecture
+from sigmoid_models.card import Golden, ModelCard, Scaler
+from sigmoid_models.checkpoint import HEADER_ENTRY
 
 
 class File(NamedTuple):

@@ -13,8 +13,8 @@ from fuzzing.bodies import one_thread
 from fuzzing.campaign import Findings, Outcome, run_campaign
 from fuzzing.checkpoint_files import File, draw_file, good_files
 from fuzzing.memory import MIB, peak_bytes
-from models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from service.engine import Engine
+from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from sigmoid_serve.engine.engine import Engine
 
 MESSAGE_CHARACTERS: Final = 10_000
 PEAK_SHARE: Final = 3

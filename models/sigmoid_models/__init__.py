@@ -1,0 +1,60 @@
+"""Sigmoid classifiers: networks, checkpoints, training. Knows no web.
+
+`sigmoid_models.training` needs scikit-learn and is imported on its own.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sigmoid_models.architecture import (
+        Architecture,
+        ArchitectureError,
+        infer_architecture,
+    )
+    from sigmoid_models.card import ModelCard
+    from sigmoid_models.checkpoint import (
+        Checkpoint,
+        CheckpointError,
+        load_checkpoint,
+        save_checkpoint,
+    )
+    from sigmoid_models.classifier import Classifier, DeepClassifier
+    from sigmoid_models.exact_sigmoid import sigmoid
+
+__all__ = [
+    "Architecture",
+    "ArchitectureError",
+    "Checkpoint",
+    "CheckpointError",
+    "Classifier",
+    "DeepClassifier",
+    "ModelCard",
+    "infer_architecture",
+    "load_checkpoint",
+    "save_checkpoint",
+    "sigmoid",
+]
+
+_MODULES = {
+    "Architecture": "architecture",
+    "ArchitectureError": "architecture",
+    "infer_architecture": "architecture",
+    "ModelCard": "card",
+    "Checkpoint": "checkpoint",
+    "CheckpointError": "checkpoint",
+    "load_checkpoint": "checkpoint",
+    "save_checkpoint": "checkpoint",
+    "Classifier": "classifier",
+    "DeepClassifier": "classifier",
+    "sigmoid": "exact_sigmoid",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public when it is asked for: PyTorch takes seconds."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(f"{__name__}.{_MODULES[name]}")
+    found: object = getattr(module, name)
+    return found

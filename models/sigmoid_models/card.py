@@ -1,0 +1,176 @@
+"""What a checkpoint says of its network: the JSON beside the weights."""
+
+from collections.abc import Sized
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from sigmoid_models.architecture import Architecture
+
+FORMAT: Final = 1
+
+Task = Literal["binary", "multiclass", "multilabel"]
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+# One fault is told; a description of each of very many would take all memory.
+Names = Annotated[tuple[Name, ...], Field(fail_fast=True)]
+Numbers = Annotated[tuple[FiniteFloat, ...], Field(fail_fast=True)]
+Rows = Annotated[tuple[Numbers, ...], Field(fail_fast=True)]
+
+
+class Part(BaseModel):
+    """Base of all parts of a card: immutable, no field unknown, nothing coerced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scaler(Part):
+    """Standardisation applied before the network: `(x - mean) / scale`, in float64."""
+
+    mean: Numbers
+    scale: Annotated[
+        tuple[Annotated[FiniteFloat, Field(gt=0)], ...], Field(fail_fast=True)
+    ]
+
+
+class Golden(Part):
+    """Rows whose logits are known, to prove a loaded network on its device.
+
+    Attributes:
+        inputs: Raw features, `(rows, features)`.
+        logits: `(rows, outputs)`, computed in float64.
+    """
+
+    inputs: Annotated[Rows, Field(min_length=1)]
+    logits: Annotated[Rows, Field(min_length=1)]
+
+
+class Metrics(Part):
+    """Measured on the test rows, which training never saw.
+
+    Attributes:
+        accuracy: Share of rows whose label is right.
+        log_loss: Mean binary cross-entropy over rows and outputs, in nats.
+        brier: Mean squared error of the probabilities over rows and outputs.
+        ece: Expected calibration error of the predicted label, 15 equal bins.
+        roc_auc: Area under the ROC curve, mean over the outputs.
+    """
+
+    accuracy: Probability
+    log_loss: Annotated[FiniteFloat, Field(ge=0)]
+    brier: Probability
+    ece: Probability
+    roc_auc: Probability
+
+
+class Training(Part):
+    """How the weights came to be.
+
+    Attributes:
+        dataset: Its name, or the file name of a CSV.
+        seed: Of the split, the initialisation and the order of the rows.
+        init: `sigmoid` (scaled by the sigmoid's slope) or `default` (PyTorch's).
+        epochs: Until the weights that were kept.
+        rows: Number of training, validation and test rows.
+        gradient_norms_initial: Per layer, first to last, before the first step.
+        gradient_norms_final: The same for the weights that were kept.
+    """
+
+    dataset: Name
+    seed: int
+    init: Literal["sigmoid", "default"]
+    epochs: NonNegativeInt
+    rows: tuple[PositiveInt, PositiveInt, PositiveInt]
+    gradient_norms_initial: Numbers
+    gradient_norms_final: Numbers
+
+
+class ModelCard(Part):
+    """Everything the server needs to know of a network beside its weights.
+
+    Attributes:
+        format: Version of this layout.
+        architecture: Class and widths; must agree with the weights.
+        activation: `sigmoid`; for a file without a card, which cannot prove it,
+            `sigmoid (assumed)`.
+        task: `binary` has one output, `multiclass` two or more, `multilabel` any.
+        features: Their names in the order of the network's inputs, where known.
+        scaler: Applied to the raw features.
+        classes: Names; two for `binary` (negative, positive), else one per output.
+        temperature: Probabilities are `sigmoid(logits / temperature)`.
+        thresholds: One per output for `binary` and `multilabel`, by default 0.5.
+        metrics: On the test rows.
+        training: How the weights came to be.
+        golden: Rows with known logits, checked before the model is ready.
+
+    Raises:
+        ValueError: Two parts contradict each other.
+    """
+
+    format: Literal[1] = FORMAT
+    architecture: Architecture
+    activation: Literal["sigmoid", "sigmoid (assumed)"] = "sigmoid"
+    task: Task
+    features: Names | None = None
+    scaler: Scaler | None = None
+    classes: Names | None = None
+    temperature: Annotated[PositiveFloat, FiniteFloat] = 1.0
+    thresholds: Annotated[tuple[Probability, ...], Field(fail_fast=True)] | None = None
+    metrics: Metrics | None = None
+    training: Training | None = None
+    golden: Golden | None = None
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        features, outputs = self.architecture.features, self.architecture.outputs
+        if (self.task == "binary") != (outputs == 1) and self.task != "multilabel":
+            raise ValueError(f"the task is {self.task}, but the outputs are {outputs}")
+        lengths: list[tuple[str, Sized | None, int]] = [
+            ("features", self.features, features),
+            ("scaler.mean", self.scaler.mean if self.scaler else None, features),
+            ("scaler.scale", self.scaler.scale if self.scaler else None, features),
+            ("classes", self.classes, 2 if self.task == "binary" else outputs),
+            ("thresholds", self.thresholds, outputs),
+        ]
+        if self.golden:
+            rows = len(self.golden.inputs)
+            lengths.append(("golden.logits", self.golden.logits, rows))
+            lengths += [("golden.inputs", row, features) for row in self.golden.inputs]
+            lengths += [("golden.logits", row, outputs) for row in self.golden.logits]
+        if self.training:
+            layers = len(self.architecture.sizes) - 1
+            initial = self.training.gradient_norms_initial
+            final = self.training.gradient_norms_final
+            lengths += [
+                ("training.gradient_norms_initial", initial, layers),
+                ("training.gradient_norms_final", final, layers),
+            ]
+        for name, values, expected in lengths:
+            if values is not None and len(values) != expected:
+                raise ValueError(f"{name} has {len(values)} entries, not {expected}")
+        for name, names in (("features", self.features), ("classes", self.classes)):
+            if names is not None and len(set(names)) != len(names):
+                raise ValueError(f"{name} names one of its entries twice")
+        return self
+
+
+def assumed_card(architecture: Architecture) -> ModelCard:
+    """Make the card of a file that has none.
+
+    Its task is `binary` for one output and `multiclass` for more; its activation is
+    assumed, since the sigmoid has no parameters that the file could show.
+    """
+    return ModelCard(
+        architecture=architecture,
+        activation="sigmoid (assumed)",
+        task="binary" if architecture.outputs == 1 else "multiclass",
+    )

@@ -1,0 +1,140 @@
+"""What the calls of a pickle would give: tensors as they are stored, little else."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from sigmoid_models.files.pickle_values import (
+    ITEM_BYTES,
+    Global,
+    Opaque,
+    Pairs,
+    Storage,
+)
+from sigmoid_models.files.stored import (
+    FormatError,
+    Stored,
+    checked_number,
+    checked_shape,
+)
+
+
+def found_storage(identifier: object) -> tuple[Storage, int]:
+    """Read `("storage", type, key, location, elements[, view])`.
+
+    Returns:
+        What the identifier stands for, and the bytes of all that its key finds.
+
+    Raises:
+        FormatError: It is another identifier.
+    """
+    match identifier:
+        case ("storage", Global("storage", dtype), str(key), _, number, *views):
+            item, whole = ITEM_BYTES[dtype], checked_number(number)
+        case _:
+            raise FormatError("a pickle with an identifier that is no storage's")
+    match views:
+        case [] | [None]:
+            return Storage(key, dtype, 0, whole * item), whole * item
+        case [(_, first, size)]:
+            first, size = checked_number(first), checked_number(size)
+            if first + size <= whole:
+                return Storage(key, dtype, first * item, size * item), whole * item
+    raise FormatError("a pickle with a view of more than its storage")
+
+
+def outcome(called: object, arguments: object) -> object:
+    """Describe what a call gives.
+
+    Args:
+        called: The function, or the class.
+        arguments: Its arguments, a tuple.
+
+    Raises:
+        FormatError: There is no such function, or these are not its arguments.
+    """
+    if isinstance(called, Opaque):
+        return called
+    if not isinstance(called, Global) or not isinstance(arguments, tuple):
+        raise FormatError("a pickle that calls what is no function")
+    return _CALLS[called.kind](called, arguments)
+
+
+def _pairs(called: Global, arguments: tuple[object, ...]) -> object:
+    return Opaque("dict") if arguments else Pairs()
+
+
+def _first(called: Global, arguments: tuple[object, ...]) -> object:
+    return arguments[0]
+
+
+def _tensor(called: Global, arguments: tuple[object, ...]) -> Stored:
+    storage, first, sizes, steps, *more = arguments
+    if not isinstance(storage, Storage):
+        raise FormatError("a pickle with a tensor that has no storage")
+    dtype = storage.dtype
+    if called.kind == "typed tensor":
+        dtype = _dtype(more[2])
+    # Behind the hooks, and the type, may stand what turns all signs.
+    if any(isinstance(each, Pairs) and each for each in more[2:]):
+        raise FormatError("a pickle with a tensor that is conjugate or negative")
+    shape, strides = checked_shape(sizes), checked_shape(steps)
+    if len(shape) != len(strides):
+        raise FormatError("a pickle with a tensor of two ranks")
+    return Stored(
+        dtype,
+        shape,
+        strides,
+        checked_number(first),
+        storage.start,
+        storage.size // ITEM_BYTES[dtype],
+        key=storage.key,
+    )
+
+
+def _dtype(value: object) -> str:
+    if isinstance(value, Global) and value.dtype:
+        return value.dtype
+    raise FormatError("a pickle with a tensor of no type")
+
+
+def _sparse(called: Global, arguments: tuple[object, ...]) -> Stored:
+    layout, parts = arguments
+    if not isinstance(layout, Opaque) or not isinstance(parts, tuple):
+        raise FormatError("a pickle with a tensor of no layout")
+    found = [part.dtype for part in parts[:3] if isinstance(part, Stored)]
+    return Stored(found[-1], (), place=f"{layout.kind}, cpu")
+
+
+def _meta(called: Global, arguments: tuple[object, ...]) -> Stored:
+    return Stored(_dtype(arguments[0]), (), place="strided, meta")
+
+
+def _layout(called: Global, arguments: tuple[object, ...]) -> Opaque:
+    return Opaque(str(arguments[0])[:64].removeprefix("torch."))
+
+
+def _wrapped(called: Global, arguments: tuple[object, ...]) -> object:
+    """Read a tensor that has attributes: `(function, type, arguments, state)`."""
+    inner = arguments[0]
+    if isinstance(inner, Global) and inner.kind == "wrapped":
+        raise FormatError("a pickle with a tensor in itself")
+    return outcome(inner, arguments[2])
+
+
+def _opaque(called: Global, arguments: tuple[object, ...]) -> Opaque:
+    return Opaque("object")
+
+
+_CALLS: Final[Mapping[str, Callable[[Global, tuple[object, ...]], object]]] = {
+    "pairs": _pairs,
+    "same": _first,
+    "first": _first,
+    "tensor": _tensor,
+    "typed tensor": _tensor,
+    "sparse": _sparse,
+    "meta": _meta,
+    "layout": _layout,
+    "wrapped": _wrapped,
+    "opaque": _opaque,
+    "storage": _opaque,
+}

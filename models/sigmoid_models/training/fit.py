@@ -1,0 +1,320 @@
+"""Fit a sigmoid network to a dataset; needs scikit-learn.
+
+Each output learns by binary cross-entropy on its own, one class against the rest, so
+that the sigmoid of a logit is the probability of that class.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from sklearn.model_selection import train_test_split
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from sigmoid_models.architecture import Architecture
+from sigmoid_models.card import Golden, ModelCard, Scaler, Training
+from sigmoid_models.classifier import linear_layers
+from sigmoid_models.dtype import Float64Array
+from sigmoid_models.exact_sigmoid import sigmoid64
+from sigmoid_models.logits import reference_logits, standardise
+from sigmoid_models.training.datasets import Dataset, DatasetError
+from sigmoid_models.training.initialisation import initialise_for_sigmoid
+from sigmoid_models.training.metrics import measure, one_against_rest
+
+GOLDEN_ROWS = 4
+
+# PyTorch's threads spin while they wait for each other. On two cores, a step of up to
+# 70 million multiplications took 1.0 to 1.1 times as long with two threads as with one,
+# and where others used the cores, up to 3 times; from 130 million on, 0.75 or less.
+_PARALLEL_MULTIPLICATIONS = 10**8
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What can be chosen.
+
+    Attributes:
+        model: `shallow` is a `Classifier`, `deep` a `DeepClassifier`.
+        hidden: Units of each hidden layer.
+        layers: Hidden layers after the first; of `deep` alone.
+        seed: Of the split, the initialisation and the order of the rows.
+        init: `sigmoid` (see `sigmoid_models.training.initialisation`) or `default`
+            (PyTorch's).
+        epochs: At most.
+        patience: Epochs without a better validation loss before it stops.
+        learning_rate: Of Adam.
+        batch_rows: Rows per step.
+    """
+
+    model: Literal["shallow", "deep"] = "shallow"
+    hidden: int = 64
+    layers: int = 5
+    seed: int = 0
+    init: Literal["sigmoid", "default"] = "sigmoid"
+    epochs: int = 200
+    patience: int = 20
+    learning_rate: float = 5e-3
+    batch_rows: int = 32
+
+
+class Epoch(NamedTuple):
+    """What one pass over the training rows gave; losses in nats."""
+
+    number: int
+    training_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class Trained(NamedTuple):
+    """A fitted network, in float32 on the CPU, and its card."""
+
+    network: nn.Module
+    card: ModelCard
+
+
+class _Part(NamedTuple):
+    """Training, validation or test rows: raw, as the network sees them, and truth."""
+
+    rows: Float64Array
+    features: Tensor  # (rows, features), standardised
+    truth: Tensor  # (rows, outputs), 0 or 1
+    targets: NDArray[np.int64]
+
+
+def train(
+    dataset: Dataset,
+    options: TrainingOptions,
+    on_epoch: Callable[[Epoch], None] = lambda _: None,
+) -> Trained:
+    """Fit a network to 60 % of the rows, stop by 20 %, measure it on 20 %.
+
+    The same dataset, options and machine give the same weights, bit for bit.
+
+    Args:
+        dataset: At least five rows of each class.
+        options: See `TrainingOptions`.
+        on_epoch: Called after each epoch.
+
+    Raises:
+        DatasetError: A class has fewer than five rows, a name is empty or longer
+            than 128 characters, or the values of a feature are too large to be
+            standardised.
+        FloatingPointError: The loss overflowed: the learning rate is too high.
+    """
+    if np.bincount(dataset.targets).min() < 5:
+        raise DatasetError(f"{dataset.name}: a class has fewer than five rows")
+    architecture = _architecture(dataset, options)
+    try:
+        card, (training, validation, test) = _split(dataset, architecture, options)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise DatasetError(f"{dataset.name}: {place}: {first['msg']}") from None
+    generator = torch.Generator().manual_seed(options.seed)
+    network = _initialised(architecture, options, generator)
+    with _suited_threads(architecture, options):
+        gradient_norms_initial = _gradient_norms(network, training)
+        epochs = _fit(network, training, validation, options, generator, on_epoch)
+        gradient_norms_final = _gradient_norms(network, training)
+    network.requires_grad_(requires_grad=False)
+    golden = test.rows[:GOLDEN_ROWS]
+    likely = sigmoid64(reference_logits(network, card, test.rows))
+    finished = {
+        "training": Training(
+            dataset=dataset.name[:128],
+            seed=options.seed,
+            init=options.init,
+            epochs=epochs,
+            rows=(len(training.rows), len(validation.rows), len(test.rows)),
+            gradient_norms_initial=gradient_norms_initial,
+            gradient_norms_final=gradient_norms_final,
+        ),
+        "metrics": measure(likely, test.targets),
+        "golden": Golden(
+            inputs=_as_tuples(golden),
+            logits=_as_tuples(reference_logits(network, card, golden)),
+        ),
+    }
+    return Trained(network, card.model_copy(update=finished))
+
+
+@contextmanager
+def _suited_threads(
+    architecture: Architecture, options: TrainingOptions
+) -> Iterator[None]:
+    """Compute with one thread where several would gain nothing."""
+    threads = torch.get_num_threads()
+    # One pass forward, and two backward: for the signals and for the weights.
+    per_step = 3 * options.batch_rows * architecture.parameters
+    if per_step < _PARALLEL_MULTIPLICATIONS:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _architecture(dataset: Dataset, options: TrainingOptions) -> Architecture:
+    features, classes = len(dataset.features), len(dataset.classes)
+    hidden = [options.hidden] * (1 + options.layers * (options.model == "deep"))
+    return Architecture(
+        kind="DeepClassifier" if len(hidden) > 1 else "Classifier",
+        sizes=(features, *hidden, 1 if classes == 2 else classes),
+    )
+
+
+def _split(
+    dataset: Dataset, architecture: Architecture, options: TrainingOptions
+) -> tuple[ModelCard, list[_Part]]:
+    """Split by class, 60 : 20 : 20, and standardise by the training rows alone."""
+    targets = dataset.targets
+    indices = np.arange(len(targets))
+    rest, test = train_test_split(
+        indices, test_size=0.2, stratify=targets, random_state=options.seed
+    )
+    training, validation = train_test_split(
+        rest, test_size=0.25, stratify=targets[rest], random_state=options.seed
+    )
+    card = ModelCard(
+        architecture=architecture,
+        task="binary" if architecture.outputs == 1 else "multiclass",
+        features=dataset.features,
+        scaler=_scaler(dataset, dataset.rows[training]),
+        classes=dataset.classes,
+    )
+    parts = [
+        _Part(
+            rows := dataset.rows[chosen],
+            torch.from_numpy(_network_inputs(dataset, card, rows)),
+            torch.from_numpy(
+                one_against_rest(targets[chosen], architecture.outputs)
+            ).float(),
+            targets[chosen],
+        )
+        for chosen in (training, validation, test)
+    ]
+    return card, parts
+
+
+def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
+    _check_finite(
+        np.stack([mean, deviation]),
+        dataset,
+        "too large to be standardised; divide them by a constant",
+    )
+    return Scaler(
+        mean=tuple(mean.tolist()),
+        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
+    )
+
+
+def _network_inputs(
+    dataset: Dataset, card: ModelCard, rows: Float64Array
+) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        features = standardise(rows, card).astype(np.float32)
+    _check_finite(
+        features,
+        dataset,
+        "beyond float32 in some row, once standardised; correct or remove that row",
+    )
+    return features
+
+
+def _check_finite(values: NDArray[Any], dataset: Dataset, finding: str) -> None:
+    finite = np.isfinite(values).all(axis=0)  # (features,)
+    if not finite.all():
+        name = dataset.features[int(np.argmin(finite))]
+        raise DatasetError(f"{dataset.name}: the values of {name!r} are {finding}")
+
+
+def _initialised(
+    architecture: Architecture, options: TrainingOptions, generator: torch.Generator
+) -> nn.Module:
+    # PyTorch's own initialisation draws from the global generator.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        network = architecture.build()
+    if options.init == "sigmoid":
+        initialise_for_sigmoid(network, generator)
+    return network
+
+
+def _fit(
+    network: nn.Module,
+    training: _Part,
+    validation: _Part,
+    options: TrainingOptions,
+    generator: torch.Generator,
+    on_epoch: Callable[[Epoch], None],
+) -> int:
+    """Descend until the validation loss rises; leave the best weights in place.
+
+    Returns:
+        The epoch of those weights.
+    """
+    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
+    best, best_epoch, best_weights = float("inf"), 0, network.state_dict()
+    for number in range(1, options.epochs + 1):
+        total = 0.0
+        order = torch.randperm(len(training.features), generator=generator)
+        for chosen in torch.split(order, options.batch_rows):
+            optimiser.zero_grad()
+            loss = _loss(network, training.features[chosen], training.truth[chosen])
+            torch.autograd.backward(loss)
+            optimiser.step()
+            total += loss.item() * len(chosen)
+        with torch.no_grad():
+            logits = network(validation.features)
+        loss_now = binary_cross_entropy_with_logits(logits, validation.truth).item()
+        if not math.isfinite(loss_now):
+            raise FloatingPointError(
+                f"the loss is not finite after epoch {number}; lower the learning rate"
+            )
+        accuracy = _accuracy(logits, validation.targets)
+        on_epoch(Epoch(number, total / len(order), loss_now, accuracy))
+        if loss_now < best:
+            best, best_epoch = loss_now, number
+            best_weights = copy.deepcopy(network.state_dict())
+        elif number - best_epoch >= options.patience:
+            break
+    network.load_state_dict(best_weights)
+    return best_epoch
+
+
+def _loss(network: nn.Module, features: Tensor, truth: Tensor) -> Tensor:
+    return binary_cross_entropy_with_logits(network(features), truth)
+
+
+def _accuracy(logits: Tensor, targets: NDArray[np.int64]) -> float:
+    values = logits.numpy()
+    predicted = values[:, 0] >= 0 if values.shape[1] == 1 else values.argmax(axis=1)
+    return float((predicted == targets).mean())
+
+
+def _gradient_norms(network: nn.Module, training: _Part) -> tuple[float, ...]:
+    """Norm of the loss's gradient by each layer's weights, over all training rows."""
+    network.zero_grad()
+    loss = _loss(network, training.features, training.truth)
+    torch.autograd.backward(loss)
+    norms = []
+    for layer in linear_layers(network):
+        gradient = layer.weight.grad
+        norms.append(0.0 if gradient is None else float(gradient.norm()))
+    network.zero_grad()
+    return tuple(norms)
+
+
+def _as_tuples(rows: Float64Array) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in rows.tolist())

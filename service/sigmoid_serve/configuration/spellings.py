@@ -1,0 +1,52 @@
+"""Settings that are one thing in several spellings, or in one alone."""
+
+import re
+from ipaddress import IPv6Address
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+from sigmoid_serve.configuration.origins import origin_fault
+from sigmoid_serve.errors import shown
+
+# Clients and proxies take dots out of a path before they send it.
+_ROOT_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+_NO_HOST: Final = re.compile(r"[\s/:@*\[\]]")
+
+
+def bare_host(value: str) -> str:
+    """Return an address or a name without the brackets that it has in a URL."""
+    bare = value[1:-1] if value[:1] + value[-1:] == "[]" else value
+    try:
+        return str(IPv6Address(bare))
+    except ValueError:
+        if not _NO_HOST.search(value):
+            return value
+    raise PydanticCustomError(
+        "host",
+        "expected an address such as 0.0.0.0, :: or ::1, or a name, without scheme "
+        "and port (SIGMOID_PORT)",
+    )
+
+
+def checked_origin(entry: str) -> str:
+    """Return an origin that a browser may send."""
+    fault = origin_fault(entry)
+    if fault:
+        raise PydanticCustomError("origin", "{fault}", {"fault": shown(fault)})
+    return entry
+
+
+def checked_root_path(value: str) -> str:
+    """Return a prefix of paths that a request may have."""
+    if _ROOT_PATH.fullmatch(value):
+        return value
+    mended = "".join(f"/{part}" for part in value.split("/") if part)
+    if not mended or not _ROOT_PATH.fullmatch(mended):
+        mended = "/models-api"
+    raise PydanticCustomError(
+        "root_path",
+        "expected a / before each of its parts and none at the end, parts of letters, "
+        "digits and ._~-, such as {mended}",
+        {"mended": shown(mended)},
+    )

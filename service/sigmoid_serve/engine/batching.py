@@ -1,0 +1,322 @@
+"""The rows of waiting requests into common batches; to each request its own rows.
+
+Nothing waits for a batch to fill. Light requests, which on the CPU take less time than
+handing them to a thread and back is worth, are gathered while the event loop reads what
+has arrived, and computed right after: at low load that is one request at once, at high
+load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on the
+threads of the device; a batch of them is closed when a thread is free. A long request
+is split: its parts are computed by all threads side by side, and take turns with other
+requests. One that nobody waits for any more, or that has waited too long, is left out.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from time import perf_counter
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from sigmoid_models.dtype import Float64Array
+from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.stages import INFER, QUEUE
+from sigmoid_serve.engine.device import DeviceThreads, as_memory_error
+from sigmoid_serve.engine.engine import Answer, Engine, RowError
+
+# Multiplications of a light batch, about a millisecond's.
+_LIGHT_PRODUCTS: Final = 2**23
+
+
+Outcome = Answer | Exception
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """A request's rows, how many of them went into batches, and what came back.
+
+    Attributes:
+        rows: Of the request, `(rows, features)`.
+        ticket: Of the request.
+        done: Called once with the answer, or with the error of the first rows that
+            have one.
+        taken: Rows that went into batches, from the front.
+        parts: Where the rows are split, the answers by first row, None while they are
+            computed.
+        error: Of the first rows that have one so far, and the first of these rows.
+        is_done: Whether `done` was called.
+    """
+
+    rows: Float64Array
+    ticket: Ticket
+    done: Callable[[Outcome], None]
+    taken: int = 0
+    parts: dict[int, Answer | None] | None = None
+    error: tuple[int, Exception] | None = None
+    is_done: bool = False
+
+    def next_part(self, most_rows: int) -> "_Part":
+        """Take rows from the front of those that are left."""
+        start, rows = self.taken, self.rows
+        if start or len(rows) > most_rows:
+            rows = rows[start : start + most_rows]
+            if self.parts is None:
+                self.parts = {}
+            self.parts[start] = None
+        self.taken += len(rows)
+        return _Part(self, start, rows)
+
+    def take(self, start: int, outcome: Outcome) -> None:
+        """Keep the outcome of a part; finish once all is known."""
+        if self.parts is None:
+            self.finish(outcome)
+            return
+        if isinstance(outcome, Answer):
+            self.parts[start] = outcome
+        else:
+            del self.parts[start]
+            if isinstance(outcome, RowError):
+                outcome.index = (start + outcome.index[0], *outcome.index[1:])
+            if self.error is None or start < self.error[0]:
+                self.error = start, outcome
+        computing = [at for at, answer in self.parts.items() if answer is None]
+        if self.error is None:
+            if self.taken == len(self.rows) and not computing:
+                answers = [answer for _, answer in sorted(self.parts.items()) if answer]
+                self.finish(_joined(answers))
+        # What is still computed may have an error of earlier rows.
+        elif all(self.error[0] < at for at in computing):
+            self.finish(self.error[1])
+
+    def finish(self, outcome: Outcome) -> None:
+        """Hand on the outcome, the first time."""
+        if not self.is_done:
+            self.is_done = True
+            self.done(outcome)
+
+
+class _Part(NamedTuple):
+    """Rows of one job that go into one batch, and the place of the first in the job."""
+
+    job: _Job
+    start: int
+    rows: Float64Array
+
+
+class _Waiting:
+    """Jobs with rows that are in no batch yet.
+
+    Attributes:
+        jobs: The next one first.
+        rows: That are waiting.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: deque[_Job] = deque()
+        self.rows = 0
+
+    def append(self, job: _Job) -> None:
+        """Let a job wait."""
+        self.jobs.append(job)
+        self.rows += len(job.rows)
+
+    def close_batch(self, max_rows: int) -> list[_Part]:
+        """Take rows from the front; a job with rows left goes to the back.
+
+        Jobs that are in vain are finished here, without a batch.
+        """
+        parts: list[_Part] = []
+        left = max_rows
+        now = perf_counter()
+        while self.jobs and (left > 0 or not parts):
+            job = self.jobs.popleft()
+            if job.ticket.is_over(now):
+                job.finish(job.ticket.fault())
+            if job.is_done or job.error is not None:
+                self.rows -= len(job.rows) - job.taken
+                continue
+            part = job.next_part(left)
+            left -= len(part.rows)
+            self.rows -= len(part.rows)
+            parts.append(part)
+            if job.taken < len(job.rows):
+                self.jobs.append(job)
+        return parts
+
+
+class Batcher:
+    """Gathers requests to one engine, on one event loop.
+
+    Args:
+        engine: Computes the batches.
+        threads: Of the device, shared by all its engines.
+        on_batch: Called with the number of rows of each batch that was computed.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        threads: DeviceThreads,
+        on_batch: Callable[[int], None],
+    ) -> None:
+        self._engine = engine
+        self._threads = threads
+        self._on_batch = on_batch
+        on_cpu = engine.device.type == "cpu"
+        self._light_rows = _LIGHT_PRODUCTS // engine.products if on_cpu else 0
+        self._light = _Waiting()
+        self._heavy = _Waiting()
+        self._free_threads = threads.number
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def answer(self, rows: Float64Array, ticket: Ticket) -> Answer:
+        """Compute the answer to raw features, finite, `(rows, features)`.
+
+        Raises:
+            RowError: For a row of this request.
+            Expired: It waited too long.
+            Abandoned: Its client went away.
+            ServiceError: `out_of_memory`.
+        """
+        future: asyncio.Future[Answer] = self._running_loop().create_future()
+
+        def done(outcome: Outcome) -> None:
+            if future.done():
+                return
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        if not self.join(rows, ticket, done):
+            ticket.enter(QUEUE)
+            self._heavy.append(_Job(rows, ticket, done))
+            self._start_heavy(self._running_loop())
+        return await future
+
+    def join(
+        self, rows: Float64Array, ticket: Ticket, done: Callable[[Outcome], None]
+    ) -> bool:
+        """Put a light request into the next batch.
+
+        Args:
+            rows: Raw features, finite, `(rows, features)`.
+            ticket: Of the request.
+            done: Called with the answer, soon or by `flush`.
+
+        Returns:
+            Whether the request is light; if not, nothing was done.
+        """
+        if not self.is_light(len(rows)):
+            return False
+        ticket.enter(QUEUE)
+        self._light.append(_Job(rows, ticket, done))
+        if len(self._light.jobs) == 1:
+            self._running_loop().call_soon(self._answer_light)
+        return True
+
+    def is_light(self, rows: int) -> bool:
+        """Tell whether so many rows are computed on the event loop, soon."""
+        return rows <= self._light_rows
+
+    def flush(self) -> None:
+        """Answer all light requests now."""
+        while self._light.jobs:
+            self._answer_light()
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        # Before Python 3.12, to ask for the running loop is a system call.
+        if self._loop is None or not self._loop.is_running():
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _answer_light(self) -> None:
+        parts = self._light.close_batch(max(1, self._light_rows))
+        if self._light.jobs:
+            self._running_loop().call_soon(self._answer_light)
+        if parts:
+            self._finish(parts, self._compute(parts))
+
+    def _start_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._free_threads:
+            parts = self._heavy.close_batch(self._share())
+            if not parts:
+                return
+            self._free_threads -= 1
+            computed = loop.run_in_executor(
+                self._threads.executor, self._compute, parts
+            )
+            computed.add_done_callback(partial(self._finish_heavy, loop, parts))
+
+    def _share(self) -> int:
+        """Say how many rows a thread should take, so that all have as many."""
+        largest = self._engine.batch_sizes[0]
+        batches = ceil(self._heavy.rows / self._free_threads / largest)
+        return min(max(1, batches) * largest, self._engine.max_batch_rows)
+
+    def _finish_heavy(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        parts: Sequence[_Part],
+        computed: asyncio.Future[list[Outcome]],
+    ) -> None:
+        self._free_threads += 1
+        self._finish(parts, computed.result())
+        self._start_heavy(loop)
+
+    def _finish(self, parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> None:
+        self._on_batch(sum(len(part.rows) for part in parts))
+        for part, outcome in zip(parts, outcomes, strict=True):
+            part.job.take(part.start, outcome)
+
+    def _compute(self, parts: Sequence[_Part]) -> list[Outcome]:
+        """Compute a batch; where it fails, each part alone, so that one fails alone.
+
+        The outcomes come in the order of the parts.
+        """
+        for part in parts:
+            if not part.start:
+                part.job.ticket.enter(INFER)
+        # To put parts together that are long enough alone would only copy them.
+        enough = self._engine.batch_sizes[0]
+        short = self._computed_together([p for p in parts if len(p.rows) < enough])
+        return [
+            next(short) if len(part.rows) < enough else self._outcome(part.rows)
+            for part in parts
+        ]
+
+    def _computed_together(self, parts: Sequence[_Part]) -> Iterator[Outcome]:
+        if len(parts) > 1:
+            outcome = self._outcome(np.concatenate([part.rows for part in parts]))
+            if isinstance(outcome, Answer):
+                yield from _split(outcome, [len(part.rows) for part in parts])
+                return
+        for part in parts:
+            yield self._outcome(part.rows)
+
+    def _outcome(self, rows: Float64Array) -> Outcome:
+        try:
+            return self._engine.answer(rows)
+        # Whatever it is, it is raised where the request waits for it.
+        except Exception as error:
+            return as_memory_error(error) or error
+
+
+def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
+    answers: list[Outcome] = []
+    start = 0
+    for count in counts:
+        stop = start + count
+        logits, likely, labels = answer
+        answers.append(
+            Answer(logits[start:stop], likely[start:stop], labels[start:stop])
+        )
+        start = stop
+    return answers
+
+
+def _joined(answers: Sequence[Answer]) -> Answer:
+    logits, likely, labels = map(np.concatenate, zip(*answers, strict=True))
+    return Answer(logits, likely, labels)

@@ -1,0 +1,153 @@
+"""What the requests of an application have in common: an id, a queue, a last answer."""
+
+import logging
+import re
+import secrets
+from itertools import count
+from time import perf_counter
+from typing import Final, NamedTuple
+
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+
+from sigmoid_serve.admission.limit import Queue
+from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.stages import NOTHING
+from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.engine.background import Worker
+from sigmoid_serve.engine.device import as_memory_error
+from sigmoid_serve.errors import Abandoned, Expired, ServiceError
+from sigmoid_serve.http.authentication import Keys
+from sigmoid_serve.http.error_handlers import STATUSES, problem
+from sigmoid_serve.monitoring.telemetry import Telemetry
+from sigmoid_serve.registry.readiness import Readiness
+from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.reloading import Reload
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+# Drawing random bytes for each request would cost more than reading a row of features.
+_PROCESS_ID = secrets.token_hex(10)
+_numbers = count()
+
+_OF_LOAD: Final = ("queue_full", "too_many_connections")
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+class Context(NamedTuple):
+    """What an application is made of; its requests share it.
+
+    Attributes:
+        settings: See `sigmoid_serve.configuration.settings`.
+        repository: The models that are served.
+        readiness: Whether requests should come here.
+        keys: Who may ask.
+        queue: What is not answered yet.
+        worker: Does what takes long.
+        telemetry: What is counted.
+        reload: Has a model's checkpoints read again.
+    """
+
+    settings: Settings
+    repository: Repository
+    readiness: Readiness
+    keys: Keys
+    queue: Queue
+    worker: Worker
+    telemetry: Telemetry
+    reload: Reload
+
+    def answered(self, ticket: Ticket, status: int, code: str) -> None:
+        """Count an answer, and log it where every request is logged.
+
+        Args:
+            ticket: Of the request.
+            status: Of HTTP.
+            code: `ok`, or that of the problem.
+        """
+        self.telemetry.answered(ticket, status, code)
+        if self.settings.access_log:
+            seconds = perf_counter() - ticket.began
+            logger.info(
+                "%d %s%s, %.6f s",
+                status,
+                code,
+                _place(ticket),
+                seconds,
+                extra={**_labels(ticket), "status": status, "seconds": seconds},
+            )
+
+    def observe(self) -> None:
+        """Note in the metrics how things are at the moment."""
+        self.telemetry.observe(self.queue, not self.readiness.reasons())
+
+
+def context_of(request: Request) -> Context:
+    """Find what a request shares with the others of its application."""
+    context: Context = request.app.state.context
+    return context
+
+
+def name_request(given: bytes | None) -> str:
+    """Name a request as the header `X-Request-ID` does, or else uniquely."""
+    if given and _REQUEST_ID.fullmatch(given):
+        return given.decode("ascii")
+    return f"{_PROCESS_ID}{next(_numbers):012x}"
+
+
+def answer_to_error(
+    context: Context, ticket: Ticket, error: Exception
+) -> Response | None:
+    """Make the answer to any error of a request; count and log it.
+
+    Returns:
+        None where the client has gone away.
+    """
+    ticket.enter(NOTHING)
+    if isinstance(error, Abandoned | ClientDisconnect):
+        stage = error.stage if isinstance(error, Abandoned) else "body"
+        logger.info(
+            "the client went away (%s)%s", stage, _place(ticket), extra=_labels(ticket)
+        )
+        context.telemetry.failed(Abandoned(stage))
+        return None
+    told = error if isinstance(error, ServiceError) else as_memory_error(error)
+    if told is None:
+        logger.error(
+            "unexpected error%s", _place(ticket), exc_info=error, extra=_labels(ticket)
+        )
+        detail = "the server failed; its log has more under this request_id"
+        told = ServiceError("internal_error", detail)
+    count_error(context, ticket, told)
+    response = problem(ticket.request_id, told)
+    if isinstance(told, Expired) and told.stage in ("header", "body"):
+        # What is still to come of the request must not be waited for.
+        response.headers["Connection"] = "close"
+    return response
+
+
+def count_error(context: Context, ticket: Ticket, error: ServiceError) -> None:
+    """Count and log a request that is not answered as its sender hoped."""
+    status = STATUSES[error.code]
+    context.telemetry.failed(error)
+    # Under too much load a line for each would be more of it.
+    if not context.settings.access_log and error.code not in _OF_LOAD:
+        logger.info(
+            "%d %s%s",
+            status,
+            error.code,
+            _place(ticket),
+            extra={**_labels(ticket), "status": status},
+        )
+    context.answered(ticket, status, error.code)
+
+
+def _place(ticket: Ticket) -> str:
+    model = f", model {ticket.model}" if ticket.model else ""
+    return f" {ticket.route}{model}" if ticket.route else ""
+
+
+def _labels(ticket: Ticket) -> dict[str, object]:
+    labels = {"request_id": ticket.request_id, "route": ticket.route}
+    return {**labels, "model": ticket.model} if ticket.model else {**labels}

@@ -1,0 +1,146 @@
+"""What a request is written in, and what its answer shall be written in."""
+
+import re
+from functools import lru_cache
+from typing import Final, Literal
+
+from sigmoid_serve.errors import ServiceError, shown
+
+Media = Literal["json", "npy"]
+Encoding = Literal["gzip", "deflate"]
+
+JSON = "application/json"
+NPY = "application/x-npy"
+MEDIA_TYPES: dict[Media, str] = {"json": JSON, "npy": NPY}
+
+# Clients send the same few headers again and again.
+_CACHED: Final = 64
+
+_ENCODINGS: dict[str, Encoding | None] = {
+    "": None,
+    "identity": None,
+    "gzip": "gzip",
+    "x-gzip": "gzip",
+    "deflate": "deflate",
+}
+
+# More in a row than anybody sends on purpose.
+_MOST_ENCODINGS: Final = 2
+
+# Commas and semicolons of a field; browsers send about a dozen.
+_MOST_PARTS: Final = 200
+
+# The ranges that have a type, the most specific first (RFC 9110, section 12.5.1).
+_RANGES: dict[Media, tuple[str, ...]] = {
+    "json": (JSON, "application/*", "*/*"),
+    "npy": (NPY, "*/*"),
+}
+
+# Java's HttpURLConnection writes `*; q=.2`.
+_WEIGHT: Final = re.compile(r"0(\.[0-9]*)?|\.[0-9]+|1(\.0*)?")
+_ANY: Final = {"*": "*/*"}
+
+
+@lru_cache(_CACHED)
+def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, ...]:
+    """Read `Content-Encoding`: in the order in which they were applied.
+
+    Raises:
+        ServiceError: `unsupported_media_type`.
+    """
+    text = _text(content_encoding_header) or ""
+    if _has_too_many_parts(text):
+        raise _unsupported(shown(text), f"{_MOST_PARTS} encodings at most")
+    names = [name.strip().lower() for name in text.split(",")]
+    encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
+    found = tuple(encoding for encoding in encodings if encoding)
+    if len(encodings) < len(names) or len(found) > _MOST_ENCODINGS:
+        expected = "Content-Encoding gzip, deflate or none"
+        raise _unsupported(f"Content-Encoding {shown(text)}", expected)
+    return found
+
+
+@lru_cache(_CACHED)
+def request_media(content_type_header: bytes | None) -> Media:
+    """Read `Content-Type`; JSON where it is absent or empty.
+
+    Raises:
+        ServiceError: `unsupported_media_type`.
+    """
+    content_type = (_text(content_type_header) or "").strip()
+    if not content_type:
+        return "json"
+    if _has_too_many_parts(content_type):
+        raise _unsupported(shown(content_type), f"{_MOST_PARTS} parameters at most")
+    name, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if name == NPY:
+        return "npy"
+    if name != JSON:
+        raise _unsupported(shown(content_type), f"{JSON} or {NPY}")
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "charset" and value.strip(' "') not in ("utf-8", "utf8"):
+            raise _unsupported(shown(content_type), "charset utf-8")
+    return "json"
+
+
+@lru_cache(_CACHED)
+def answer_media(accept_header: bytes | None) -> Media:
+    """Read `Accept`: of what we have, what is wanted most; of equals the first named.
+
+    What a range says that names a type counts, whatever `*/*` says of it.
+
+    Raises:
+        ServiceError: `not_acceptable`.
+    """
+    accept = (_text(accept_header) or "").strip() or "*/*"
+    if _has_too_many_parts(accept):
+        raise ServiceError(
+            "not_acceptable",
+            f"Accept may have {_MOST_PARTS} ranges and parameters, this one has more",
+            expected=f"at most {_MOST_PARTS} ranges and parameters",
+            got="more",
+        )
+    weights: dict[str, tuple[float, int]] = {}
+    for position, item in enumerate(accept.split(",")):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        weights.setdefault(_ANY.get(name, name), (_weight(parameters), -position))
+    wanted: dict[tuple[float, int], Media] = {}
+    for media, ranges in _RANGES.items():
+        weight = next((weights[name] for name in ranges if name in weights), (0.0, 0))
+        if weight[0]:
+            wanted.setdefault(weight, media)
+    if not wanted:
+        raise ServiceError(
+            "not_acceptable",
+            f"the answer can be {JSON} or {NPY}, but Accept allows neither",
+            expected=f"{JSON} or {NPY}",
+            got=shown(accept),
+        )
+    return wanted[max(wanted)]
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")
+
+
+def _has_too_many_parts(text: str) -> bool:
+    return text.count(",") + text.count(";") > _MOST_PARTS
+
+
+def _weight(parameters: list[str]) -> float:
+    for parameter in parameters:
+        key, _, value = parameter.partition("=")
+        if key.strip() == "q":
+            return float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
+    return 1.0
+
+
+def _unsupported(got: str, expected: str) -> ServiceError:
+    return ServiceError(
+        "unsupported_media_type",
+        f"expected {expected}, got {got}; "
+        f"with curl, add -H 'Content-Type: {JSON}' or -H 'Content-Type: {NPY}'",
+        expected=expected,
+        got=got,
+    )

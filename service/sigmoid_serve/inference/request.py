@@ -1,0 +1,124 @@
+"""A request to an inference route and its answer, on any way that it may take."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from numpy.typing import NDArray
+
+from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.stages import QUEUE
+from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.engine.background import Arguments, Result, Worker
+from sigmoid_serve.inference.media import MEDIA_TYPES, Media
+from sigmoid_serve.payload.json_answer import too_long
+from sigmoid_serve.payload.npy import write_npy
+
+SOON_ELEMENTS: Final = 2**14
+"""So many are written within a few milliseconds."""
+
+FEW_DIMENSIONS: Final = 4
+"""An array of more has many brackets in JSON."""
+
+# What is wrong with a body of this size is found out within two milliseconds.
+_TINY_BYTES: Final = 2**12
+
+# No answer of so few elements is longer, by far.
+_SHORT_ANSWER_BYTES: Final = 2**24
+
+
+class Limits(NamedTuple):
+    """What a request may hold; the settings of the same names.
+
+    Attributes:
+        max_elements: Summed over a batch.
+        max_rank: Of each tensor.
+        max_rows: That a model is asked about.
+        max_answer_bytes: Of the answer.
+    """
+
+    max_elements: int
+    max_rank: int
+    max_rows: int
+    max_answer_bytes: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Limits":
+        """Take them from the settings."""
+        return cls(
+            settings.max_elements,
+            settings.max_rank,
+            settings.max_rows,
+            settings.max_answer_bytes,
+        )
+
+
+class Exchange(NamedTuple):
+    """A request to an inference route, as far as its headers tell.
+
+    Attributes:
+        body: All of its bytes.
+        request: What the body is written in.
+        answer: What the answer shall be written in.
+        limits: More is refused.
+        ticket: The request's, in the queue.
+        worker: Does what takes long.
+        watch: Called before a wait, to notice if the client goes away meanwhile.
+    """
+
+    body: bytes
+    request: Media
+    answer: Media
+    limits: Limits
+    ticket: Ticket
+    worker: Worker
+    watch: Callable[[], None]
+
+
+class Reply(NamedTuple):
+    """An answer: the pieces of its bytes, and their media type."""
+
+    pieces: Sequence[bytes | memoryview]
+    media_type: str
+
+
+async def read_soon_or_beside(
+    exchange: Exchange,
+    function: Callable[[*Arguments], Result],
+    *arguments: *Arguments,
+) -> Result:
+    """Read a body, or say what is wrong with it."""
+    if len(exchange.body) <= _TINY_BYTES:
+        return function(*arguments)
+    return await beside(exchange, function, *arguments)
+
+
+async def beside(
+    exchange: Exchange,
+    function: Callable[[*Arguments], Result],
+    *arguments: *Arguments,
+) -> Result:
+    """Do what takes long beside the event loop, if anybody still waits for it."""
+    exchange.watch()
+    exchange.ticket.enter(QUEUE)
+    return await exchange.worker.run(exchange.ticket, function, *arguments)
+
+
+def is_short(array: NDArray[Any], most_bytes: int) -> bool:
+    """Tell whether an array is written soon, and whether an answer may be as long."""
+    return (
+        0 < array.size <= SOON_ELEMENTS
+        and array.ndim <= FEW_DIMENSIONS
+        and most_bytes >= _SHORT_ANSWER_BYTES
+    )
+
+
+def npy_reply(values: NDArray[Any], most_bytes: int) -> Reply:
+    """Answer with an `.npy` file.
+
+    Raises:
+        ServiceError: It is too long.
+    """
+    pieces = write_npy(values)
+    if sum(map(len, pieces)) > most_bytes:
+        raise too_long(most_bytes)
+    return Reply(pieces, MEDIA_TYPES["npy"])

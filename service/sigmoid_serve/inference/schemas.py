@@ -1,0 +1,378 @@
+"""The request and reply models: what validates, and what `/openapi.json` shows.
+
+A tensor is an annotated type whose validator is `sigmoid_serve.payload.tensors`. What a
+validator must know of the model and the limits comes as the validation's context, an
+`Intake`.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from typing_extensions import TypeAliasType
+
+from sigmoid_models.dtype import DTYPES, DtypeName, FloatArray
+from sigmoid_serve.errors import ElementError, shown
+from sigmoid_serve.json.body import parse_quickly, parse_strictly
+from sigmoid_serve.json.lookalikes import explain_field
+from sigmoid_serve.json.text import Check, child, kind, no_check
+from sigmoid_serve.payload import tensors
+from sigmoid_serve.payload.array_text import Tensors
+from sigmoid_serve.payload.tensors import Features, Reading
+from sigmoid_serve.repository.troubles import MOST_LISTED
+
+Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
+"""Nested lists of numbers, of any rank from a bare number to 32."""
+
+Record = dict[str, float]
+Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
+
+
+class Intake(NamedTuple):
+    """What a body is held against.
+
+    Attributes:
+        max_elements: Limit of one request, summed over a batch.
+        features: Number of the model's features; for `/predict` alone.
+        names: Of the features, where the model names them.
+    """
+
+    max_elements: int
+    features: int = 0
+    names: Sequence[str] | None = None
+
+
+# What the validators know beside the body; a plain tuple is made in less time.
+_Context = tuple[Intake, Reading]
+
+
+class Body(BaseModel):
+    """Base of the request models: unknown fields are refused, nothing is coerced."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+def _read_features(value: Any, info: ValidationInfo) -> Features:
+    intake, reading = info.context  # type: ignore[misc]
+    return tensors.read_features(value, intake.features, intake.names, reading)
+
+
+def _read_tensor(value: Any, info: ValidationInfo) -> FloatArray:
+    dtype = info.data.get("dtype", "float64")
+    context: Any = info.context
+    return tensors.read_tensor(value, "/inputs", dtype, context[1])
+
+
+def _read_batch(value: Any, info: ValidationInfo) -> Tensors:
+    dtype = info.data.get("dtype", "float64")
+    context: Any = info.context
+    return tensors.read_batch(value, "/batch", dtype, context[1])
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+class PredictRequest(Body):
+    """Rows of features, or records by feature name."""
+
+    inputs: Annotated[
+        Features,
+        PlainValidator(
+            _read_features, json_schema_input_type=Numbers | Record | list[Record]
+        ),
+        Field(
+            description="Features in the last dimension: `(features,)` or "
+            "`(..., features)`. Where the model names its features, a record or a "
+            "list of records, their members in any order."
+        ),
+    ]
+
+
+class SigmoidRequest(Body):
+    """One tensor as `inputs`, or several of any shapes as `batch`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["inputs"]}, {"required": ["batch"]}]}
+    )
+
+    # First, since the validators of the tensors read it.
+    dtype: Annotated[
+        DtypeName, Field(description="Of the computation's input and result.")
+    ] = "float32"
+    inputs: Annotated[
+        FloatArray | None,
+        PlainValidator(_read_tensor, json_schema_input_type=Numbers),
+        Field(
+            description="A tensor of any rank from 0 to 32.",
+            json_schema_extra=_without_default,
+        ),
+    ] = None
+    batch: Annotated[
+        Tensors | None,
+        PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
+        Field(
+            description="Tensors, each of its own shape.",
+            json_schema_extra=_without_default,
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        given = self.model_fields_set & {"inputs", "batch"}
+        if not given:
+            raise ElementError(
+                "missing_field", pointer="", expected="inputs or batch", got="neither"
+            )
+        if len(given) == 2:
+            raise ElementError(
+                "unknown_field",
+                pointer="",
+                expected="either inputs or batch",
+                got="both",
+            )
+        return self
+
+
+class PredictQuery(Body):
+    """Which of the two arrays an `.npy` answer holds."""
+
+    output: Literal["probabilities", "logits"] = "probabilities"
+
+
+class PredictReply(BaseModel):
+    """The network's answer, with the shape of the rows it was asked about."""
+
+    model: str
+    version: str
+    logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
+    probabilities: Annotated[
+        Numbers,
+        Field(description="`sigmoid(logits / temperature)`, element by element."),
+    ]
+    labels: Annotated[
+        Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
+    ]
+    shape: Annotated[list[int], Field(description="Of `logits`.")]
+
+
+class SigmoidReply(BaseModel):
+    """The sigmoid of one tensor."""
+
+    outputs: Numbers
+    shape: list[int]
+    dtype: DtypeName
+
+
+class SigmoidBatchReply(BaseModel):
+    """The sigmoid of several tensors."""
+
+    batch: list[Numbers]
+    shapes: list[list[int]]
+    dtype: DtypeName
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Field(description="`urn:sigmoid-serve:CODE`")]
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    pointer: Annotated[
+        str | None, Field(description="JSON Pointer to the first bad element.")
+    ] = None
+    expected: str | None = None
+    got: str | None = None
+
+
+class ServedModel(BaseModel):
+    """One model of the list."""
+
+    name: str
+    version: Annotated[str, Field(description="The newest, served by default.")]
+    versions: list[str]
+    state: Annotated[Literal["ready", "failed"], Field(description="Of `version`.")]
+    device: str
+
+
+class PassedOver(BaseModel):
+    """What was found in a folder and is not served."""
+
+    name: Annotated[str, Field(description="Of the model, as its file or folder.")]
+    version: Annotated[
+        str | None, Field(description="Null where it is about the whole model.")
+    ]
+    reason: Annotated[str, Field(description="What was found, and what to do.")]
+
+
+class ModelList(BaseModel):
+    """All models, and the one that `/predict` asks."""
+
+    default: str
+    models: list[ServedModel]
+    passed_over: Annotated[
+        list[PassedOver],
+        Field(
+            description="What was found in a folder and cannot be served; left out "
+            f"where there is nothing. At most {MOST_LISTED}."
+        ),
+    ] = []
+    more_passed_over: Annotated[
+        int, Field(description="How many more there are; left out where none.")
+    ] = 0
+
+
+class Card(ServedModel):
+    """A model with what its checkpoint says of it."""
+
+    task: str
+    features: int
+    feature_names: list[str] | None
+    classes: list[str] | None
+    architecture: dict[str, Any]
+    activation: str
+    parameters: int
+    sha256: Annotated[str, Field(description="Of the checkpoint file.")]
+    metrics: dict[str, float] | None
+    temperature: float
+    thresholds: list[float] | None
+
+
+class Reloaded(BaseModel):
+    """What serves after a reload."""
+
+    model: str
+    version: Annotated[str, Field(description="The newest, served by default.")]
+
+
+class Health(BaseModel):
+    """The answer of a probe."""
+
+    status: Literal["ok", "unavailable"]
+    reasons: Annotated[
+        list[str] | None,
+        Field(
+            description="Why no request should come here; and what was found in a "
+            "folder and is not served, which alone makes no 503."
+        ),
+    ] = None
+
+
+BodyModel = TypeVar("BodyModel", bound=Body)
+
+
+@lru_cache(1)
+def _quick_reading(max_elements: int) -> Reading:
+    return Reading(max_elements, False, no_check)
+
+
+def read_quickly(
+    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+) -> BodyModel | None:
+    """Read a body in a fast way, if it is beyond doubt that it is right.
+
+    Args:
+        model: That the body is held against.
+        body: All of it.
+        intake: What else it is held against.
+        check: Called again and again; it may raise, and so end it.
+
+    Returns:
+        None where there is a doubt.
+    """
+    document = parse_quickly(body)
+    if document is None:
+        return None
+    most = intake.max_elements
+    is_short = check is no_check
+    reading = _quick_reading(most) if is_short else Reading(most, False, check)
+    context: _Context = (intake, reading)
+    try:
+        # What `model_validate` calls, without its handling of options.
+        valid: BodyModel = model.__pydantic_validator__.validate_python(
+            document, context=context
+        )
+    except ValidationError:
+        return None
+    return valid
+
+
+def read_strictly(
+    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+) -> BodyModel:
+    """Read a body in the way that says what is wrong.
+
+    What is right gets the values that `read_quickly` gives.
+
+    Raises:
+        ServiceError: `malformed_json`.
+        ElementError: The first fault in document order; what is missing comes last.
+    """
+    document = parse_strictly(body, check)
+    context: _Context = (intake, Reading(intake.max_elements, True, check))
+    # Raised within the block, the refusal would refer to pydantic's error, which refers
+    # to it, and into which the garbage collector does not look; a name for it would be
+    # one more circle. Either keeps the whole document in memory.
+    refusals: list[ElementError] = []
+    try:
+        return model.model_validate(document, context=context)
+    except ValidationError as error:
+        refusals.append(_refusal(error, document))
+    raise refusals.pop()
+
+
+def _refusal(error: ValidationError, document: dict[str, Any]) -> ElementError:
+    order = {name: position for position, name in enumerate(document)}
+    faults = error.errors(include_url=False, include_input=False)
+    first = min(faults, key=lambda fault: _place(fault["loc"], order))
+    return _as_element_error(first, document)
+
+
+def _place(loc: tuple[str | int, ...], order: dict[str, int]) -> int:
+    return order.get(str(loc[0]), len(order)) if loc else len(order)
+
+
+def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
+    """Translate pydantic's verdict; our own validators' errors pass as they are."""
+    own = fault.get("ctx", {}).get("error")
+    if isinstance(own, ElementError):
+        # What it was found in, and the numbers so far, must not live as long as it.
+        own.__traceback__ = None
+        if own.code == "unknown_field":
+            excess = [name for name in document if name in ("inputs", "batch")][-1]
+            own.pointer = child("", excess)
+        return own
+    name = str(fault["loc"][0])
+    if fault["type"] == "missing":
+        return ElementError(
+            "missing_field", pointer="", expected=f"the field {name}", got="none"
+        )
+    if fault["type"] == "extra_forbidden":
+        return ElementError(
+            "unknown_field",
+            pointer=child("", name),
+            expected="only fields that the API documentation lists",
+            got=f"the field {shown(name)}{explain_field(name)}",
+        )
+    return ElementError(
+        _FIELD_CODES.get(name, "unknown_field"),
+        pointer=child("", name),
+        expected=_FIELD_VALUES.get(name, str(fault["msg"])),
+        got=kind(document[name]),
+    )
+
+
+_FIELD_CODES: Final[dict[str, Literal["dtype"]]] = {"dtype": "dtype"}
+_FIELD_VALUES: Final = {"dtype": f"one of {', '.join(DTYPES)}"}

@@ -1,0 +1,166 @@
+"""The elementwise sigmoid of the tensor or tensors of a request."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sigmoid_models.dtype import STORAGE, DtypeName, shortened
+from sigmoid_models.exact_sigmoid import sigmoid
+from sigmoid_serve.admission.stages import ENCODE, INFER, PARSE
+from sigmoid_serve.errors import ServiceError
+from sigmoid_serve.inference.media import MEDIA_TYPES, NPY
+from sigmoid_serve.inference.request import (
+    SOON_ELEMENTS,
+    Exchange,
+    Reply,
+    is_short,
+    npy_reply,
+    read_soon_or_beside,
+)
+from sigmoid_serve.inference.schemas import (
+    Intake,
+    SigmoidRequest,
+    read_quickly,
+    read_strictly,
+)
+from sigmoid_serve.json.text import Check, child, no_check
+from sigmoid_serve.payload.array_shape import MAX_RANK
+from sigmoid_serve.payload.array_text import Tensors
+from sigmoid_serve.payload.json_answer import (
+    count_lists,
+    encode,
+    encode_short,
+    refuse_long,
+)
+from sigmoid_serve.payload.npy import read_npy
+from sigmoid_serve.payload.tensors import check_limits
+
+# Of these, the sigmoid is read, computed and written within a few milliseconds.
+_SOON_BYTES: Final = 2**16
+
+# Computed at once, within a few milliseconds.
+_STEP_ELEMENTS: Final = 2**17
+
+
+class _Asked(NamedTuple):
+    """What the sigmoid is computed of, and how it is answered."""
+
+    tensors: Tensors
+    dtype: DtypeName
+    is_batch: bool
+
+
+async def answer_sigmoid(exchange: Exchange) -> Reply:
+    """Compute the sigmoid of the tensor or tensors of a request.
+
+    Raises:
+        ServiceError: The request is not right.
+        Abandoned: The client went away meanwhile.
+    """
+    reply = quick_sigmoid(exchange)
+    if reply is None:
+        reply = await read_soon_or_beside(exchange, _computed_sigmoid, exchange)
+    return reply
+
+
+def quick_sigmoid(exchange: Exchange) -> Reply | None:
+    """Do all of `answer_sigmoid`, if it is done soon.
+
+    Raises:
+        ServiceError: The request is not right.
+    """
+    if len(exchange.body) > _SOON_BYTES:
+        return None
+    exchange.ticket.enter(PARSE)
+    asked = _asked(exchange, read_quickly)
+    if asked is None or not _is_soon(asked):
+        return None
+    return _answered(exchange, asked, no_check)
+
+
+def _is_soon(asked: _Asked) -> bool:
+    values, shapes = asked.tensors
+    # To find the shortest digits of the short types takes longer.
+    most = SOON_ELEMENTS >> 4 * (asked.dtype in ("float16", "bfloat16"))
+    return (
+        values.size <= most
+        and len(shapes) <= most
+        and (asked.is_batch or count_lists(shapes[0]) <= most)
+    )
+
+
+def _computed_sigmoid(exchange: Exchange) -> Reply:
+    """Do all of `answer_sigmoid`, however long it takes."""
+    exchange.ticket.enter(PARSE)
+    check = exchange.ticket.check
+    asked = _asked(exchange, partial(read_quickly, check=check))
+    if asked is None:
+        asked = _asked(exchange, partial(read_strictly, check=check))
+    assert asked is not None
+    return _answered(exchange, asked, check)
+
+
+def _asked(exchange: Exchange, read: Callable[..., Any]) -> _Asked | None:
+    """Read a body; None where the way to read it leaves it to another."""
+    max_elements, max_rank, _, _ = exchange.limits
+    if exchange.request == "npy":
+        values, dtype = read_npy(exchange.body, max_elements)
+        check_limits(values.shape, None, max_rank, None)
+        return _Asked(Tensors(values, [values.shape]), dtype, is_batch=False)
+    request = read(SigmoidRequest, exchange.body, Intake(max_elements))
+    if request is None:
+        return None
+    if request.inputs is not None:
+        shape = request.inputs.shape
+        check_limits(shape, "/inputs", max_rank, None)
+        return _Asked(Tensors(request.inputs, [shape]), request.dtype, is_batch=False)
+    batch = request.batch or Tensors(np.empty(0), [])
+    if max_rank < MAX_RANK:
+        for position, shape in enumerate(batch.shapes):
+            if len(shape) > max_rank:
+                check_limits(shape, child("/batch", position), max_rank, None)
+    return _Asked(batch, request.dtype, is_batch=True)
+
+
+def _answered(exchange: Exchange, asked: _Asked, check: Check) -> Reply:
+    (values, shapes), dtype, is_batch = asked
+    ticket, most_bytes = exchange.ticket, exchange.limits.max_answer_bytes
+    ticket.settle(values.size + len(shapes) - 1)
+    if exchange.answer == "npy":
+        if is_batch or dtype == "bfloat16":
+            what = "several tensors" if is_batch else "bfloat16"
+            raise ServiceError(
+                "not_acceptable",
+                f"{NPY} cannot hold {what}; ask for application/json",
+                expected="Accept: application/json",
+                got=f"Accept: {NPY}",
+            )
+    elif not is_batch:
+        refuse_long(shapes, most_bytes)
+    ticket.enter(INFER)
+    outputs = _sigmoid(values, dtype, check)
+    ticket.enter(ENCODE)
+    if exchange.answer == "npy":
+        return npy_reply(outputs, most_bytes)
+    outputs = shortened(outputs, dtype)
+    document: dict[str, Any] = {"batch": Tensors(outputs, shapes), "dtype": dtype}
+    if not is_batch:
+        document = {"outputs": outputs, "shape": shapes[0], "dtype": dtype}
+    if is_short(outputs, most_bytes) and not is_batch:
+        return Reply(encode_short(document), MEDIA_TYPES["json"])
+    return Reply(encode(document, most_bytes, check), MEDIA_TYPES["json"])
+
+
+def _sigmoid(values: NDArray[Any], dtype: DtypeName, check: Check) -> NDArray[Any]:
+    if values.size <= _STEP_ELEMENTS:
+        return sigmoid(values, dtype)
+    flat = np.ascontiguousarray(values).reshape(-1)
+    result = np.empty(flat.shape, STORAGE[dtype])
+    for start in range(0, flat.size, _STEP_ELEMENTS):
+        check()
+        stop = start + _STEP_ELEMENTS
+        sigmoid(flat[start:stop], dtype, result[start:stop])
+    return result.reshape(values.shape)

@@ -1,0 +1,211 @@
+"""The text of a JSON array of numbers to a flat array and its shape.
+
+simdjson reads the numbers many times faster than a parser that makes Python objects,
+but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. The shape is
+proven apart from them: on the lengths of the lists (`array_shape`), or, where there are
+very many lists, on the text (`array_skeleton`). And there must be as many numbers as
+the shape has places. A long text is read in slices, completed to arrays by the brackets
+that they lack.
+
+Nothing here says what is wrong with a text that fails: the strict way does that.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from threading import local
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import simdjson
+from numpy.typing import NDArray
+
+from sigmoid_models.dtype import STORAGE, DtypeName, Float64Array, round_to
+from sigmoid_serve.json.text import Check, JsonText
+from sigmoid_serve.payload.array_shape import ShapeProof, Unproven
+from sigmoid_serve.payload.array_skeleton import (
+    count_numbers,
+    skeleton,
+    skeleton_shape,
+    skeleton_shapes,
+)
+
+# Read in one call, which holds the interpreter: a few milliseconds.
+SLICE_BYTES: Final = 2**19
+
+# To ask a list for its length takes as long as to look at so much text.
+LIST_BYTES: Final = 64
+
+_START: Final = re.compile(rb"[\[ \t\r\n]*")
+_OPEN, _CLOSE = b"[]"
+
+
+class Tensors(NamedTuple):
+    """Tensors, one after the other.
+
+    Attributes:
+        values: Of all, flat, in the type that stores their dtype.
+        shapes: Of each.
+    """
+
+    values: NDArray[Any]
+    shapes: Sequence[tuple[int, ...]]
+
+
+class _Slice(NamedTuple):
+    """A stretch of text between two commas.
+
+    Attributes:
+        start: Of the stretch.
+        stop: Of the stretch.
+        before: How deep in brackets it starts.
+        after: How deep in brackets it ends.
+        opened: How many `[` it has.
+    """
+
+    start: int
+    stop: int
+    before: int
+    after: int
+    opened: int
+
+
+class _Parsers(local):
+    """A parser keeps its buffers, and is for one thread at a time."""
+
+    def __init__(self) -> None:
+        self.parser = simdjson.Parser()
+
+
+_parsers = _Parsers()
+
+
+def read_array(
+    text: JsonText, dtype: DtypeName, max_elements: int, check: Check
+) -> NDArray[Any]:
+    """Read numbers, rounded once to `dtype`.
+
+    Args:
+        text: Of an array; it need not be JSON.
+        dtype: Of the result's values.
+        max_elements: More are not read.
+        check: Called again and again; it may raise, and so end it.
+
+    Returns:
+        An array of the lists' shape, in the type that stores `dtype`.
+
+    Raises:
+        Unproven: Something is not as it should be, or not as it usually is.
+    """
+    slices = list(_slices(text))
+    lists = sum(part.opened for part in slices)
+    if lists * LIST_BYTES > text.stop - text.start:
+        shape = skeleton_shape(_skeleton(text, slices, check))
+        values = _values(text, slices, dtype, max_elements, None, check)
+    else:
+        proof = ShapeProof(_leading_brackets(text))
+        values = _values(text, slices, dtype, max_elements, proof, check)
+        shape = proof.shape()
+    if len(values) != math.prod(shape):
+        raise Unproven
+    return values.reshape(shape)
+
+
+def read_arrays(
+    text: JsonText, dtype: DtypeName, max_elements: int, check: Check
+) -> Tensors:
+    """Read an array of tensors, each of its own shape; see `read_array`."""
+    slices = list(_slices(text))
+    values = _values(text, slices, dtype, max_elements, None, check)
+    bones = _skeleton(text, slices, check)
+    shapes = skeleton_shapes(bones)
+    if len(values) != count_numbers(bones):
+        raise Unproven
+    return Tensors(values, shapes)
+
+
+def _skeleton(text: JsonText, slices: Sequence[_Slice], check: Check) -> bytes:
+    bones: list[bytes] = []
+    for part in slices:
+        check()
+        bones.append(skeleton(text.body[part.start : part.stop]))
+    return b",".join(bones)
+
+
+def _values(
+    text: JsonText,
+    slices: Sequence[_Slice],
+    dtype: DtypeName,
+    max_elements: int,
+    proof: ShapeProof | None,
+    check: Check,
+) -> NDArray[Any]:
+    """Read all numbers, flat."""
+    if len(slices) == 1:
+        values = _numbers(text.body, slices[0], dtype, proof)
+        if len(values) > max_elements:
+            raise Unproven
+        return values
+    # What no number comes to fill takes no memory.
+    values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
+    found = 0
+    for part in slices:
+        check()
+        numbers = _numbers(text.body, part, dtype, proof)
+        start, found = found, found + len(numbers)
+        if found > len(values):
+            raise Unproven
+        values[start:found] = numbers
+    return values[:found]
+
+
+def _leading_brackets(text: JsonText) -> int:
+    start = _START.match(text.body, text.start, text.stop)
+    return start[0].count(b"[") if start else 0
+
+
+def _slices(text: JsonText) -> Iterator[_Slice]:
+    depth = 0
+    start = text.start
+    while start <= text.stop:
+        comma = text.body.find(b",", start + SLICE_BYTES, text.stop)
+        stop = text.stop if comma < 0 else comma
+        chars = np.frombuffer(text.body, np.uint8, stop - start, start)
+        opened = int(np.count_nonzero(chars == _OPEN))
+        after = 0
+        if comma >= 0:
+            after = depth + opened - int(np.count_nonzero(chars == _CLOSE))
+        yield _Slice(start, stop, depth, after, opened)
+        depth, start = after, stop + 1
+
+
+def _numbers(
+    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof | None
+) -> NDArray[Any]:
+    try:
+        numbers = _flat(body, part, proof)
+    # What simdjson raises for text that is no JSON, or no array of numbers.
+    except (ValueError, RuntimeError, TypeError):
+        numbers = None
+    # With the error above all has gone that refers to the parser, which only then reads
+    # on; so this one is raised apart from it.
+    if numbers is None:
+        raise Unproven
+    if dtype == "float64":
+        return numbers  # simdjson has refused what float64 cannot hold
+    rounded = round_to(numbers, dtype)
+    if not np.isfinite(rounded).all():
+        raise Unproven
+    return rounded
+
+
+def _flat(body: bytes, part: _Slice, proof: ShapeProof | None) -> Float64Array:
+    text: bytes | memoryview = memoryview(body)[part.start : part.stop]
+    if part.before or part.after:
+        text = b"".join((b"[" * part.before, text, b"]" * part.after))
+    array: Any = _parsers.parser.parse(text)
+    if not isinstance(array, simdjson.Array):
+        raise TypeError
+    if proof:
+        proof.read(array, part.before + part.opened, part.before, part.after)
+    return np.frombuffer(array.as_buffer(of_type="d"))

@@ -1,0 +1,202 @@
+"""Records, `{"feature name": number, ...}`, to rows in the order of the features."""
+
+import math
+from array import array
+from collections.abc import Iterator, Sequence, Set
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from sigmoid_models.dtype import Float64Array
+from sigmoid_serve.errors import ElementError, shown
+from sigmoid_serve.json.text import (
+    Check,
+    JsonText,
+    child,
+    kind,
+    members,
+    past_space,
+    value_at,
+    value_end,
+)
+from sigmoid_serve.payload.array_shape import Unproven
+from sigmoid_serve.payload.json_faults import number_fault, too_many
+
+# Parsed in one call, which holds the interpreter: a few milliseconds.
+_SLICE_BYTES: Final = 2**17
+
+_COMMA, _END = b",]"
+
+_NUMBERS: Final = {float, int}
+
+
+def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
+    """Read one record; None where anything is wrong with it."""
+    if names is None or type(record) is not dict or len(record) != len(names):
+        return None
+    row: list[Any] = list(map(record.get, names))
+    is_good = set(map(type, row)) <= _NUMBERS and all(map(math.isfinite, row))
+    return row if is_good else None
+
+
+def read_records(
+    text: JsonText, names: Sequence[str], max_elements: int, check: Check
+) -> Float64Array:
+    """Read a list of records fast, as far as they are beyond doubt.
+
+    Args:
+        text: Of a list whose first element is an object; it need not be JSON.
+        names: Of the features.
+        max_elements: More are not read.
+        check: Called again and again; it may raise, and so end it.
+
+    Returns:
+        Rows, `(records, features)`.
+
+    Raises:
+        Unproven: Something is not as it should be, or not as it usually is.
+    """
+    parts: list[Float64Array] = []
+    elements = 0
+    for part in _slices(text):
+        check()
+        try:
+            records = orjson.loads(b"[" + part + b"]")
+        except orjson.JSONDecodeError:
+            raise Unproven from None
+        rows = [record_row(record, names) for record in records]
+        # As many colons as members: none of them was there twice.
+        if None in rows or part.count(b":") != len(rows) * len(names):
+            raise Unproven
+        elements += len(rows) * len(names)
+        if elements > max_elements:
+            raise Unproven
+        parts.append(np.array(rows, np.float64).reshape(-1, len(names)))
+    return np.concatenate(parts)
+
+
+def _slices(text: JsonText) -> Iterator[bytes]:
+    """Cut between records, or where it looks so."""
+    body, start, stop = text.body, text.start + 1, text.stop - 1
+    while start < stop:
+        brace = body.find(b"}", start + _SLICE_BYTES, stop)
+        end = stop if brace < 0 else brace + 1
+        yield body[start:end]
+        start = past_space(body, end)
+        if start < stop:
+            if body[start] != _COMMA:
+                raise Unproven
+            start += 1
+            if start == stop:
+                raise Unproven
+
+
+def walk_records(
+    text: JsonText,
+    pointer: str,
+    names: Sequence[str] | None,
+    max_elements: int,
+    check: Check,
+) -> Float64Array:
+    """Read a list of records, one after the other.
+
+    Args:
+        text: Of the list, found to be JSON.
+        pointer: Where it stands in the body.
+        names: Of the features, where the model names them.
+        max_elements: More are refused.
+        check: Called again and again; it may raise, and so end it.
+
+    Raises:
+        ElementError: What is wrong with the first record that is not right; or
+            `too_many_elements`.
+    """
+    body, position = text.body, past_space(text.body, text.start + 1)
+    known = frozenset(names or ())
+    numbers = array("d")
+    rows = 0
+    while True:
+        check()
+        record, place = value_at(body, position), child(pointer, rows)
+        row = walk_record(record, place, names, known)
+        numbers.extend(row)
+        rows += 1
+        if len(numbers) > max_elements:
+            raise too_many(pointer, max_elements)
+        position = past_space(body, value_end(body, position))
+        if body[position] == _END:
+            return np.frombuffer(numbers, np.float64).reshape(rows, -1)
+        position = past_space(body, position + 1)
+
+
+def walk_record(
+    record: Any,
+    pointer: str,
+    names: Sequence[str] | None,
+    known: Set[str] | None = None,
+) -> Sequence[float]:
+    """Read one record, one member after the other.
+
+    Args:
+        record: What stands in the place of `{"feature name": number, ...}`.
+        pointer: Where it stands in the body.
+        names: Of the features, where the model names them.
+        known: The same names.
+
+    Raises:
+        ElementError: Its first fault: `ragged`, `not_a_number`, `overflow` or
+            `features`.
+    """
+    if not isinstance(record, JsonText) or record.is_list:
+        is_shape = isinstance(record, JsonText | float)
+        raise ElementError(
+            "ragged" if is_shape else "not_a_number",
+            pointer=pointer,
+            expected="a record like the first (records and rows do not mix)",
+            got=kind(record),
+        )
+    if names is None:
+        raise ElementError(
+            "not_a_number",
+            pointer=pointer,
+            expected="numbers (this model does not name its features)",
+            got=kind(record),
+        )
+    known = frozenset(names) if known is None else known
+    row: dict[str, float] = {}
+    for name, value in members(record):
+        fault = _member_fault(record, name, value, child(pointer, name), known)
+        if fault:
+            raise fault
+        row[name] = value
+    missing = [name for name in names if name not in row]
+    if missing:
+        raise ElementError(
+            "features",
+            pointer=pointer,
+            expected=f"all {len(names)} features",
+            got=f"a record without {shown(', '.join(missing))}",
+        )
+    return [row[name] for name in names]
+
+
+def _member_fault(
+    record: JsonText, name: str, value: Any, pointer: str, names: Set[str]
+) -> ElementError | None:
+    if name not in names:
+        told = kind(record)
+        return ElementError(
+            "features",
+            pointer=pointer,
+            expected="the name of a feature (the model card lists them)",
+            got="another name" if told == "an object" else told,
+        )
+    if isinstance(value, JsonText) and value.is_list:
+        return ElementError(
+            "ragged",
+            pointer=pointer,
+            expected="a number (a record is one row; send a list of records)",
+            got=kind(value),
+        )
+    return number_fault(value, pointer, "float64")

@@ -1,0 +1,288 @@
+"""JSON values to arrays and back: the one judge of shape, type, finiteness and size.
+
+A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. There
+are fast ways, which take what is beyond doubt: of a short body on Python's lists, of a
+long one on its text. The way of all else is a walk through the text, which finds the
+first bad element (`sigmoid_serve.payload.json_walk`).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
+from sigmoid_serve.errors import ElementError
+from sigmoid_serve.json.text import Check, JsonText, child, kind
+from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
+from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
+from sigmoid_serve.payload.json_faults import number_fault
+from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
+from sigmoid_serve.payload.records import (
+    read_records,
+    record_row,
+    walk_record,
+    walk_records,
+)
+
+
+class Features(NamedTuple):
+    """Rows for a network.
+
+    Attributes:
+        values: Raw features in float64, `(..., features)`, finite.
+        names: Of the features, where they came as records; else none.
+    """
+
+    values: Float64Array
+    names: Sequence[str] | None = None
+
+    def rows(self) -> Float64Array:
+        """Lay them out as `(rows, features)`."""
+        values = self.values
+        return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
+
+    def pointer(self, index: Sequence[int]) -> str:
+        """Return the JSON Pointer of the element of `values` at `index`."""
+        names: list[str | int] = list(index)
+        if self.names and len(index) == self.values.ndim:
+            names[-1] = self.names[index[-1]]
+        return child("/inputs", *names)
+
+
+class Reading(NamedTuple):
+    """How the fields of a body are read.
+
+    Attributes:
+        max_elements: More are refused.
+        is_strict: Whether the body was found to be JSON, and the first fault is to be
+            told; else whatever is not beyond doubt is `Unproven`.
+        check: Called again and again; it may raise, and so end it.
+    """
+
+    max_elements: int
+    is_strict: bool
+    check: Check
+
+
+def read_tensor(
+    value: Any, pointer: str, dtype: DtypeName, reading: Reading
+) -> FloatArray:
+    """Read nested lists of numbers, rounded once to `dtype`.
+
+    Args:
+        value: As `sigmoid_serve.json.body` gives it.
+        pointer: Where the value stands in the body.
+        dtype: Of the result's values.
+        reading: How it is read.
+
+    Returns:
+        An array of the lists' shape, in the type that stores `dtype`: `[]` is `(0,)`,
+        `[[], []]` is `(2, 0)`, a bare number is `()`.
+
+    Raises:
+        ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
+            `too_many_elements`.
+        Unproven: One of these errors may apply.
+    """
+    most, is_strict, check = reading
+    if isinstance(value, JsonText) and value.is_list:
+        if is_strict:
+            return walk_tensor(value, pointer, dtype, most, check)
+        return read_array(value, dtype, most, check)
+    if not is_strict:
+        return _quick(value, dtype, most)
+    fault = number_fault(value, pointer, dtype)
+    if fault:
+        raise fault
+    return round_to(np.array(value, dtype=np.float64), dtype)
+
+
+def read_batch(value: Any, pointer: str, dtype: DtypeName, reading: Reading) -> Tensors:
+    """Read a list of tensors, each of its own shape; see `read_tensor`."""
+    most, is_strict, check = reading
+    if isinstance(value, JsonText) and value.is_list:
+        if is_strict:
+            return walk_batch(value, pointer, dtype, most, check)
+        return read_arrays(value, dtype, most, check)
+    if not is_strict:
+        return _quick_batch(value, dtype, most)
+    raise ElementError(
+        "rank" if isinstance(value, float) else "not_a_number",
+        pointer=pointer,
+        expected="a list of tensors",
+        got=kind(value),
+    )
+
+
+def read_features(
+    value: Any, count: int, names: Sequence[str] | None, reading: Reading
+) -> Features:
+    """Read rows, or records by feature name, for a network.
+
+    Args:
+        value: Of the field `inputs`, as `sigmoid_serve.json.body` gives it.
+        count: Number of the network's features.
+        names: Of the features, where the model names them.
+        reading: How it is read.
+
+    Raises:
+        ElementError: As `read_tensor` does; `features` where the last dimension or a
+            record's names are not the network's; `rank` for a bare number.
+        Unproven: One of these errors may apply.
+    """
+    pointer = "/inputs"
+    if type(value) is not list or (value and type(value[0]) is dict):
+        rows = _read_records(value, pointer, names, reading)
+        if rows is not None:
+            return Features(rows, names)
+    values: Any = read_tensor(value, pointer, "float64", reading)
+    if not reading.is_strict and values.shape[-1:] != (count,):
+        raise Unproven
+    check_features(values.shape, count, pointer)
+    return Features(values)
+
+
+def _read_records(
+    value: Any, pointer: str, names: Sequence[str] | None, reading: Reading
+) -> Float64Array | None:
+    """Read a record or a list of them; None where it is something else."""
+    most, is_strict, check = reading
+    if isinstance(value, JsonText):
+        if not value.is_list:
+            return np.array(walk_record(value, pointer, names))
+        if not value.holds_objects:
+            return None
+        if is_strict:
+            return walk_records(value, pointer, names, most, check)
+        if names is None:
+            raise Unproven
+        return read_records(value, names, most, check)
+    is_one = type(value) is dict
+    if is_one or (type(value) is list and value and type(value[0]) is dict):
+        records = [value] if is_one else value
+        rows = [record_row(record, names) for record in records]
+        if None in rows or len(rows) * len(rows[0] or ()) > most:
+            raise Unproven
+        return np.array(rows[0] if is_one else rows, np.float64)
+    return None
+
+
+def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
+    """Refuse a tensor of more than `max_elements` elements.
+
+    Raises:
+        ElementError: `too_many_elements`.
+    """
+    if elements > max_elements:
+        raise ElementError(
+            "too_many_elements",
+            pointer=pointer,
+            expected=f"at most {max_elements} elements (SIGMOID_MAX_ELEMENTS)",
+            got=f"{elements}",
+        )
+
+
+def check_limits(
+    shape: Sequence[int], pointer: str | None, max_rank: int, max_rows: int | None
+) -> None:
+    """Refuse a tensor of too high a rank, or of too many rows.
+
+    Args:
+        shape: Of the tensor; for rows, the last dimension are their features.
+        pointer: Where it stands in the body.
+        max_rank: Most dimensions.
+        max_rows: Most rows; None for a tensor that has none.
+
+    Raises:
+        ElementError: `rank` or `too_many_elements`.
+    """
+    if len(shape) > max_rank:
+        raise ElementError(
+            "rank",
+            pointer=pointer,
+            expected=f"at most {max_rank} dimensions (SIGMOID_MAX_RANK)",
+            got=f"{len(shape)}",
+        )
+    if max_rows is not None and math.prod(shape[:-1]) > max_rows:
+        raise ElementError(
+            "too_many_elements",
+            pointer=pointer,
+            expected=f"at most {max_rows} rows (SIGMOID_MAX_ROWS)",
+            got=f"{math.prod(shape[:-1])}",
+        )
+
+
+def check_features(shape: Sequence[int], count: int, pointer: str | None) -> None:
+    """Refuse a shape whose last dimension is not the network's.
+
+    Raises:
+        ElementError: `rank` or `features`.
+    """
+    if not shape:
+        raise ElementError(
+            "rank",
+            pointer=pointer,
+            expected=f"a list of {count} features, or lists of such lists",
+            got="a bare number",
+        )
+    if shape[-1] != count:
+        first_row = pointer and child(pointer, *[0] * (len(shape) - 1))
+        raise ElementError(
+            "features",
+            pointer=first_row,
+            expected=f"{count} features in the last dimension",
+            got=f"{shape[-1]}",
+        )
+
+
+_LISTS = {list}
+_NUMBERS = {float, int}
+
+
+def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
+    """Read lists of a short body."""
+    shape, numbers = _dense(value)
+    if numbers is None or len(numbers) > max_elements:
+        raise Unproven
+    values = np.array(numbers, dtype=np.float64)
+    # Finite numbers mostly have a finite sum, which is found faster.
+    if dtype == "float64" and math.isfinite(sum(numbers)):
+        return values.reshape(shape)
+    rounded = round_to(values, dtype)
+    if not np.isfinite(rounded).all():
+        raise Unproven
+    return rounded.reshape(shape)
+
+
+def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
+    """Read a list of tensors of a short body."""
+    if type(value) is not list:
+        raise Unproven
+    shapes: list[tuple[int, ...]] = []
+    numbers: list[float] = []
+    for part in value:
+        shape, found = _dense(part)
+        if found is None:
+            raise Unproven
+        shapes.append(tuple(shape))
+        numbers += found
+    return Tensors(_quick(numbers, dtype, max_elements), shapes)
+
+
+def _dense(value: Any) -> tuple[list[int], list[float] | None]:
+    """Return a shape and the numbers in order, if the lists have that shape."""
+    shape: list[int] = []
+    level = [value]
+    while level and type(level[0]) is list and len(shape) < MAX_RANK:
+        size = len(level[0])
+        if len(level) == 1:
+            level = level[0]
+        elif set(map(type, level)) == _LISTS and set(map(len, level)) == {size}:
+            level = list(chain.from_iterable(level))
+        else:
+            return shape, None
+        shape.append(size)
+    return shape, level if set(map(type, level)) <= _NUMBERS else None

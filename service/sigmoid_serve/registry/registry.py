@@ -1,0 +1,136 @@
+"""Which models and versions are served."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sigmoid_serve.engine.batching import Batcher
+from sigmoid_serve.engine.engine import Engine
+from sigmoid_serve.errors import ServiceError, shown
+from sigmoid_serve.repository.troubles import Trouble, told
+
+_MOST_TOLD = 2
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a model, on its device.
+
+    Attributes:
+        name: Of the model.
+        version: A decimal number, as text.
+        engine: Computes its logits.
+        batcher: Gathers the rows of many requests for the engine.
+        sha256: Of the checkpoint file.
+        fault: Why it must not answer, if so.
+        golden_error: Worst |got - want| / max(1, |want|) of its golden rows, if any.
+        seconds: That it took to load.
+    """
+
+    name: str
+    version: str
+    engine: Engine
+    batcher: Batcher
+    sha256: str
+    fault: str | None
+    golden_error: float | None
+    seconds: float
+
+    @property
+    def state(self) -> Literal["ready", "failed"]:
+        """`ready`, or `failed` where the golden rows did not come out right."""
+        return "failed" if self.fault else "ready"
+
+
+class Repository:
+    """The models that are served; none before the first are put in.
+
+    A request that has found its version keeps it, whatever is put in meanwhile; an old
+    version goes when the last request that it answers is gone.
+
+    Attributes:
+        default: Name of the model that `/predict` asks.
+        models: By name, then by version, the newest first; never changed, but replaced.
+        passed_over: What is there and cannot be served; replaced as a whole.
+    """
+
+    def __init__(self) -> None:
+        self.default = ""
+        self.models: dict[str, dict[str, Version]] = {}
+        self.passed_over: Sequence[Trouble] = ()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether no model is there yet."""
+        return not self.models
+
+    def put(self, versions: Iterable[Version], default: str = "") -> list[Version]:
+        """Serve models from now on, each with these versions and no others.
+
+        Args:
+            versions: Of one model or more; none twice.
+            default: Becomes the default model, where it is given.
+
+        Returns:
+            The versions that are served no more.
+        """
+        given: dict[str, dict[str, Version]] = {}
+        for version in sorted(versions, key=lambda v: (v.name, -int(v.version))):
+            given.setdefault(version.name, {})[version.version] = version
+        gone = [
+            version
+            for name in given
+            for version in self.models.get(name, {}).values()
+            if given[name].get(version.version) is not version
+        ]
+        self.default = default or self.default
+        self.models = dict(sorted({**self.models, **given}.items()))
+        return gone
+
+    def find(self, name: str, version: str | None = None) -> Version:
+        """Return a version, by default the newest.
+
+        Raises:
+            ServiceError: `model_not_found` or `version_not_found`; `not_ready` while
+                nothing is loaded, and for what is there and cannot be served.
+        """
+        if name not in self.models:
+            if self.is_loading:
+                raise ServiceError("not_ready", "the models are being loaded")
+            self._refuse_passed_over(name)
+            raise ServiceError(
+                "model_not_found",
+                f"there is no model {shown(name)}; GET /models lists them",
+            )
+        versions = self.models[name]
+        if version is None:
+            return next(iter(versions.values()))
+        if version not in versions:
+            self._refuse_passed_over(name, version)
+            raise ServiceError(
+                "version_not_found",
+                f"model {name} has no version {shown(version)}; "
+                f"GET /models/{name} lists them",
+            )
+        return versions[version]
+
+    def _refuse_passed_over(self, name: str, version: str | None = None) -> None:
+        troubles = [
+            each
+            for each in self.passed_over
+            if each.name == name and version in (None, each.version)
+        ]
+        if troubles:
+            why = "; ".join(told(troubles, _MOST_TOLD))
+            raise ServiceError("not_ready", f"it cannot be served: {why}")
+
+    def faults(self) -> list[str]:
+        """Say what is wrong with the versions that must not answer."""
+        if self.is_loading:
+            return ["loading: no model is there yet"]
+        return [
+            f"model {version.name} version {version.version}: {version.fault}"
+            for versions in self.models.values()
+            for version in versions.values()
+            if version.fault
+        ]

@@ -1,0 +1,89 @@
+"""What lies at a path. Links are followed; a name that begins with a dot is hidden."""
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from sigmoid_models.checkpoint import SUFFIXES
+
+
+def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
+    """Tell what a path leads to.
+
+    Raises:
+        OSError: It leads nowhere, or not all of the way may be gone.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "file" if stat.S_ISREG(mode) else "neither"
+
+
+def entries(folder: Path) -> list[Path]:
+    """List what is in a folder and may be a model or a version, by name.
+
+    Hidden entries, and files of other kinds, of which there may be very many, are not.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with os.scandir(folder) as found:
+        return sorted(
+            folder / entry.name
+            for entry in found
+            if not entry.name.startswith(".")
+            and (
+                is_checkpoint_name(Path(entry.name))
+                or not entry.is_file(follow_symlinks=False)
+            )
+        )
+
+
+def fault_of(path: Path, error: OSError) -> tuple[str, str]:
+    """Say why a path cannot be followed or read, and what to do."""
+    reason = error.strerror or "it cannot be read"
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"the link cannot be followed ({reason})", "mend or remove it"
+    return reason, "check the path"
+
+
+def real(path: Path) -> str:
+    """Return the path of what a path leads to, without links."""
+    try:
+        return os.path.realpath(path)
+    except OSError:  # the current folder is gone
+        return str(path)
+
+
+def is_checkpoint_name(path: Path) -> bool:
+    """Whether the name of a path is that of a checkpoint."""
+    return path.suffix in SUFFIXES
+
+
+def is_model_file(path: Path) -> bool:
+    """Whether a path is called as the one checkpoint of a version is."""
+    return path.stem == "model" and is_checkpoint_name(path)
+
+
+class Distinct(NamedTuple):
+    """Paths that lead to different things, and links that lead to one of them again."""
+
+    kept: list[Path]
+    repeated: list[Path]
+
+
+def distinct(paths: Iterable[Path], *known: Path) -> Distinct:
+    """Sort out the links that lead to another of the paths, or to what is known."""
+    given = sorted(paths)
+    seen = {real(path) for path in (*known, *given) if not os.path.islink(path)}
+    seen |= {real(path) for path in known}
+    kept: list[Path] = []
+    repeated: list[Path] = []
+    for path in given:
+        # One that leads nowhere is the same as no other.
+        is_link = os.path.islink(path) and os.path.exists(path)
+        (repeated if is_link and real(path) in seen else kept).append(path)
+        seen.add(real(path))
+    return Distinct(kept, repeated)

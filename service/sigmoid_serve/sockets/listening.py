@@ -1,0 +1,100 @@
+"""Where the service listens."""
+
+import errno
+import logging
+from pathlib import Path
+from socket import (
+    AF_INET6,
+    AI_PASSIVE,
+    IPPROTO_IPV6,
+    IPV6_V6ONLY,
+    SOCK_STREAM,
+    create_server,
+    gaierror,
+    getaddrinfo,
+    has_dualstack_ipv6,
+    socket,
+)
+from typing import Final
+
+from sigmoid_models.messages import one_line
+from sigmoid_serve.configuration.settings import Settings, SettingsError
+from sigmoid_serve.sockets.acceptor import BACKLOG
+from sigmoid_serve.sockets.unix_socket import listen_at
+
+# What the system says of an address of a kind that it has not.
+_NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+logger = logging.getLogger("sigmoid_serve")
+
+
+def listen(settings: Settings) -> list[socket]:
+    """Listen at the path that is set, else on all addresses of the host, on one port.
+
+    Raises:
+        SettingsError: The host is not known or not ours, or the port or path is taken.
+    """
+    if settings.uds:
+        return [_listen_at(settings.uds, is_tls=settings.tls_cert_file is not None)]
+    listeners = _listen_on(settings.host, settings.port)
+    scheme = "https" if settings.tls_cert_file else "http"
+    for listener in listeners:
+        name, number = listener.getsockname()[:2]
+        shown = f"[{name}]" if ":" in name else name
+        both = " (IPv6 and IPv4)" if _takes_both(listener) else ""
+        logger.info("listening on %s://%s:%d%s", scheme, shown, number, both)
+    return listeners
+
+
+def _listen_at(path: Path, *, is_tls: bool) -> socket:
+    shown = one_line(str(path))
+    try:
+        listener = listen_at(path, BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"SIGMOID_UDS: cannot listen at {shown[:256]}: {reason}"
+        ) from None
+    logger.info("listening on unix:%s%s", shown, " (TLS)" if is_tls else "")
+    return listener
+
+
+def _listen_on(host: str, port: int) -> list[socket]:
+    listeners: list[socket] = []
+    fault: OSError | None = None
+    try:
+        infos = getaddrinfo(host, port, type=SOCK_STREAM, flags=AI_PASSIVE)
+        for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
+            is_all = address[0] == "::" and has_dualstack_ipv6()
+            try:
+                listener = create_server(
+                    (str(address[0]), port),
+                    family=family,
+                    backlog=BACKLOG,
+                    dualstack_ipv6=is_all,
+                )
+            except OSError as error:
+                # A name such as localhost may have an address of IPv6 all the same.
+                if error.errno not in _NOT_HERE:
+                    raise
+                fault = fault or error
+                continue
+            listeners.append(listener)
+            port = listener.getsockname()[1]
+        if fault and not listeners:
+            raise fault
+    except (gaierror, OSError) as error:
+        reason = (error.strerror or str(error)).lower()
+        if ":" in host and error.errno in _NOT_HERE:
+            reason += "; where there is no IPv6, SIGMOID_HOST=0.0.0.0 is all of IPv4"
+        raise SettingsError(
+            f"SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host[:256]} port {port}: "
+            f"{reason}"
+        ) from None
+    return listeners
+
+
+def _takes_both(listener: socket) -> bool:
+    return listener.family == AF_INET6 and not listener.getsockopt(
+        IPPROTO_IPV6, IPV6_V6ONLY
+    )

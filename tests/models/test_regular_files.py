@@ -1,0 +1,266 @@
+"""Files that would never end, or not for long: a pipe, a device, one too large.
+
+Whatever they are named for, checkpoints, keys or certificates, they are refused in a
+sentence, at the start and later, and nobody waits for them.
+"""
+
+import errno
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, perf_counter, sleep
+
+import httpx
+import pytest
+
+from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, read_bytes
+from sigmoid_models.files.regular_file import read_regular
+from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.http.authentication import Keys, KeysError, read_keys
+from tests.cli.test_cli import refused
+from tests.conftest import serve
+from tests.registry.test_reloading import put
+from tests.running import TIMEOUT, serving, until_ready
+
+KINDS = ("fifo", "device", "folder", "socket")
+REFUSALS = {
+    "fifo": "it is no regular file",
+    "device": "it is no regular file",
+    "folder": "Is a directory",
+    "socket": "it is no regular file",
+}
+LARGE = 8 * 2**40
+KEY = "k" * 43
+ADMIN = {"Authorization": f"Bearer {KEY}"}
+ROW = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
+
+
+def make(path: Path, kind: str) -> None:
+    """Make what is no regular file, in the place of what is there."""
+    new = path.with_name(f".{path.name}.new")
+    if kind == "fifo":
+        os.mkfifo(new)
+    elif kind == "device":
+        new.symlink_to("/dev/zero")
+    elif kind == "folder":
+        new.mkdir()
+    else:
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(new))
+    path.unlink(missing_ok=True)
+    os.rename(new, path)
+
+
+def keys_file(path: Path, count: int = 0) -> Path:
+    names = [KEY, *(f"other {number}" for number in range(count))]
+    digests = [hashlib.sha256(name.encode()).hexdigest() for name in names]
+    lines = [f"k{number} {digest} admin\n" for number, digest in enumerate(digests)]
+    new = path.with_suffix(".new")
+    new.write_text("".join(lines))
+    os.replace(new, path)
+    return path
+
+
+def soon(condition: Callable[[], bool], seconds: float = TIMEOUT) -> bool:
+    end = monotonic() + seconds
+    while monotonic() < end:
+        if condition():
+            return True
+        sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_regular_file(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    path = Path("file.pt")
+    make(path, kind)
+    with pytest.raises(OSError, match=REFUSALS[kind]):
+        read_regular(path, 100)
+    with pytest.raises(CheckpointError, match=REFUSALS[kind]):
+        load_checkpoint(path)
+
+
+def test_sizes(tmp_path: Path) -> None:
+    path = tmp_path / "file.pt"
+    path.write_bytes(b"0123456789")
+    assert read_regular(path, 10) == b"0123456789"
+    with pytest.raises(OSError, match="it has 10 bytes, more than 9") as caught:
+        read_regular(path, 9)
+    assert caught.value.errno == errno.EFBIG
+    os.truncate(path, LARGE)
+    with pytest.raises(CheckpointError, match=f"{LARGE} bytes, more than {2**32}"):
+        load_checkpoint(path)
+    with pytest.raises(CheckpointError, match=r"; raise SIZE$"):
+        read_bytes(path, 10, "SIZE")
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """One that has other bytes than it says; one that is written to all the time."""
+    with pytest.raises(OSError, match="it changed while it was read"):
+        read_regular(Path("/proc/self/status"), 2**20)
+    path = tmp_path / "file"
+    path.write_bytes(bytes(2**26))
+    done = threading.Event()
+
+    def write() -> None:
+        with path.open("r+b") as file:
+            while not done.is_set():
+                os.pwrite(file.fileno(), b"x", 2**25)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        with pytest.raises(OSError, match="it changed while it was read"):
+            read_regular(path, 2**26)
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_a_pipe_in_place_of_a_file_that_was_looked_at(tmp_path: Path) -> None:
+    """What is open is what is judged: nobody waits for a writer."""
+    path = tmp_path / "file"
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            (tmp_path / "new").write_bytes(b"x")
+            os.replace(tmp_path / "new", path)
+            os.mkfifo(tmp_path / "pipe")
+            os.replace(tmp_path / "pipe", path)
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    outcomes: set[object] = set()
+    try:
+        end = monotonic() + 2
+        while monotonic() < end:
+            try:
+                outcomes.add(read_regular(path, 10))
+            except OSError as error:
+                outcomes.add(error.errno)
+    finally:
+        done.set()
+        swapper.join()
+    assert {b"x", errno.EINVAL} <= outcomes
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_at_the_start(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "m.pt"
+    make(path, kind)
+    if kind == "fifo":
+        told = refused("serve", str(path))
+        assert "it is neither a file nor a folder; name a checkpoint" in told
+    told = refused("serve", SIGMOID_API_KEYS_FILE=str(path))
+    assert told == f"sigmoid-serve: {path}: it is no regular file; check the path\n"
+    told = refused("inspect", str(path))
+    assert told == f"sigmoid-serve: {path}: it is no regular file; check the path\n"
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = put(tmp_path / "m.safetensors", 1)
+    size = path.stat().st_size
+    told = refused("serve", str(path), SIGMOID_MAX_CHECKPOINT_BYTES=str(size - 1))
+    assert told == (
+        f"sigmoid-serve: {path}: it has {size} bytes, more than {size - 1}; raise "
+        "SIGMOID_MAX_CHECKPOINT_BYTES\n"
+    )
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_at_a_reload(tmp_path: Path, workers: str) -> None:
+    """The model, the keys and who asks meanwhile are as they were."""
+    path = put(tmp_path / "models" / "m.safetensors", 1)
+    keys, log = keys_file(tmp_path / "keys"), tmp_path / "log"
+    variables = {
+        "SIGMOID_MODELS": str(tmp_path / "models"),
+        "SIGMOID_WORKERS": workers,
+        "SIGMOID_API_KEYS_FILE": str(keys),
+        "SIGMOID_MAX_CHECKPOINT_BYTES": "100000",
+    }
+    with (
+        serving(log, **variables) as (_, address),
+        httpx.Client(base_url=address, headers=ADMIN, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        before = client.post("/predict", json=ROW).json()
+        for kind in ("fifo", "device", "large"):
+            if kind == "large":
+                path.unlink()
+                path.touch()
+                os.truncate(path, LARGE)
+            else:
+                make(path, kind)
+            start = perf_counter()
+            answer = client.post("/models/m/reload")
+            assert perf_counter() - start < 10
+            assert answer.status_code == 503, answer.text
+            detail = answer.json()["detail"]
+            if kind == "large":
+                assert "more than 100000; raise SIGMOID_MAX_CHECKPOINT_BYTES" in detail
+            else:
+                assert "its checkpoint is not there any more" in detail
+            assert client.post("/predict", json=ROW).json() == before
+        path.unlink()
+        put(path, 1)
+        assert client.post("/models/m/reload").status_code == 200
+        make(keys, "fifo")
+        told = f"the keys stay as they were: {keys}: it is no regular file"
+        assert soon(lambda: bool(client.get("/models")) and told in log.read_text())
+        assert client.post("/predict", json=ROW).status_code == 200
+        assert log.read_text().count(told) <= int(workers)
+
+
+def longest(client: httpx.Client, seconds: float) -> float:
+    """Ask whether the process answers, again and again; return the longest wait."""
+    waits = []
+    end = monotonic() + seconds
+    while monotonic() < end:
+        start = perf_counter()
+        assert client.get("/livez").status_code == 200
+        waits.append(perf_counter() - start)
+    return max(waits)
+
+
+def test_very_many_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A pair of them was compared for each two, and all for each request."""
+    caplog.set_level("INFO")
+    count = 40_000
+    path = keys_file(tmp_path / "keys")
+    with serve(Settings(api_keys_file=path)) as client:
+        client.headers.update(ADMIN)
+        keys_file(path, count)
+        sleep(0.6)
+        assert client.get("/models").status_code == 200
+        assert longest(client, 1.5) < 1.5
+        told = f"the API keys were read again: {count + 1}"
+        assert soon(lambda: told in caplog.messages, 10)
+    start = perf_counter()
+    keys = Keys(path)
+    assert perf_counter() - start < 3
+    start = perf_counter()
+    for _ in range(1000):
+        keys.check(f"Bearer {KEY}".encode(), for_admin=True)
+    assert perf_counter() - start < 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [" " * 2**21 + "x", "a" + " " * 2**21, "a" * 2**21, "\x0b" * 2**21 + "x"],
+    ids=["spaces before", "spaces behind", "letters", "lines"],
+)
+def test_long_lines_of_keys(tmp_path: Path, line: str) -> None:
+    path = keys_file(tmp_path / "keys")
+    with path.open("a") as file:
+        file.write(line)
+    start = perf_counter()
+    with pytest.raises(KeysError, match=r"is not `name sha256-hex \[admin\]`"):
+        read_keys(path)
+    assert perf_counter() - start < 2

@@ -1,0 +1,126 @@
+"""Workers that die before they serve: tried again, and given up in the end."""
+
+import os
+import re
+import signal
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+import httpx
+import torch
+
+from sigmoid_models.classifier import Classifier
+from sigmoid_serve.process.restarts import Restarts, ending
+from tests.cli.test_cli import call
+from tests.process.test_workers import children, until
+from tests.running import TIMEOUT, serving, until_ready
+
+# Python imports it in each process that finds it on PYTHONPATH.
+DYING = """
+import os, sys
+if "--multiprocessing-fork" in sys.orig_argv and os.path.exists({mark!r}):
+    {how}
+"""
+
+
+def die(folder: Path, how: str) -> tuple[Path, dict[str, str]]:
+    """Have new workers die as long as a file is there; return it, and variables."""
+    mark = folder / "mark"
+    mark.touch()
+    (folder / "sitecustomize.py").write_text(DYING.format(mark=str(mark), how=how))
+    return mark, {"PYTHONPATH": str(folder), "SIGMOID_WORKERS": "2"}
+
+
+def test_the_service_ends_where_no_worker_can_start(tmp_path: Path) -> None:
+    _, variables = die(tmp_path, "os._exit(7)")
+    start = monotonic()
+    outcome = call("serve", "--port", "0", folder=None, **variables)
+    assert 1 + 2 + 4 + 8 <= monotonic() - start < TIMEOUT
+    assert outcome.returncode == 1
+    assert "Traceback" not in outcome.stderr
+    *log, last = outcome.stderr.splitlines()
+    assert re.fullmatch(
+        r"sigmoid-serve: no worker serves: worker [01] ended 5 times in a row before "
+        r"it was ready, at last with exit code 7; the log may say why",
+        last,
+    )
+    pauses = [int(found[1]) for found in re.finditer(r"again in (\d+) s", str(log))]
+    assert pauses in ([1, 1, 2, 2, 4, 4, 8, 8], [1, 1, 2, 2, 4, 4, 8, 8, 16])
+
+
+def test_a_worker_that_starts_at_last(tmp_path: Path) -> None:
+    mark, variables = die(tmp_path, "os._exit(7)")
+    log = tmp_path / "log"
+    with serving(log, **variables) as (process, _):
+        until(lambda: "again in 2 s" in log.read_text())
+        mark.unlink()
+        until(lambda: log.read_text().count("Started server process") == 2)
+        assert process.poll() is None
+
+
+# The process that is started first, which is worker 0.
+SLOW = """
+import os, sys, time
+if "--multiprocessing-fork" in sys.orig_argv and not os.path.exists({mark!r}):
+    open({mark!r}, "w").close()
+    time.sleep(4)
+"""
+
+
+def test_who_is_ready_stays_ready_while_others_start(tmp_path: Path) -> None:
+    """The first worker listens before it has models; no other may be ready before."""
+    code = SLOW.format(mark=str(tmp_path / "mark"))
+    (tmp_path / "sitecustomize.py").write_text(code)
+    variables = {"PYTHONPATH": str(tmp_path), "SIGMOID_WORKERS": "2"}
+    wide = tmp_path / "wide.pt"
+    torch.save(Classifier(64, 50_000, 10).state_dict(), wide)
+    statuses: list[int] = []
+    log = tmp_path / "log"
+    with serving(log, wide, **variables) as (_, address):
+        end = monotonic() + TIMEOUT
+        while log.read_text().count("Started server process") < 2:
+            assert monotonic() < end
+            with suppress(httpx.TimeoutException):
+                statuses.append(httpx.get(f"{address}/readyz", timeout=0.2).status_code)
+        statuses += [httpx.get(f"{address}/readyz").status_code for _ in range(50)]
+    assert statuses[-1] == 200
+    assert statuses == sorted(statuses, reverse=True)
+
+
+def test_others_serve_while_one_is_tried_again(tmp_path: Path) -> None:
+    mark, variables = die(tmp_path, "os._exit(7)")
+    mark.unlink()
+    log = tmp_path / "log"
+    with (
+        serving(log, **variables) as (process, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        until(lambda: log.read_text().count("Started server process") == 2)
+        mark.touch()
+        os.kill(children(process.pid)[0], signal.SIGKILL)
+        until(lambda: "again in 4 s" in log.read_text())
+        assert "ended with signal 9 (SIGKILL)" in log.read_text()
+        with httpx.Client(base_url=address, timeout=TIMEOUT) as another:
+            answer = another.post("/sigmoid", json={"inputs": 0})
+            assert answer.json()["outputs"] == 0.5
+        # To end, it waits for no pause.
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(TIMEOUT) == 0
+
+
+def test_pauses_grow_and_are_bounded() -> None:
+    restarts = Restarts()
+    pauses = [restarts.died(0) for _ in range(9)]
+    assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    assert restarts.died(1) == 1
+    restarts.served(0)
+    assert restarts.died(0) == 1
+    assert restarts.deaths == {0: 1, 1: 1}
+
+
+def test_how_a_process_ended() -> None:
+    assert ending(3) == "exit code 3"
+    assert ending(-11) == "signal 11 (SIGSEGV)"
+    assert ending(-35) == "signal 35"

@@ -1,0 +1,204 @@
+"""Several processes that serve as one: totals, deaths, starts that fail."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+import pytest
+
+from tests.cli.test_cli import call
+from tests.running import TIMEOUT, counted, serving, until_ready
+from tests.server.test_connection import answer
+
+BODY = {"inputs": [[0.5] * 30] * 3}
+
+
+def children(pid: int) -> list[int]:
+    """List the workers of a supervisor, first started first."""
+    tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    workers = []
+    for task in tasks:
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            if b"spawn_main" in Path(f"/proc/{task}/cmdline").read_bytes():
+                workers.append(int(task))
+    return sorted(workers)
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], httpx.Client, Path]]:
+    log = tmp_path / "log"
+    with (
+        serving(log, SIGMOID_WORKERS="2") as (process, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        until(lambda: log.read_text().count("Started server process") == 2)
+        yield process, client, log
+
+
+def until(is_so: object) -> None:
+    assert callable(is_so)
+    end = monotonic() + TIMEOUT
+    while not is_so():
+        assert monotonic() < end
+        sleep(0.05)
+
+
+def ask_often(address: httpx.URL, times: int) -> set[str]:
+    """Ask on a new connection each time; return which processes answered."""
+    processes = set()
+    for _ in range(times):
+        with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
+            response = client.post("/predict", json=BODY)
+            assert response.status_code == 200
+            processes.add(response.headers["x-request-id"][:20])
+    return processes
+
+
+def test_connections_spread_over_the_workers(
+    pair: tuple[subprocess.Popen[str], httpx.Client, Path],
+) -> None:
+    """However they come: one after the other, and all at once.
+
+    Who has the fewest has a moment to take the next. On a machine with much to do it
+    may be asleep, but not each time.
+    """
+    _, client, _ = pair
+    until(lambda: len(ask_often(client.base_url, 4)) == 2)
+    assert any(are_spread(client.base_url) for _ in range(5))
+
+
+def are_spread(address: httpx.URL) -> bool:
+    """Connect, beside a client that has a connection, and see who answers."""
+    sleep(0.1)  # whoever was there before has left
+    with ExitStack() as stack:
+
+        def connect(count: int) -> list[socket.socket]:
+            place = (address.host, address.port or 80)
+            return [
+                stack.enter_context(socket.create_connection(place, TIMEOUT))
+                for _ in range(count)
+            ]
+
+        def fewest(wires: list[socket.socket]) -> int:
+            counts: Counter[bytes] = Counter()
+            for wire in wires:
+                wire.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+                found = re.search(rb"x-request-id: (.{20})", answer(wire)[0])
+                assert found
+                counts[found[1]] += 1
+            return min(counts.values()) if len(counts) == 2 else 0
+
+        first = connect(7)
+        if fewest(first) < 2:
+            return False
+        second = connect(30)
+        if fewest(first + second) < 15:
+            return False
+        for wire in first:
+            wire.close()
+        third = connect(10)
+        return fewest(second + third) >= 17
+
+
+def test_totals_are_exact(
+    pair: tuple[subprocess.Popen[str], httpx.Client, Path],
+) -> None:
+    _, client, _ = pair
+    processes: set[str] = set()
+    asked = 0
+    clients = []
+
+    def ask() -> None:
+        nonlocal asked
+        found = ask_often(client.base_url, 25)
+        asked += 25
+        processes.update(found)
+
+    until_both = monotonic() + TIMEOUT
+    while len(processes) < 2 and monotonic() < until_both:
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in clients:
+            thread.start()
+        for thread in clients:
+            thread.join()
+    assert len(processes) == 2, "one worker answered everything"
+    for _ in range(7):
+        assert client.post("/sigmoid", json={"inputs": [True]}).status_code == 422
+        assert client.get("/nothing").status_code == 404
+    # Whoever answers, the totals are the same.
+    for _ in range(4):
+        with httpx.Client(base_url=client.base_url) as another:
+            requests = "sigmoid_requests_total"
+            assert counted(another, requests, route="/predict", code="ok") == asked
+            assert counted(another, requests, route="/predict") == asked
+            assert counted(another, requests, code="not_a_number", status="422") == 7
+            assert counted(another, requests, route="other", status="404") == 7
+            assert counted(another, "sigmoid_rows_total") == 3 * asked
+            assert counted(another, "sigmoid_batch_rows_sum") == 3 * asked
+            for stage in ("parse", "queue", "infer", "encode"):
+                name = "sigmoid_stage_seconds_count"
+                parsed = asked + 7 * (stage == "parse")
+                assert counted(another, name, stage=stage) == parsed
+            assert counted(another, "sigmoid_workers") == 2
+            assert counted(another, "sigmoid_ready") == 1
+            assert counted(another, "sigmoid_queue_elements") == 0
+
+
+def test_a_worker_that_dies_is_replaced(
+    pair: tuple[subprocess.Popen[str], httpx.Client, Path],
+) -> None:
+    process, client, log = pair
+    ask_often(client.base_url, 10)
+    before = children(process.pid)
+    assert len(before) == 2
+    os.kill(before[0], signal.SIGKILL)
+    until(lambda: log.read_text().count("Started server process") == 3)
+    after = children(process.pid)
+    assert len(after) == 2
+    assert before[0] not in after
+    with httpx.Client(base_url=client.base_url, timeout=TIMEOUT) as another:
+        until(lambda: counted(another, "sigmoid_ready") == 1)
+        ask_often(client.base_url, 10)
+        assert counted(another, "sigmoid_worker_restarts_total") == 1
+        # What the dead one counted is not lost.
+        assert counted(another, "sigmoid_requests_total", route="/predict") == 20
+
+
+def test_workers_end_with_their_supervisor(
+    pair: tuple[subprocess.Popen[str], httpx.Client, Path],
+) -> None:
+    process, _, _ = pair
+    workers = children(process.pid)
+    process.kill()
+    process.wait(TIMEOUT)
+    until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers))
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_damaged_file_stops_the_start(tmp_path: Path, workers: str) -> None:
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(b"damaged")
+    outcome = call("serve", "--port", "0", "--workers", workers, path)
+    assert outcome.returncode == 1
+    assert "Traceback" not in outcome.stderr
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith(f"sigmoid-serve: {path}: not a whole safetensors file")
+
+
+def test_threads_are_shared(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving(log, SIGMOID_WORKERS="2", SIGMOID_THREADS="3") as (_, address):
+        with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
+            until_ready(client)
+        until(lambda: log.read_text().count("threads: ") == 2)
+    assert re.findall(r"threads: (\d+)", log.read_text()) == ["3", "3"]

@@ -1,0 +1,399 @@
+"""What is found and cannot be served: the others serve, and it is told by name."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from sigmoid_serve.app import create_app
+from sigmoid_serve.configuration.settings import ServingError, Settings
+from tests.cli.test_cli import call
+from tests.process.test_workers import until
+from tests.registry.test_reloading import ADMIN, ROWS, Served, put
+from tests.running import TIMEOUT, serving, until_ready
+
+WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
+LISTED = {"bad/1", "good/2", "my model", "gone", "twice"}
+
+
+def damage(path: Path) -> Path:
+    """Put a file in place that is no whole checkpoint."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"no checkpoint")
+    return path
+
+
+def fill(models: Path) -> None:
+    """Put a good model among much that is none."""
+    put(models / "good" / "1" / "model.safetensors", 1)
+    damage(models / "good" / "2" / "model.safetensors")
+    damage(models / "bad" / "1" / "model.safetensors")
+    for version in ("1", "01"):
+        put(models / "twice" / version / "model.safetensors", 2)
+    put(models / "my model.safetensors", 2)
+    (models / "lost+found").mkdir()
+    (models / "empty").mkdir()
+    (models / "gone").symlink_to("nowhere")
+    (models / "same").symlink_to("good")
+
+
+class Crew(Served):
+    """A running service, of which every worker is asked."""
+
+    def __init__(
+        self, client: httpx.Client, models: Path, process: Any, workers: int
+    ) -> None:
+        super().__init__(client, models, process)
+        self.workers = workers
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Ask until each worker has answered, all of them alike."""
+        answers: dict[str, tuple[int, Any]] = {}
+        with httpx.Client(base_url=self.client.base_url) as first:
+            for _ in range(100):
+                with httpx.Client(base_url=first.base_url, headers=ADMIN) as client:
+                    answer = client.request(method, path, timeout=TIMEOUT, **options)
+                body = answer.json()
+                if isinstance(body, dict):
+                    body.pop("request_id", None)
+                process = answer.headers["x-request-id"][:20]
+                answers[process] = answer.status_code, body
+                if len(answers) == self.workers:
+                    break
+        assert len(answers) == self.workers
+        outcomes = list(answers.values())
+        assert all(outcome == outcomes[0] for outcome in outcomes), outcomes
+        return answer
+
+    def code(self, path: str) -> str:
+        """Return the code of the problem that all workers answer with."""
+        method = "POST" if path.endswith("predict") else "GET"
+        body = {"json": {"inputs": ROWS}} if method == "POST" else {}
+        answer = self.ask(method, path, **body)
+        return "" if answer.status_code == 200 else str(answer.json()["code"])
+
+    def labels(self) -> set[str]:
+        """Name what is passed over, and see that probe and list name the same."""
+        listed = self.ask("GET", "/models").json().get("passed_over", [])
+        probe = self.ask("GET", "/readyz")
+        assert (probe.status_code, probe.json()["status"]) == (200, "ok")
+        assert self.ask("GET", "/startupz").json() == {"status": "ok"}
+        labels = [
+            f"{each['name']}/{each['version']}" if each["version"] else each["name"]
+            for each in listed
+        ]
+        told = [
+            f"{label}: {each['reason']}"
+            for label, each in zip(labels, listed, strict=True)
+        ]
+        assert probe.json().get("reasons", []) == told
+        assert str(self.models) not in probe.text
+        assert len(set(labels)) == len(labels)
+        return set(labels)
+
+    def hang_up(self, name: str) -> None:
+        """Reload all, and wait until a model has been dealt with."""
+        path = f"/models/{name}/reload"
+        before = self.log_lines()
+        self.process.send_signal(signal.SIGHUP)
+        until(lambda: f"model {name} was" in "".join(self.log_lines()[len(before) :]))
+        self.client.post(path, headers=ADMIN)  # whatever was under way is over then
+
+    def log_lines(self) -> list[str]:
+        return (self.models.parent / "log").read_text().splitlines(keepends=True)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Crew]:
+    folder = tmp_path_factory.mktemp("served")
+    models = folder / "models"
+    fill(models)
+    keys = folder / "keys"
+    keys.write_text(f"root {sha256(b'secret').hexdigest()} admin\n")
+    with (
+        serving(
+            folder / "log",
+            SIGMOID_MODELS=str(models),
+            SIGMOID_WORKERS=str(request.param),
+            SIGMOID_API_KEYS_FILE=str(keys),
+        ) as (process, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
+    ):
+        until_ready(client)
+        log = folder / "log"
+        until(lambda: log.read_text().count("Started server") == request.param)
+        yield Crew(client, models, process, request.param)
+
+
+@pytest.fixture
+def crew(running: Crew) -> Crew:
+    """The service with the folder as it was at the start."""
+    shutil.rmtree(running.models)
+    fill(running.models)
+    shutil.rmtree(running.models / "good" / "2")
+    running.hang_up("good")
+    damage(running.models / "good" / "2" / "model.safetensors")
+    assert running.reload("good").status_code == 503
+    return running
+
+
+def test_the_start(running: Crew) -> None:
+    assert running.labels() == LISTED
+    models = running.ask("GET", "/models").json()
+    assert models["default"] == "good"
+    assert [(m["name"], m["versions"]) for m in models["models"]] == [("good", ["1"])]
+    log = "".join(running.log_lines())
+    for label in (*LISTED, "lost+found", "empty"):
+        assert log.count(f"WARNING [-] passed over: {label}: {running.models}") == 1
+    assert log.count("INFO [-] passed over: same: ") == 1
+    assert "Traceback" not in log
+
+
+def test_asking_for_what_is_passed_over(crew: Crew) -> None:
+    for name in ("bad", "twice", "gone", "my%20model"):
+        assert crew.code(f"/models/{name}") == "not_ready"
+        assert crew.code(f"/models/{name}/predict") == "not_ready"
+        answer = crew.reload(name)
+        assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    assert "not a whole safetensors file" in crew.client.get("/models/bad").text
+    assert "its versions 01 and 1 are one number" in crew.reload("twice").text
+    assert crew.code("/models/good/versions/2/predict") == "not_ready"
+    for name in ("nobody", "empty", "lost+found", "same"):
+        assert crew.code(f"/models/{name}") == "model_not_found"
+        assert crew.reload(name).status_code == 404
+    assert crew.code("/models/good/versions/9/predict") == "version_not_found"
+    assert crew.code("/predict") == ""
+    assert crew.labels() == LISTED
+
+
+def test_a_model_that_became_good(crew: Crew) -> None:
+    file = damage(crew.models / "late" / "1" / "model.safetensors")
+    for version in ("7", "007"):
+        put(crew.models / "both" / version / "model.safetensors", 2)
+    assert crew.code("/models/late") == "model_not_found"
+    crew.hang_up("good")
+    assert crew.labels() == LISTED | {"late/1", "both"}
+    assert crew.code("/models/late/predict") == "not_ready"
+    put(file, 5)
+    shutil.rmtree(crew.models / "both" / "7")
+    assert crew.reload("late").json() == {"model": "late", "version": "1"}
+    assert crew.labels() == LISTED | {"both"}
+    assert crew.code("/models/late/predict") == ""
+    assert crew.reload("both").json() == {"model": "both", "version": "007"}
+    assert crew.labels() == LISTED
+
+
+def test_a_model_of_which_a_version_became_good(crew: Crew) -> None:
+    damage(crew.models / "half" / "1" / "model.safetensors")
+    put(crew.models / "half" / "2" / "model.safetensors", 3)
+    assert crew.reload("half").json() == {"model": "half", "version": "2"}
+    assert crew.labels() == LISTED | {"half/1"}
+    assert crew.code("/models/half/versions/1/predict") == "not_ready"
+    put(crew.models / "half" / "1" / "model.safetensors", 4)
+    assert crew.reload("half").json() == {"model": "half", "version": "2"}
+    assert crew.labels() == LISTED
+    assert crew.code("/models/half/versions/1/predict") == ""
+
+
+def test_a_good_version_above_a_broken_one(crew: Crew) -> None:
+    put(crew.models / "good" / "003" / "model.safetensors", 6)
+    assert crew.reload("good").json() == {"model": "good", "version": "003"}
+    assert crew.labels() == LISTED
+    card = crew.ask("GET", "/models/good").json()
+    assert (card["version"], card["versions"]) == ("003", ["003", "1"])
+    assert crew.code("/models/good/versions/003/predict") == ""
+
+
+def test_a_served_version_that_is_damaged(crew: Crew) -> None:
+    before = crew.answer("/models/good/predict")
+    put(crew.models / "good" / "3" / "model.safetensors", 6)
+    path = damage(crew.models / "good" / "1" / "model.safetensors")
+    answer = crew.reload("good")
+    assert answer.status_code == 503
+    assert "the model good stays as it was" in answer.json()["detail"]
+    assert "version 1: not a whole safetensors file" in answer.json()["detail"]
+    assert crew.labels() == LISTED | {"good/1"}
+    assert crew.answer("/models/good/predict") == before
+    put(path, 1)
+    assert crew.reload("good").json() == {"model": "good", "version": "3"}
+    assert crew.labels() == LISTED
+
+
+def test_hangup(crew: Crew) -> None:
+    shutil.rmtree(crew.models / "good" / "2")
+    put(crew.models / "good" / "3" / "model.safetensors", 7)
+    put(crew.models / "dawn" / "1" / "model.safetensors", 5)
+    shutil.rmtree(crew.models / "twice")
+    shutil.rmtree(crew.models / "bad")
+    (crew.models / "gone").unlink()
+    damage(crew.models / "new.safetensors")
+    crew.hang_up("good")
+    assert crew.labels() == {"my model", "new/1"}
+    assert crew.answer("/models/good/predict")["version"] == "3"
+    assert crew.code("/models/dawn/predict") == ""
+    assert crew.code("/models/bad") == "model_not_found"
+    assert crew.code("/models/twice") == "model_not_found"
+    assert "not a whole safetensors file" in crew.client.get("/models/new").text
+
+
+def test_the_root_is_gone_for_a_while(crew: Crew) -> None:
+    before = crew.answer("/models/good/predict")
+    moved = crew.models.rename(crew.models.with_name("moved"))
+    answer = crew.reload("good")
+    assert "its checkpoint is not there any more" in answer.json()["detail"]
+    crew.hang_up("good")
+    assert crew.labels() == {"models"}
+    moved.rename(crew.models)
+    crew.hang_up("good")
+    assert crew.labels() == LISTED
+    assert crew.answer("/models/good/predict") == before
+
+
+@WORKERS
+def test_what_was_passed_over_at_the_start_is_no_news(
+    tmp_path: Path, workers: str
+) -> None:
+    models = tmp_path / "models"
+    first = put(models / "m" / "1" / "model.safetensors", 1)
+    second = damage(models / "m" / "2" / "model.safetensors")
+    put(models / "m" / "latest" / "model.safetensors", 1)
+    (tmp_path / "keys").write_text(f"root {sha256(b'secret').hexdigest()} admin\n")
+    variables = {
+        "SIGMOID_WORKERS": workers,
+        "SIGMOID_API_KEYS_FILE": str(tmp_path / "keys"),
+    }
+    with (
+        serving(tmp_path / "log", models, **variables) as (process, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
+    ):
+        until_ready(client)
+        log = tmp_path / "log"
+        until(lambda: log.read_text().count("Started server") == int(workers))
+        crew = Crew(client, models, process, int(workers))
+        assert crew.reload().json() == {"model": "m", "version": "1"}
+        before = crew.answer()
+        put(first, 2)
+        assert crew.reload().json() == {"model": "m", "version": "1"}
+        after = crew.answer()
+        assert after["logits"] != before["logits"]
+        second.write_bytes(b"other damage")
+        put(first, 3)
+        for _ in range(2):
+            assert "version 2: not a whole" in crew.reload().json()["detail"]
+            assert crew.answer() == after
+        assert crew.labels() == {"m/2", "m/latest"}
+        put(second, 4)
+        assert crew.reload().json() == {"model": "m", "version": "2"}
+        assert crew.labels() == {"m/latest"}
+
+
+@WORKERS
+def test_a_named_link_that_is_swapped(tmp_path: Path, workers: str) -> None:
+    for name, seed in (("rev-a", 1), ("rev-b", 2)):
+        put(tmp_path / name / "1" / "model.safetensors", seed)
+    current = tmp_path / "current"
+    current.symlink_to("rev-a")
+    log = tmp_path / "log"
+    with (
+        serving(log, current, SIGMOID_WORKERS=workers) as (process, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+
+        def sha() -> str:
+            assert client.get("/models").json()["default"] == "current"
+            return str(client.get("/models/current").json()["sha256"])
+
+        files = [tmp_path / f"rev-{n}" / "1" / "model.safetensors" for n in "ab"]
+        old, new = (sha256(file.read_bytes()).hexdigest() for file in files)
+        assert sha() == old
+        (tmp_path / "next").symlink_to("rev-b")
+        os.replace(tmp_path / "next", current)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: sha() == new)
+        listed = client.get("/models").json()
+        assert [model["name"] for model in listed["models"]] == ["current"]
+        assert "passed_over" not in listed
+        assert client.get("/readyz").json() == {"status": "ok"}
+
+
+@WORKERS
+def test_nothing_can_be_served(tmp_path: Path, workers: str) -> None:
+    root = tmp_path / "models"
+    file = damage(root / "a" / "1" / "model.safetensors")
+    (root / "lost+found").mkdir()
+    outcome = call("serve", "--port", "0", "--workers", workers, root)
+    assert outcome.returncode == 1
+    assert "Traceback" not in outcome.stderr
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith("sigmoid-serve: there is nothing to serve: ")
+    assert f"{root}/lost+found: the folder has no versions; " in last
+    assert f"{file}: not a whole safetensors file (" in last
+
+
+@WORKERS
+def test_a_named_model_without_a_good_version(tmp_path: Path, workers: str) -> None:
+    good = put(tmp_path / "good.safetensors", 1)
+    file = damage(tmp_path / "a" / "1" / "model.safetensors")
+    outcome = call("serve", "--port", "0", "--workers", workers, good, tmp_path / "a")
+    assert outcome.returncode == 1
+    last = outcome.stderr.splitlines()[-1]
+    assert last.startswith(f"sigmoid-serve: {file}: not a whole safetensors file")
+
+
+@WORKERS
+def test_the_first_that_can_be_served_is_the_default(
+    tmp_path: Path, workers: str
+) -> None:
+    damage(tmp_path / "b" / "a.safetensors")
+    put(tmp_path / "b" / "c.safetensors", 1)
+    put(tmp_path / "a" / "b.safetensors", 1)
+    paths = tmp_path / "b", Path(f"z={tmp_path}/a/b.safetensors")
+    log = tmp_path / "log"
+    with (
+        serving(log, *paths, SIGMOID_WORKERS=workers) as (_, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        listed = client.get("/models").json()
+        assert listed["default"] == "c"
+        assert [model["name"] for model in listed["models"]] == ["c", "z"]
+        assert [each["name"] for each in listed["passed_over"]] == ["a"]
+
+
+def test_the_application_follows_the_same_rules(tmp_path: Path) -> None:
+    put(tmp_path / "models" / "good.safetensors", 1)
+    bad = damage(tmp_path / "models" / "bad.safetensors")
+    repository = create_app(Settings(models=(tmp_path / "models",))).state.context
+    assert list(repository.repository.models) == ["good"]
+    assert [each.label for each in repository.repository.passed_over] == ["bad/1"]
+    with pytest.raises(ServingError, match="not a whole safetensors file"):
+        create_app(Settings(), [bad])
+
+
+def test_many_are_told_of_in_bounds(tmp_path: Path) -> None:
+    good = put(tmp_path / "good.safetensors", 1)
+    for number in range(23):
+        damage(tmp_path / "more" / f"{'é' * 60}{number:02}.safetensors")
+    named = f"{tmp_path}/more:best={good}"
+    with (
+        serving(tmp_path / "log", SIGMOID_MODELS=named) as (_, address),
+        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        reasons = client.get("/readyz").json()["reasons"]
+        assert len(reasons) == 21
+        assert reasons[-1] == "and 3 more"
+        listed = client.get("/models").json()
+        assert [model["name"] for model in listed["models"]] == ["best"]
+        assert len(listed["passed_over"]) == 20
+        assert listed["more_passed_over"] == 3
+        assert max(map(len, reasons)) < 600

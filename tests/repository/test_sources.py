@@ -1,0 +1,372 @@
+"""What lies in folders, as people and platforms leave it there, and what it means."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from sigmoid_serve.configuration.settings import ServingError
+from sigmoid_serve.registry.startup import first_look
+from sigmoid_serve.repository.claims import LAYOUT
+from sigmoid_serve.repository.sources import Survey, roots_of
+
+M = "m/1/model.pt"
+
+
+def lay(folder: Path, *entries: str) -> Path:
+    """Make files, folders (`name/`), links (`name -> target`) and pipes (`name|`)."""
+    for entry in entries:
+        name, _, target = entry.partition(" -> ")
+        path = folder / name.rstrip("|")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if target:
+            path.symlink_to(target)
+        elif name.endswith("/"):
+            path.mkdir(exist_ok=True)
+        elif name.endswith("|"):
+            os.mkfifo(path)
+        else:
+            path.write_bytes(b"weights")
+    return folder
+
+
+def survey(*paths: str | Path) -> Survey:
+    return roots_of([Path(path) for path in paths], ()).survey()
+
+
+def served(looked: Survey) -> set[str]:
+    return {f"{source.name}/{source.version}" for source in looked.sources}
+
+
+def labels(looked: Survey, *weights: str) -> set[str]:
+    return {each.label for each in looked.troubles if each.weight in weights}
+
+
+# What a folder holds beside m/1; what else is served, told to all, and only logged.
+FOUND = {
+    "lost+found": (["lost+found/"], "", "", "lost+found"),
+    "what fsck saved": (["lost+found/#12/a"], "", "", "lost+found"),
+    "an empty folder": (["empty/"], "", "", "empty"),
+    "a folder of other things": (["docs/a.md", "docs/x/y/b"], "", "", "docs"),
+    "a folder of years": (["logs/2024/a", "logs/2025/"], "", "", "logs"),
+    "a year": (["2025/a.log"], "", "", "2025"),
+    "folders in folders": (["a/b/c/1/model.pt"], "", "", "a"),
+    "a file of another kind": (["README", "a.json", "m.onnx"], "", "", ""),
+    "a pipe": (["p.pt|", "q|"], "", "", ""),
+    "hidden": ([".git/1/model.pt", "._m.pt", "m/.2/model.pt"], "", "", ""),
+    "a bad name": (["a b.pt", "é/1/model.pt"], "", "a b é", ""),
+    "a bad name of nothing": (["a b/", "é/x"], "", "", "a b é"),
+    "a reserved name": (["sigmoid.pt", "stats/1/model.pt"], "", "sigmoid stats", ""),
+    "no version": (["x/model.safetensors"], "", "x", ""),
+    "no version, another file": (["x/weights.pth"], "", "x", ""),
+    "no number": (["x/v1/model.pt", "m/latest/model.pt"], "", "x/v1 m/latest", ""),
+    "no version beside versions": (
+        ["m/notes/a", "m/old.pt"],
+        "",
+        "",
+        "m/notes m/old.pt",
+    ),
+    "an empty version": (["m/2/"], "", "m/2", ""),
+    "only an empty version": (["x/1/"], "", "", "x"),
+    "a version as a file": (["m/2", "x/1"], "", "", "x"),
+    "several checkpoints": (["m/2/model.pt", "m/2/model.pth"], "", "m/2", ""),
+    "a checkpoint by another name": (["m/2/m.pt", "x/1/x.pt"], "", "m/2 x/1", ""),
+    "a folder as a checkpoint": (["m/2/model.pt/", "x.pt/"], "", "m/2", "x.pt"),
+    "one value twice": (["x/1/model.pt", "x/01/model.pt"], "", "x", ""),
+    "long numbers": (
+        [f"x/{'9' * 30}/model.pt", "x/007/model.pt"],
+        f"x/{'9' * 30} x/007",
+        "",
+        "",
+    ),
+    "too long a number": ([f"x/{'9' * 31}/model.pt"], "", f"x/{'9' * 31}", ""),
+    "links that lead nowhere": (
+        ["x -> gone", "y.pt -> gone", "m/2 -> gone"],
+        "",
+        "x y m/2",
+        "",
+    ),
+    "a file that leads nowhere": (["m/2/model.pt -> gone"], "", "m/2", ""),
+    "a loop": (["x -> x", "y -> z", "z -> y", "m/2 -> 2"], "", "x y z m/2", ""),
+    "a way up": (["up -> ..", "me -> .", "m/up -> ..", "m/me -> ."], "", "", "m/up"),
+    "the same model": (
+        ["same -> m", "file.pt -> m/1/model.pt", "v -> m/1"],
+        "",
+        "",
+        "",
+    ),
+    "the same version": (["m/latest -> 1", "m/2 -> 1"], "", "", ""),
+    "the same checkpoint": (
+        ["x/1/model.pt", "x/1/model.pth -> model.pt"],
+        "x/1",
+        "",
+        "",
+    ),
+    "one file, two versions": (
+        ["x/1/model.pt", "x/2/model.pt -> ../1/model.pt"],
+        "x/1 x/2",
+        "",
+        "",
+    ),
+    "another model's version": (["x/1 -> ../m/1"], "x/1", "", ""),
+    "a link to elsewhere": (["x -> ../out/x", "y.pt -> ../out/y"], "x/3 y/1", "", ""),
+    "a link by another name": (["now.v2 -> ../out/z.pt"], "now.v2/1", "", ""),
+    "two links to one place": (["a -> ../out/x", "b -> ../out/x"], "a/3", "", ""),
+    "a release link": (
+        ["r/a/1/model.pt", "r/b/1/model.pt", "now -> r/b"],
+        "now/1",
+        "",
+        "r",
+    ),
+    "a store of files": (
+        ["store/a.pt", "store/b.pt", "x/1/model.pt -> ../../store/a.pt"],
+        "x/1",
+        "",
+        "store",
+    ),
+    "a better name": (["a b/1/model.pt", "ab -> a b"], "ab/1", "", "a b"),
+    "a mounted map": (
+        ["..1/x.pt", "..data -> ..1", "x.pt -> ..data/x.pt"],
+        "x/1",
+        "",
+        "",
+    ),
+    "a map of a folder": (
+        ["..1/x/1/model.pt", "..data -> ..1", "x -> ..data/x"],
+        "x/1",
+        "",
+        "",
+    ),
+    "a map as a version": (
+        ["x/1/..1/model.pt", "x/1/..data -> ..1", "x/1/model.pt -> ..data/model.pt"],
+        "x/1",
+        "",
+        "",
+    ),
+}
+
+
+def words(text: str) -> set[str]:
+    """Split, but for the one name with a space."""
+    return {word.replace("a_b", "a b") for word in text.replace("a b", "a_b").split()}
+
+
+@pytest.mark.parametrize("case", FOUND, ids=lambda case: case.replace(" ", "-"))
+def test_what_is_found_beside_a_model(tmp_path: Path, case: str) -> None:
+    entries, more, told, logged = FOUND[case]
+    lay(tmp_path, "out/x/3/model.pt", "out/y", "out/z.pt")
+    looked = survey(lay(tmp_path / "root", M, *entries))
+    assert served(looked) == {"m/1", *words(more)}
+    assert labels(looked, "listed") == words(told)
+    assert labels(looked, "logged") == words(logged)
+    assert labels(looked, "fatal") == set()
+    for each in looked.troubles:
+        assert str(tmp_path) not in each.reason
+        assert each.sentence.startswith(str(tmp_path / "root"))
+
+
+# Layout; what is named; what is served; or the sentence that stops the start.
+NAMED = {
+    "a file": (["a.pt"], ["a.pt"], "a/1"),
+    "a model": ([M, "m/2/model.pt"], ["m"], "m/1 m/2"),
+    "a model with foreign folders": ([M, "m/x/", "m/y/model.pt"], ["m"], "m/1"),
+    "a model with a broken version": ([M, "m/2/", "m/3 -> no"], ["m"], "m/1"),
+    "a root": ([M, "a.pt"], ["."], "a/1 m/1"),
+    "a version": ([M], ["m/1"], "model/1"),
+    "a slash at the end": ([M], ["m/"], "m/1"),
+    "a dot": ([M], ["./m/."], "m/1"),
+    "the way back": ([M, "x/"], ["m/1/.."], "m/1"),
+    "roots": (["a/m.pt", "b/x.pt", "b/lost+found/"], ["b", "a"], "x/1 m/1"),
+    "a link to a file": (["a.pt", "b.pt -> a.pt"], ["b.pt"], "b/1"),
+    "a bare link to a file": (["a.pt", "v1.2 -> a.pt"], ["v1.2"], "v1.2/1"),
+    "a link to a model": (["r/1/model.pt", "now -> r"], ["now"], "now/1"),
+    "a link to a link": (["r/1/model.pt", "b -> r", "c -> b"], ["c"], "c/1"),
+    "a link to a root": (["r/m.pt", "now -> r"], ["now"], "m/1"),
+    "a link and its target": (["r/1/model.pt", "now -> r"], ["now", "r"], "now/1 r/1"),
+    "a link and its folder": (["r/1/model.pt", "now -> r"], ["now", "."], "now/1 r/1"),
+    "a link twice named": (["a.pt", "b.pt -> a.pt"], ["a.pt", "b.pt"], "a/1 b/1"),
+    "a model of digits": (["2024/1/model.pt", M], ["."], "2024/1 m/1"),
+    "a folder of digits": (["2024/a", M], ["."], "m/1"),
+    "a file with a name": (["a b.pt"], ["x=a b.pt"], "x/1"),
+    "a model with a name": ([M], ["x=m"], "x/1"),
+    "a link with a name": ([M, "l -> m"], ["x=l"], "x/1"),
+    "a root of one with a name": ([M, "lost+found/"], ["x=."], "x/1"),
+    "a version with a name": ([M], ["x=m/1"], "x/1"),
+    "one file by two names": (["a.pt"], ["x=a.pt", "y=a.pt"], "x/1 y/1"),
+    "a path with a sign": (["a=b.pt"], ["a=b.pt"], "! a model cannot be called a=b"),
+    "a named path with a sign": (["a=b.pt"], ["x=a=b.pt"], "x/1"),
+    "a folder with a sign": (["k=v/m.pt"], ["k=v", "./k=v/m.pt"], "! already gave"),
+    "a sign in a folder": (["k=v/m.pt"], ["./k=v/m.pt"], "m/1"),
+    "nothing there": ([], ["gone.pt"], "! gone.pt: No such file"),
+    "nothing there with a name": ([], ["x=gone.pt"], "! gone.pt: No such file"),
+    "no name": (["a.pt"], ["=a.pt"], "! a model cannot be called ; use"),
+    "no path": (["a.pt"], ["x="], "! x=: No such file"),
+    "a bad name": (["a.pt"], ["a b=a.pt"], "! a model cannot be called a b; use"),
+    "a reserved name": (["a.pt"], ["sigmoid=a.pt"], "! cannot be called sigmoid"),
+    "many with one name": ([M, "a.pt"], ["x=."], "! its 2 models cannot have one name"),
+    "an empty folder": (["x/"], ["x"], "! x: the folder has no model; expected NAME"),
+    "an empty folder beside a model": (["x/", M], ["m", "x"], "! x: the folder has no"),
+    "foreign folders only": (
+        ["x/y/z"],
+        ["x"],
+        "! the folder has no model; y: the fold",
+    ),
+    "a link to nothing": (
+        ["l -> gone"],
+        ["l"],
+        "! l: the link cannot be followed (No ",
+    ),
+    "a loop": (["l -> l"], ["l"], "! l: the link cannot be followed (Too many"),
+    "a pipe": (["p.pt|"], ["p.pt"], "! p.pt: it is neither a file nor a folder"),
+    "a folder below a file": (["a.pt"], ["a.pt/m"], "! a.pt/m: Not a directory"),
+    "one value twice": (["m/1/model.pt", "m/01/model.pt"], ["m"], "! its versions 01"),
+    "one value twice beside": (
+        ["m/1/model.pt", "m/01/model.pt", "a.pt"],
+        ["a.pt", "m"],
+        "! m: its versions 01 and 1 are one number; remove one",
+    ),
+    "broken versions only": (["m/1/model.pt", "m/1/model.pth"], ["m"], "! 2 checkp"),
+    "a name twice": (["x/m.pt", "y/m.pt"], ["x", "y"], "! x/m.pt already gave a model"),
+    "a name twice in a folder": ([M, "m.pt"], ["."], "! already gave a model the name"),
+    "a file twice": (
+        ["m.pt"],
+        ["m.pt", "./m.pt"],
+        "! m.pt already gave a model the na",
+    ),
+    "two suffixes": (["m.pt", "m.safetensors"], ["."], "! already gave a model the na"),
+}
+
+
+@pytest.mark.parametrize("case", NAMED, ids=lambda case: case.replace(" ", "-"))
+def test_what_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    layout, given, expected = NAMED[case]
+    monkeypatch.chdir(lay(tmp_path, *layout))
+    roots = roots_of([Path(text) for text in given], ())
+    if expected.startswith("! "):
+        with pytest.raises(ServingError) as caught:
+            first_look(roots)
+        assert expected.removeprefix("! ") in str(caught.value)
+        assert len(str(caught.value).splitlines()) == 1
+    else:
+        files, _ = first_look(roots)
+        assert {"/".join(file.source[:2]) for file in files} == words(expected)
+
+
+def test_the_default_model_comes_first(tmp_path: Path) -> None:
+    lay(tmp_path, "b/z.pt", "b/x.pt", "a/y.pt")
+    paths = [tmp_path / "b", tmp_path / "a"]
+    given = [source.name for source in roots_of(paths, ()).survey().sources]
+    assert given == ["x", "z", "y"]
+    searched = [source.name for source in roots_of((), paths).survey().sources]
+    assert searched == ["x", "y", "z"]
+
+
+def test_the_sentence_names_what_was_found(tmp_path: Path) -> None:
+    broken = [f"r/m{number:02}/1/other.pt" for number in range(9)]
+    lay(tmp_path, *broken, "r/lost+found/")
+    with pytest.raises(ServingError) as caught:
+        first_look(roots_of((tmp_path / "r",), ()))
+    message = str(caught.value)
+    assert message.startswith("there is nothing to serve: ")
+    assert f"{tmp_path / 'r'}/lost+found: the folder has no versions" in message
+    assert f"{tmp_path / 'r'}/m03/1: it has 0 checkpoints" in message
+    assert message.endswith("; and 5 more")
+
+
+def test_a_link_is_followed_anew(tmp_path: Path) -> None:
+    lay(tmp_path, "a/1/model.pt", "b/2/model.pt", "now -> a")
+    roots = roots_of((tmp_path / "now",), ())
+    assert served(roots.survey()) == {"now/1"}
+    (tmp_path / "now").unlink()
+    lay(tmp_path, "now -> b")
+    assert served(roots.survey()) == {"now/2"}
+    (tmp_path / "now").unlink()
+    assert served(roots.survey()) == set()
+    assert labels(roots.survey(), "fatal") == {"now"}
+
+
+def test_the_current_folder_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay(tmp_path, "here/m.pt")
+    monkeypatch.chdir(tmp_path / "here")
+    named = [Path("m.pt"), Path()]
+    assert served(roots_of(named[:1], ()).survey()) == {"m/1"}
+    (tmp_path / "here" / "m.pt").unlink()
+    (tmp_path / "here").rmdir()
+    looked = roots_of(named, ()).survey()
+    assert served(looked) == set()
+    assert {each.reason for each in looked.troubles} >= {
+        "No such file or directory; check the path"
+    }
+
+
+LOOK = """
+import os, resource, sys
+from pathlib import Path
+from sigmoid_serve.repository.sources import read_files, roots_of
+exec(sys.argv[2])
+sources, troubles = roots_of([Path(sys.argv[1])], ()).survey()
+files, unread = read_files(sources)
+print(*sorted("/".join(file.source[:2]) for file in files))
+for each in [*troubles, *unread]:
+    print(each.weight, each.label, each.reason, sep=": ")
+"""
+
+
+AS_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+WITH_LITTLE_MEMORY = "resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))"
+
+
+def looked_at(folder: Path, how: str) -> list[str]:
+    """Look at a folder in a process of its own."""
+    outcome = subprocess.run(
+        [sys.executable, "-c", LOOK, str(folder), how],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return outcome.stdout.splitlines()
+
+
+def test_a_file_that_is_larger_than_the_memory(tmp_path: Path) -> None:
+    lay(tmp_path, M, "big.pt")
+    os.truncate(tmp_path / "big.pt", 2**34)
+    first, other = looked_at(tmp_path, WITH_LITTLE_MEMORY)
+    assert first == "m/1"
+    assert other.startswith("listed: big/1: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+def test_what_may_not_be_read() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # others may look into it
+        os.chmod(folder, 0o755)
+        assert_told_as_nobody(Path(folder))
+
+
+def assert_told_as_nobody(folder: Path) -> None:
+    lay(folder, M, "lost+found/", "shut/1/model.pt", "m/2/model.pt", "x/1/model.pt")
+    lay(folder, "y.pt", "z.pt -> shut/1/model.pt", "m/3/model.pt", "n/old.pt")
+    for name in ("lost+found", "shut", "m/2"):
+        (folder / name).chmod(0o700)
+    for name in ("x/1/model.pt", "y.pt"):
+        (folder / name).chmod(0o600)
+    (folder / "m" / "3").chmod(0o744)  # its files are seen, but not reached
+    first, *others = looked_at(folder, AS_NOBODY)
+    assert first == "m/1"
+    denied = "Permission denied; check the path"
+    assert set(others) == {
+        f"logged: lost+found: {denied}",
+        f"listed: shut: {denied}",
+        f"listed: m/2: {denied}",
+        f"listed: m/3: {denied}",
+        f"listed: x/1: {denied}",
+        f"listed: y/1: {denied}",
+        "listed: z: the link cannot be followed (Permission denied); mend or remove it",
+        f"listed: n: the folder has no versions; {LAYOUT}",
+    }

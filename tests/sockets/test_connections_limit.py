@@ -1,0 +1,300 @@
+"""How many connections are taken: beyond that, health is answered and nothing else."""
+
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trustme
+
+from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.sockets.connection_limits import (
+    EXTRA_CONNECTIONS,
+    Admission,
+    Guest,
+    client_of,
+)
+from tests.admission.test_queue import Served, wait_until
+from tests.admission.test_queue import serving as serving_inside
+from tests.running import TIMEOUT, environment, serving
+from tests.server.test_connection import answer, post
+from tests.server.test_slow_senders import last_words
+
+MOST = 5
+GOOD = b'{"inputs": 0}'
+HEALTH = ("/livez", "/readyz", "/startupz")
+SETTINGS = Settings(max_connections=MOST, keep_alive_seconds=600)
+
+
+def get(path: str, method: str = "GET", host: str = "x") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+
+
+@contextmanager
+def crowded(settings: Settings) -> Iterator[Served]:
+    """Serve as many connections as are taken, none of which asks for anything."""
+    with serving_inside(settings) as served, ExitStack() as stack:
+        for _ in range(MOST):
+            wire = stack.enter_context(served.connect())
+            wire.sendall(get("/livez"))
+            assert answer(wire)[0].startswith(b"HTTP/1.1 200 ")
+        yield served
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Served]:
+    with crowded(SETTINGS) as served:
+        yield served
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", [*HEALTH, "/livez?x=1", "http://x/livez"])
+def test_health_is_answered(full: Served, path: str, method: str) -> None:
+    with full.connect() as wire:
+        wire.sendall(get(path, method))
+        words = last_words(wire, 1)
+    head, _, body = words.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert b"connection: close" in head.lower()
+    assert bool(body) is (method == "GET")
+
+
+OTHERS = {
+    "short": post("/sigmoid", GOOD),
+    "long": post("/sigmoid", GOOD.ljust(400_000)),
+    "only a head": post("/sigmoid", GOOD)[: -len(GOOD)],
+    "chunked": b"POST /sigmoid HTTP/1.1\r\nHost: x\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n",
+    "waits for it": post("/sigmoid", GOOD, "Expect: 100-continue")[: -len(GOOD)],
+    "row": post("/predict", b'{"inputs": [0]}'),
+    "page": get("/docs"),
+    "metrics": get("/metrics"),
+    "limits": get("/limits"),
+    "nothing there": get("/livez/"),
+    "another method": post("/livez", b""),
+    "several": get("/models") * 3,
+    "upgrade": post("/sigmoid", GOOD, "Connection: upgrade", "Upgrade: h2c"),
+    "old": b"POST /sigmoid HTTP/1.0\r\nContent-Length: 13\r\n\r\n" + GOOD,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_nothing_else_is(full: Served, name: str) -> None:
+    with full.connect() as wire:
+        wire.sendall(OTHERS[name])
+        head, body, rest = answer(wire)
+        assert rest + last_words(wire, 2) == b""
+    problem = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert (problem["status"], problem["code"]) == (503, "too_many_connections")
+    assert "SIGMOID_MAX_CONNECTIONS allows" in problem["detail"]
+    lines = head.lower().split(b"\r\n")
+    assert b"connection: close" in lines
+    assert b"retry-after: 1" in lines
+    assert f"x-request-id: {problem['request_id']}".encode() in lines
+
+
+@pytest.mark.parametrize("first", [b"", b"GET /li", get("/livez")[:-2]])
+def test_who_is_slow_then_has_little_time(full: Served, first: bytes) -> None:
+    with full.connect() as wire:
+        wire.sendall(first)
+        words = last_words(wire, 4)
+    assert not words or words.startswith(b"HTTP/1.1 408 ")
+
+
+def test_afterwards_there_is_room(tmp_path: Path) -> None:
+    with crowded(SETTINGS) as served, served.connect() as wire:
+        wire.sendall(OTHERS["short"])
+        assert answer(wire)[0].startswith(b"HTTP/1.1 503 ")
+    with serving_inside(SETTINGS) as served:
+        for _ in range(4 * MOST):  # one after another
+            with served.connect() as wire:
+                wire.sendall(OTHERS["short"])
+                assert answer(wire)[0].startswith(b"HTTP/1.1 200 ")
+            time.sleep(0.02)
+        assert served.metric("sigmoid_rejects_total", code="too_many_connections") == 0
+
+
+def test_they_are_counted() -> None:
+    settings = SETTINGS.model_copy(update={"max_connections": MOST + 1})
+    with crowded(settings) as served:
+        served.client.get("/livez")  # the last that is taken
+        for _ in range(3):
+            with served.connect() as wire:
+                wire.sendall(OTHERS["short"])
+                answer(wire)
+        counted = served.metric("sigmoid_rejects_total", code="too_many_connections")
+        assert counted == 3
+
+
+def test_health_is_answered_among_many_who_say_nothing() -> None:
+    """They come again and again, more than are kept."""
+    with serving_inside(SETTINGS) as served, ExitStack() as stack:
+        for number in range(MOST + 5 * EXTRA_CONNECTIONS):
+            stack.enter_context(served.connect())
+            if number % 20 == 0:
+                with served.connect() as wire:
+                    wire.sendall(get("/readyz"))
+                    assert last_words(wire, 2).startswith(b"HTTP/1.1 200 ")
+
+
+def test_nothing_is_kept_of_those_that_made_place(tmp_path: Path) -> None:
+    """Also where they did so before they were made; else the end waits for them."""
+    log = tmp_path / "log"
+    limits = {"SIGMOID_MAX_CONNECTIONS": str(MOST), "SIGMOID_SHUTDOWN_SECONDS": "6"}
+    with serving(log, SIGMOID_DRAIN_SECONDS="0", **limits) as (process, url):
+        address = ("127.0.0.1", int(url.rpartition(":")[2]))
+        with ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(socket.create_connection(address, TIMEOUT))
+        process.terminate()
+        assert process.wait(TIMEOUT) == 0
+    assert "ending before" not in log.read_text()
+
+
+def test_handshakes_count(tmp_path: Path) -> None:
+    trustme.CA().issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
+        tmp_path / "both"
+    )
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    settings = SETTINGS.model_copy(update={"tls_cert_file": tmp_path / "both"})
+
+    def ask(message: bytes) -> bytes:
+        with context.wrap_socket(served.connect()) as wire:
+            wire.sendall(message)
+            return wire.recv(2**16)
+
+    with serving_inside(settings) as served, ExitStack() as stack:
+        for _ in range(MOST + 3 * EXTRA_CONNECTIONS):
+            stack.enter_context(served.connect())
+        assert ask(get("/livez")).startswith(b"HTTP/1.1 200 ")
+        assert ask(OTHERS["short"]).startswith(b"HTTP/1.1 503 ")
+        stack.close()
+        end = time.monotonic() + TIMEOUT
+        while not ask(OTHERS["short"]).startswith(b"HTTP/1.1 200 "):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+
+
+def test_of_each_client() -> None:
+    """Two addresses of this machine."""
+    settings = Settings(max_connections_per_client=2)
+    with serving_inside(settings) as served, ExitStack() as stack:
+        address = (served.client.base_url.host, served.client.base_url.port)
+
+        def connect(source: str) -> socket.socket:
+            return stack.enter_context(
+                socket.create_connection(address, TIMEOUT, source_address=(source, 0))
+            )
+
+        def status(wire: socket.socket) -> bytes:
+            wire.sendall(OTHERS["short"])
+            return answer(wire)[0].split()[1]
+
+        first = [connect("127.0.0.2") for _ in range(3)]
+        assert [status(wire) for wire in first] == [b"200", b"200", b"503"]
+        assert status(connect("127.0.0.3")) == b"200"
+        first[0].close()
+        wait_until(lambda: status(connect("127.0.0.2")) == b"200")
+        over = connect("127.0.0.2")
+        over.sendall(get("/livez"))
+        assert last_words(over, 2).startswith(b"HTTP/1.1 200 ")
+        over = connect("127.0.0.2")
+        over.sendall(OTHERS["short"])
+        assert b"SIGMOID_MAX_CONNECTIONS_PER_CLIENT allows" in last_words(over, 2)
+
+
+def test_at_a_path_clients_are_not_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    variables = {
+        "SIGMOID_UDS": str(path),
+        "SIGMOID_MAX_CONNECTIONS_PER_CLIENT": "1",
+        "SIGMOID_MAX_CONNECTIONS": "3",
+    }
+    with serving(tmp_path / "log", options=(), **variables), ExitStack() as stack:
+        statuses = []
+        for _ in range(4):
+            wire = stack.enter_context(socket.socket(socket.AF_UNIX))
+            wire.settimeout(TIMEOUT)
+            wire.connect(str(path))
+            wire.sendall(OTHERS["short"])
+            statuses.append(answer(wire)[0].split()[1])
+        assert statuses == [b"200", b"200", b"200", b"503"]
+
+
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, int(sys.argv[1])))
+sys.argv[1:] = ["serve", "--port", "0"]
+runpy.run_module("sigmoid_serve", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (512, "connections: 256 at most, not 1000 (SIGMOID_MAX_CONNECTIONS)"),
+        (2000, ""),  # the soft limit is raised
+    ],
+)
+def test_fewer_open_files_are_fewer_connections(
+    tmp_path: Path, files: int, said: str
+) -> None:
+    log = tmp_path / "log"
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, "-c", LIMITED, str(files)],
+            stderr=file,
+            env=environment(SIGMOID_MAX_CONNECTIONS="1000"),
+        ) as process,
+    ):
+        try:
+            wait_until(lambda: ", ready" in log.read_text())
+        finally:
+            process.kill()
+    assert said in log.read_text()
+    assert ("at most, not" in log.read_text()) is bool(said)
+
+
+ADDRESSES = {
+    ("127.0.0.1", 5): b"\x7f\0\0\1",
+    ("::ffff:127.0.0.1", 5, 0, 0): b"\x7f\0\0\1",
+    ("2001:db8::1", 5, 0, 0): bytes.fromhex("20010db800000000"),
+    ("2001:db8:0:0:ffff::", 5, 0, 0): bytes.fromhex("20010db800000000"),
+    ("fe80::1%lo", 5, 0, 1): bytes.fromhex("fe80000000000000"),
+    "": None,
+    b"\0x": None,
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=str)
+def test_who_a_client_is(address: object) -> None:
+    assert client_of(address) == ADDRESSES[address]  # type: ignore[index]
+
+
+def test_the_oldest_makes_place_for_the_newest() -> None:
+    admission = Admission(1)
+    closed: list[int] = []
+    guests: list[Guest] = []
+    for number in range(EXTRA_CONNECTIONS + 3):
+        guest = admission.enter(("127.0.0.1", 1))
+        guest.close = partial(closed.append, number)
+        guests.append(guest)
+    assert closed == [1, 2]
+    assert [bool(guest.excess) for guest in guests] == [False] + [True] * (
+        EXTRA_CONNECTIONS + 2
+    )
+    for guest in guests[:3] * 2:
+        admission.leave(guest)
+    assert not admission.enter(("127.0.0.1", 1)).excess
+    assert admission.enter(("127.0.0.1", 1)).excess
+    assert closed == [1, 2, 3]

@@ -1,0 +1,149 @@
+"""The addresses that the service listens on, as the kernel has them."""
+
+import platform
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from sigmoid_serve.configuration.settings import SettingsError, read_settings
+from sigmoid_serve.sockets.listening import listen
+from tests.running import TIMEOUT, environment, serving, until_ready
+
+PORT = "http://{}:{}"
+
+
+@contextmanager
+def listening(host: str) -> Iterator[list[socket.socket]]:
+    listeners = listen(read_settings(host=host, port=0))
+    try:
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def reaches(host: str, port: int) -> bool:
+    try:
+        with closing(socket.create_connection((host, port), TIMEOUT)):
+            return True
+    except ConnectionRefusedError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("host", "by_four", "by_six"),
+    [
+        ("::", True, True),
+        ("[::]", True, True),
+        ("0::0", True, True),
+        ("::1", False, True),
+        ("[::1]", False, True),
+        ("0.0.0.0", True, False),
+        ("127.0.0.1", True, False),
+        ("127.0.0.2", False, False),
+    ],
+)
+def test_addresses(
+    host: str, by_four: bool, by_six: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with listening(host) as (listener,):
+        port = listener.getsockname()[1]
+        assert reaches("127.0.0.1", port) is by_four
+        assert reaches("::1", port) is by_six
+    (told,) = caplog.messages
+    assert told.endswith(" (IPv6 and IPv4)") is (by_four and by_six)
+    shown = "[::]" if by_four and by_six else host
+    shown = "[::1]" if host == "::1" else shown
+    assert told.split(" (")[0] == f"listening on http://{shown}:{port}"
+
+
+def test_a_name_of_several_addresses() -> None:
+    with listening("localhost") as listeners:
+        ports = {listener.getsockname()[1] for listener in listeners}
+        assert len(ports) == 1
+        assert reaches("127.0.0.1", ports.pop())
+
+
+def test_a_port_that_one_kind_has_is_taken_for_both() -> None:
+    with socket.create_server(("0.0.0.0", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(SettingsError, match="address already in use"):
+            listen(read_settings(host="::", port=port))
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "no.such.host.invalid"])
+def test_addresses_of_others(host: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        listen(read_settings(host=host, port=0))
+    told = str(caught.value)
+    assert told.startswith(
+        f"SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host} port 0"
+    )
+    assert ("SIGMOID_HOST=0.0.0.0 is all of IPv4" in told) is (":" in host)
+
+
+# A filter for seccomp(2) that answers socket(AF_INET6, …) as a kernel without IPv6.
+_WITHOUT_IPV6 = """
+import ctypes, errno, struct, sys
+lines = [
+    (0x20, 0, 0, 0),  # load the number of the call
+    (0x15, 0, 3, 41),  # socket(2) of x86-64
+    (0x20, 0, 0, 16),  # load the first argument
+    (0x15, 0, 1, 10),  # AF_INET6
+    (0x06, 0, 0, 0x00050000 | errno.EAFNOSUPPORT),
+    (0x06, 0, 0, 0x7FFF0000),  # allow
+]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *x) for x in lines))
+program = ctypes.create_string_buffer(
+    struct.pack("HP", len(lines), ctypes.addressof(code))
+)
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, program, 0, 0) == 0
+sys.argv = ["sigmoid-serve", *sys.argv[1:]]
+from sigmoid_serve.cli.commands import main
+main()
+"""
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="seccomp(2)"
+)
+@pytest.mark.parametrize("host", ["::", "::1"])
+def test_a_system_without_ipv6(host: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WITHOUT_IPV6, "serve", "--host", host, "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"sigmoid-serve: SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host} port 0: "
+        "address family not supported by protocol; where there is no IPv6, "
+        "SIGMOID_HOST=0.0.0.0 is all of IPv4\n"
+    )
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_service_answers_both_kinds(tmp_path: Path, workers: str) -> None:
+    log = tmp_path / "log"
+    options = ("--host", "[::]", "--port", "0")
+    with serving(log, options=options, SIGMOID_WORKERS=workers) as (_, address):
+        port = address.rpartition(":")[2]
+        for host in ("127.0.0.1", "[::1]"):
+            with httpx.Client(base_url=PORT.format(host, port), timeout=9) as client:
+                until_ready(client)
+    assert re.search(
+        r"listening on http://\[::\]:\d+ \(IPv6 and IPv4\)", log.read_text()
+    )
