@@ -24,14 +24,13 @@ ARROWS = {
     "configuration errors sigmoid_models",
     "healthcheck": "diagnostics",
     "diagnostics": "sockets repository engine configuration errors sigmoid_models",
-    "server": "sockets http inference registry monitoring engine admission "
-    "configuration errors",
+    "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
     "app": "http registry repository monitoring engine admission configuration",
     "http": "inference registry repository monitoring engine admission configuration "
     "errors sigmoid_models sigmoid_models.files",
-    "inference": "registry repository engine admission payload json configuration "
-    "errors sigmoid_models",
+    "inference": "registry engine admission payload json configuration errors "
+    "sigmoid_models",
     "registry": "repository monitoring engine configuration errors sigmoid_models",
     "repository": "engine configuration errors sigmoid_models",
     "monitoring": "admission errors",

@@ -4,23 +4,24 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from sigmoid_serve.admission.limit import Queue
+from fastapi import FastAPI
+
+from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import Worker
+from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
 from sigmoid_serve.engine.device import resolve_device, use_one_thread
-from sigmoid_serve.http import docs, error_handlers, routes
-from sigmoid_serve.http import health as operation
-from sigmoid_serve.http.authentication import Keys
+from sigmoid_serve.http import docs, error_handlers, health, routes
+from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.lean import LeanFastAPI
+from sigmoid_serve.http.cors import Cors
 from sigmoid_serve.http.middleware import RequestContext
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
 from sigmoid_serve.registry.own_models import OwnModels
 from sigmoid_serve.registry.readiness import Readiness
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.reloading import Reload
 from sigmoid_serve.registry.startup import first_look
@@ -31,7 +32,7 @@ DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabiliti
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
 
 
-def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFastAPI:
+def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> FastAPI:
     """Load the models, then make the application that serves them.
 
     Args:
@@ -45,14 +46,14 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
         ServingError: What was named cannot be served, or nothing can.
     """
     telemetry = Telemetry(new_memory(1), 0)
-    repository = Repository()
+    registry = ModelRegistry()
     loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(repository, loader, telemetry)
+    exchanger = Exchanger(registry, loader, telemetry)
     roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(repository, exchanger)
+    models = OwnModels(registry, exchanger)
     models.start(*first_look(roots, settings.load_seconds))
     reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
-    return make_app(settings, repository, telemetry, reloader.reload)
+    return make_app(settings, registry, telemetry, reloader.reload)
 
 
 def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
@@ -68,13 +69,13 @@ def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
 
 
 def make_app(
-    settings: Settings, repository: Repository, telemetry: Telemetry, reload: Reload
-) -> LeanFastAPI:
-    """Make the application that serves what is in a repository, now or later.
+    settings: Settings, registry: ModelRegistry, telemetry: Telemetry, reload: Reload
+) -> FastAPI:
+    """Make the application that serves what is in a registry, now or later.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
-        repository: Of the models.
+        registry: Of the models.
         telemetry: Counts.
         reload: Called where an admin asks for it.
 
@@ -83,20 +84,19 @@ def make_app(
     """
     context = Context(
         settings=settings,
-        repository=repository,
-        readiness=Readiness(repository),
-        keys=Keys(settings.api_keys_file),
-        queue=Queue(
+        registry=registry,
+        readiness=Readiness(registry),
+        api_keys=ApiKeys(settings.api_keys_file),
+        admission=AdmissionLimit(
             settings.max_queue_elements,
             settings.max_elements,
             settings.timeout_seconds,
         ),
-        worker=Worker(),
+        background=BackgroundExecutor(),
         telemetry=telemetry,
         reload=reload,
     )
-    app = LeanFastAPI(
-        context,
+    app = FastAPI(
         title="sigmoid-serve",
         version=version("sigmoid-serve"),
         description=DESCRIPTION,
@@ -106,10 +106,11 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.context = context
-    app.include_lean_router(routes.inference_router(context))
     app.include_router(routes.router)
-    app.include_router(operation.router)
+    app.include_router(health.router)
     docs.install(app)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)
+    if settings.cors_origins:
+        app.add_middleware(Cors, context=context, origins=settings.cors_origins)
     return app

@@ -20,12 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.dtype import Float64Array
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import QUEUE
 from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.engine import Answer
+from sigmoid_serve.engine.engine import Prediction
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.inference.media import NPY
@@ -71,7 +71,7 @@ class Served(NamedTuple):
 
     def becomes_empty(self) -> bool:
         """Wait until nothing is in the queue."""
-        wait_until(lambda: self.context.queue.elements == self.taken)
+        wait_until(lambda: self.context.admission.elements == self.taken)
         return self.metric("sigmoid_queue_elements") == self.taken
 
 
@@ -84,7 +84,7 @@ def serving(
 ) -> Iterator[Served]:
     """Serve as `tests.conftest.serve` does, and show what the requests share."""
     app = create_app(settings, checkpoints)
-    Ticket(app.state.context.queue).settle(taken)
+    RequestState(app.state.context.admission).reserve(taken)
     server = Server(app, **options)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -121,18 +121,18 @@ def busy(served: Served, rows: int) -> Iterator[Future[httpx.Response]]:
 
     They are computed indeed, but not before the block ends, on however fast a machine.
     """
-    engine = served.context.repository.find(NAME).engine
+    engine = served.context.registry.find(NAME).engine
     begun, go = threading.Event(), threading.Event()
-    compute = engine.answer
+    compute = engine.predict
 
-    def answer(values: Float64Array) -> Answer:
+    def answer(values: Float64Array) -> Prediction:
         if not begun.is_set():
             begun.set()
             assert go.wait(PATIENCE)
         return compute(values)
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as thread:
-        patch.setattr(engine, "answer", answer)
+        patch.setattr(engine, "predict", answer)
         future = thread.submit(post_npy, served.client, "/predict", ones(rows))
         try:
             wait_until(lambda: begun.is_set() or future.done())
@@ -163,11 +163,11 @@ def json_bytes(rows: int) -> bytes:
 
 def queue(
     limit: int = 1000, max_elements: int = 100, timeout_seconds: float = 30
-) -> Queue:
-    return Queue(limit, max_elements, timeout_seconds)
+) -> AdmissionLimit:
+    return AdmissionLimit(limit, max_elements, timeout_seconds)
 
 
-def retry_after(queue: Queue, elements: int) -> int:
+def retry_after(queue: AdmissionLimit, elements: int) -> int:
     with pytest.raises(ServiceError) as caught:
         queue.check(elements)
     assert caught.value.code == "queue_full"
@@ -187,30 +187,35 @@ def test_a_body_holds_at_most_an_element_in_two_bytes() -> None:
 def test_the_limit_is_exact() -> None:
     one = queue(limit=1000)
     one.check(1000)
-    ticket = Ticket(one)
-    ticket.settle(999)
+    state = RequestState(one)
+    state.reserve(999)
     one.check(1)
     retry_after(one, 2)
-    ticket.settle(1000)
+    with pytest.raises(ServiceError):
+        RequestState(one).reserve(2)
+    state.reserve(1000)
     one.check(0)
     retry_after(one, 1)
+    with pytest.raises(ServiceError):
+        state.reserve(1001)
+    assert (state.elements, one.elements) == (1000, 1000)
 
 
 def test_what_is_counted_of_a_request() -> None:
     one = queue()
-    first, second = Ticket(one), Ticket(one)
-    first.settle(30)
-    second.settle(50)
-    first.settle(40)
+    first, second = RequestState(one), RequestState(one)
+    first.reserve(30)
+    second.reserve(50)
+    first.reserve(40)
     assert (first.elements, second.elements, one.elements) == (40, 50, 90)
-    first.settle(7)
+    first.reserve(7)
     assert (first.elements, one.elements) == (7, 57)
-    first.settle(20)
+    first.reserve(20)
     assert one.elements == 70
     for _ in range(2):
-        first.leave()
+        first.release()
         assert (first.elements, one.elements) == (0, 50)
-    second.leave()
+    second.release()
     assert one.elements == 0
 
 
@@ -219,30 +224,29 @@ def test_retry_after_is_within_its_bounds(timeout: float) -> None:
     """At least a second, at most the timeout, whatever was dealt with till now."""
     longest = -(-timeout // 1)
     for done in (0, 1, 100, 10**9):
-        one = queue(timeout_seconds=timeout)
-        for part in (done, 1000):
-            ticket = Ticket(one)
-            ticket.settle(part)
-            if part == done:
-                Ticket(one).settle(1)  # so that the queue is never empty in between
-                ticket.leave()
+        one = queue(limit=done + 1001, timeout_seconds=timeout)
+        state = RequestState(one)
+        state.reserve(done)
+        RequestState(one).reserve(1)  # so that it is never empty in between
+        state.release()
+        RequestState(one).reserve(1000)
         for excess in (1, 10**3, 10**15):
-            assert 1 <= retry_after(one, excess) <= longest
+            assert 1 <= retry_after(one, done + excess) <= longest
 
 
 def test_retry_after_follows_from_the_rate() -> None:
     """What is asked again too early or late is bounded by the clock on both sides."""
     one = queue(limit=1000, timeout_seconds=3600)
     start = time.perf_counter()
-    Ticket(one).settle(1000)
-    done = Ticket(one)
-    done.settle(100)
+    RequestState(one).reserve(900)
+    done = RequestState(one)
+    done.reserve(100)
     time.sleep(0.1)
-    done.leave()
+    done.release()
     least = time.perf_counter()
-    seconds = retry_after(one, 1000)
+    seconds = retry_after(one, 1100)
     most = time.perf_counter()
-    # 100 elements took at least 0.1 s, so that 1000 take at least 1 s.
+    # 100 elements took at least 0.1 s, so that the 1000 too many take at least 1 s.
     assert least - start >= 0.1
     assert 1 <= seconds <= 10 * (most - start) + 1
     assert retry_after(one, 10**4) >= 10
@@ -251,26 +255,26 @@ def test_retry_after_follows_from_the_rate() -> None:
 
 
 def test_a_wait_that_is_over() -> None:
-    ticket = Ticket(queue(timeout_seconds=0.01))
-    ticket.check()
-    ticket.arrived()
-    ticket.enter(QUEUE)
+    state = RequestState(queue(timeout_seconds=0.01))
+    state.check()
+    state.start_deadline()
+    state.enter(QUEUE)
     time.sleep(0.02)
     with pytest.raises(Expired, match="SIGMOID_TIMEOUT_SECONDS") as caught:
-        ticket.check()
+        state.check()
     assert caught.value.stage == "queue"
-    ticket.is_abandoned = True
+    state.is_abandoned = True
     with pytest.raises(Abandoned) as abandoned:
-        ticket.check()
+        state.check()
     assert abandoned.value.stage == "queue"
 
 
 def test_a_wait_that_is_not_over() -> None:
-    ticket = Ticket(queue(timeout_seconds=3600))
-    ticket.arrived()
-    ticket.check()
-    assert not ticket.is_over(time.perf_counter())
-    assert ticket.is_over(time.perf_counter() + 3601)
+    state = RequestState(queue(timeout_seconds=3600))
+    state.start_deadline()
+    state.check()
+    assert not state.should_stop(time.perf_counter())
+    assert state.should_stop(time.perf_counter() + 3601)
 
 
 ROWS = 30
@@ -293,7 +297,7 @@ def full(served: Served) -> Iterator[Served]:
     """Is busy with a request that fills its queue."""
     alone = post_npy(served.client, "/predict", ones(ROWS))
     with busy(served, ROWS) as first:
-        wait_until(lambda: served.context.queue.elements == TAKEN + ELEMENTS)
+        wait_until(lambda: served.context.admission.elements == TAKEN + ELEMENTS)
         yield served
     assert first.result().status_code == 200
     assert first.result().json() == alone.json()
@@ -330,7 +334,7 @@ def test_what_finds_no_room_is_refused_on_every_route(full: Served, body: str) -
     rejects = full.metric("sigmoid_rejects_total", code="queue_full")
     for route in ROUTES:
         assert_refused(full.client.post(route, **BODIES[body]()))
-        assert full.context.queue.elements == TAKEN + ELEMENTS
+        assert full.context.admission.elements == TAKEN + ELEMENTS
     assert full.metric("sigmoid_rejects_total", code="queue_full") == rejects + len(
         ROUTES
     )
@@ -357,7 +361,7 @@ def test_the_last_room_is_exact(full: Served) -> None:
 
 def test_afterwards_there_is_room_again(served: Served) -> None:
     with busy(served, ROWS) as first:
-        wait_until(lambda: served.context.queue.elements == TAKEN + ELEMENTS)
+        wait_until(lambda: served.context.admission.elements == TAKEN + ELEMENTS)
         assert_refused(served.client.post("/predict", content=json_bytes(1)))
     assert first.result().status_code == 200
     assert served.becomes_empty()
@@ -382,7 +386,7 @@ def test_a_request_alone_is_let_in_however_long_its_body(
 
 def test_a_body_in_many_pieces_counts_no_more_than_it_may_hold(served: Served) -> None:
     """Short enough for the shortcut, and longer than the elements it may have."""
-    queue = served.context.queue
+    queue = served.context.admission
     with served.connect() as wire:
         request = post("/sigmoid", b'{"inputs": 0}'.ljust(2**18))
         for start in range(0, 200_000, 10_000):
@@ -396,7 +400,7 @@ def test_a_body_in_many_pieces_counts_no_more_than_it_may_hold(served: Served) -
 
 def test_bodies_that_arrive_at_once_do_not_pass_the_limit(served: Served) -> None:
     """Each found room when its header came, but there is none for all of them."""
-    queue = served.context.queue
+    queue = served.context.admission
     request = post("/predict", json_bytes(ROWS))
     head = request.index(b"\r\n\r\n") + 4
     with ExitStack() as stack:
@@ -428,7 +432,7 @@ def test_bodies_that_stall_leave_half_of_the_queue(tmp_path: Path) -> None:
         begun.replace(b"Content-Length: 0\r\n", b"") + b"%x\r\n" % len(body) + body,
     )
     with serving(settings) as served, ExitStack() as stack:
-        queue = served.context.queue
+        queue = served.context.admission
         for request in stalled:
             wire = stack.enter_context(served.connect())
             wire.sendall(request[:-1])

@@ -17,12 +17,12 @@ from sigmoid_models.card import ModelCard, Scaler, assumed_card
 from sigmoid_models.checkpoint import Checkpoint, save_checkpoint
 from sigmoid_models.classifier import sequential
 from sigmoid_models.dtype import Float64Array
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads
-from sigmoid_serve.engine.engine import Answer, Engine, RowError
+from sigmoid_serve.engine.engine import Engine, Prediction, RowError
 from tests.conftest import serve
 
 CLIENTS = 64
@@ -59,24 +59,26 @@ def make_engine(shape: tuple[int, ...], device: str = "cpu") -> Engine:
     return Engine(make_checkpoint(shape), torch.device(device), 4096)
 
 
-def ticket() -> Ticket:
-    return Ticket(Queue(limit=2**40, max_elements=2**40, timeout_seconds=60))
+def state() -> RequestState:
+    return RequestState(
+        AdmissionLimit(limit=2**40, max_elements=2**40, timeout_seconds=60)
+    )
 
 
-def same(got: Answer, want: Answer) -> bool:
+def same(got: Prediction, want: Prediction) -> bool:
     return all(
         a.dtype == b.dtype and a.tobytes() == b.tobytes()
         for a, b in zip(got, want, strict=True)
     )
 
 
-def alone(engine: Engine, rows: Float64Array) -> Answer:
+def alone(engine: Engine, rows: Float64Array) -> Prediction:
     """Each row asked for on its own."""
-    answers = [engine.answer(row[None]) for row in rows]
+    answers = [engine.predict(row[None]) for row in rows]
     logits, likely, labels = (
         np.concatenate(part) for part in zip(*answers, strict=True)
     )
-    return Answer(logits, likely, labels)
+    return Prediction(logits, likely, labels)
 
 
 @pytest.fixture
@@ -106,8 +108,8 @@ def test_interleaved_clients_get_their_own_rows(
             which = chance.randrange(len(SHAPES))
             count = chance.choice([0, 1, 1, 1, 2, 5, 31, 32, 33, 100, 700])
             picked = [chance.randrange(300) for _ in range(count)]
-            answer = await batchers[which].answer(pools[which][picked], ticket())
-            want = Answer(*(array[picked] for array in wanted[which]))  # type: ignore[arg-type]
+            answer = await batchers[which].predict(pools[which][picked], state())
+            want = Prediction(*(array[picked] for array in wanted[which]))  # type: ignore[arg-type]
             assert same(answer, want)
             tried += 1
             if chance.random() < 0.3:
@@ -127,7 +129,7 @@ def test_interleaved_clients_get_their_own_rows(
 
 async def ask(batcher: Batcher, *requests: Float64Array) -> list[Any]:
     return await asyncio.gather(
-        *(batcher.answer(rows, ticket()) for rows in requests), return_exceptions=True
+        *(batcher.predict(rows, state()) for rows in requests), return_exceptions=True
     )
 
 
@@ -141,7 +143,7 @@ def test_a_request_that_fails_fails_alone(shape: tuple[int, ...]) -> None:
         batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
         answers = asyncio.run(ask(batcher, good, bad, good[:1], bad[37:38], good))
     for position, rows in ((0, good), (2, good[:1]), (4, good)):
-        assert same(answers[position], engine.answer(rows))
+        assert same(answers[position], engine.predict(rows))
     for position, index in ((1, (37, 4)), (3, (0, 4))):
         error = answers[position]
         assert isinstance(error, RowError)
@@ -174,10 +176,10 @@ def test_a_long_request_is_computed_by_all_threads(shape: tuple[int, ...]) -> No
     with ThreadPoolExecutor(3, initializer=lambda: names.add(get_ident())) as threads:
         batcher = Batcher(engine, DeviceThreads(threads, 3), on_batch)
         got = asyncio.run(ask(batcher, rows, rows[:1], rows[7:9000]))
-    want = engine.answer(rows)
+    want = engine.predict(rows)
     assert same(got[0], want)
-    assert same(got[1], Answer(*(part[:1] for part in want)))  # type: ignore[arg-type]
-    assert same(got[2], Answer(*(part[7:9000] for part in want)))  # type: ignore[arg-type]
+    assert same(got[1], Prediction(*(part[:1] for part in want)))  # type: ignore[arg-type]
+    assert same(got[2], Prediction(*(part[7:9000] for part in want)))  # type: ignore[arg-type]
     assert len(names) == 3
     assert max(sizes) <= 4096
     assert sum(sizes) == 28_994
@@ -195,7 +197,7 @@ def test_the_first_of_several_faults_is_told() -> None:
             assert isinstance(error, RowError)
             assert error.index == (2000, 3)
         (answer,) = asyncio.run(ask(batcher, rows[:2000]))
-    assert same(answer, engine.answer(rows[:2000]))
+    assert same(answer, engine.predict(rows[:2000]))
 
 
 def test_long_requests_take_turns() -> None:
@@ -205,9 +207,9 @@ def test_long_requests_take_turns() -> None:
     order: list[str] = []
 
     async def one(batcher: Batcher, name: str, rows: Float64Array) -> None:
-        answer = await batcher.answer(rows, ticket())
+        answer = await batcher.predict(rows, state())
         order.append(name)
-        assert same(answer, engine.answer(rows))
+        assert same(answer, engine.predict(rows))
 
     async def run(thread: ThreadPoolExecutor) -> None:
         batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
@@ -225,13 +227,13 @@ def test_requests_that_arrived_together_share_a_batch(
 ) -> None:
     engine = make_engine((10, 20, 2))
     sizes: list[int] = []
-    compute = engine.answer
+    compute = engine.predict
 
-    def answer(rows: Float64Array) -> Answer:
+    def answer(rows: Float64Array) -> Prediction:
         sizes.append(len(rows))
         return compute(rows)
 
-    monkeypatch.setattr(engine, "answer", answer)
+    monkeypatch.setattr(engine, "predict", answer)
     rows = np.ones((1, 10))
     got: list[Any] = []
 
@@ -240,13 +242,13 @@ def test_requests_that_arrived_together_share_a_batch(
             batcher = Batcher(engine, DeviceThreads(thread, 1), lambda rows: None)
             await ask(batcher, *[rows] * 5)
             await ask(batcher, rows)
-            assert batcher.join(rows, ticket(), got.append)
-            assert batcher.join(rows, ticket(), got.append)
+            assert batcher.enqueue_inline(rows, state(), got.append)
+            assert batcher.enqueue_inline(rows, state(), got.append)
             assert got == []
             batcher.flush()
             assert len(got) == 2
             batcher.flush()
-            assert not batcher.join(np.ones((10**6, 10)), ticket(), got.append)
+            assert not batcher.enqueue_inline(np.ones((10**6, 10)), state(), got.append)
 
     asyncio.run(run())
     assert sizes == [5, 1, 2]

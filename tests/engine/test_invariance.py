@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sigmoid_serve.engine.invariance import Float32Array, proven_sizes
+from sigmoid_serve.engine.invariance import Float32Array, find_batch_invariant_sizes
 from tests.engine.test_batching import SHAPES, make_engine
 
 Spoil = Callable[[Float32Array], None]
@@ -49,14 +49,16 @@ def one_thread_differs(logits: Float32Array) -> None:
     ],
 )
 def test_only_sizes_that_change_no_bit(spoil: Spoil, sizes: tuple[int, ...]) -> None:
-    assert proven_sizes(compute(spoil), 5, 1000, 600) == sizes
+    assert find_batch_invariant_sizes(compute(spoil), 5, 1000, 600) == sizes
 
 
 def test_other_threads_are_tried_too() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        assert proven_sizes(compute(one_thread_differs), 5, 1000, 600) == (32,)
+        assert find_batch_invariant_sizes(
+            compute(one_thread_differs), 5, 1000, 600
+        ) == (32,)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -69,7 +71,7 @@ def test_the_trial_of_a_large_network_is_bounded() -> None:
         nonlocal computed
         computed += max(32, len(logits))
 
-    assert proven_sizes(compute(count), 5, 10**8, 4096) == (32,)
+    assert find_batch_invariant_sizes(compute(count), 5, 10**8, 4096) == (32,)
     assert computed <= 32 * 4
 
 
@@ -80,7 +82,9 @@ def test_every_fallback_gives_the_same_bits(
 ) -> None:
     rows = np.random.default_rng(0).normal(size=(100, shape[0]))
     want = make_engine(shape).logits(rows)
-    monkeypatch.setattr("sigmoid_serve.engine.engine.proven_sizes", lambda *_: sizes)
+    monkeypatch.setattr(
+        "sigmoid_serve.engine.engine.find_batch_invariant_sizes", lambda *_: sizes
+    )
     engine = make_engine(shape)
     assert engine.batch_sizes == sizes
     assert engine.logits(rows).tobytes() == want.tobytes()

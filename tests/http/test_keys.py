@@ -20,7 +20,7 @@ import pytest
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.authentication import Key, Keys, KeysError, read_keys
+from sigmoid_serve.http.authentication import ApiKeys, Key, KeysError, read_keys
 from tests.cli.test_cli import call, refused
 from tests.conftest import serve
 from tests.documentation.test_readme import ROOT
@@ -156,7 +156,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(KeysError, match="No such file or directory; check the path"):
         read_keys(tmp_path / "missing")
     with pytest.raises(KeysError, match="Is a directory; check the path"):
-        Keys(tmp_path)
+        ApiKeys(tmp_path)
 
 
 def test_the_documentation_opens_and_asks_for_the_key(keyed: httpx.Client) -> None:
@@ -434,16 +434,16 @@ def test_a_file_that_is_mended_is_read(
     """Also where its time and its size are those of the broken one."""
     path = tmp_path / "keys.txt"
     path.write_text(line(USER))
-    keys = Keys(path)
+    keys = ApiKeys(path)
     good = line(GUEST)
     for text in (good.replace(" ", "_"), good):
         path.write_text(text)
         os.utime(path, ns=(10**18, 10**18))
         sleep(0.6)
         with contextlib.suppress(ServiceError):
-            keys.check(b"Bearer x", for_admin=False)
+            keys.authorize(b"Bearer x", for_admin=False)
         sleep(0.3)  # it is read beside whoever asks
-    keys.check(b"Bearer " + GUEST.encode(), for_admin=False)
+    keys.authorize(b"Bearer " + GUEST.encode(), for_admin=False)
     assert caplog.text.count("the keys stay as they were") == 1
 
 
@@ -456,11 +456,11 @@ def test_new_keys(tmp_path: Path, options: Sequence[str]) -> None:
         assert (outcome.returncode, outcome.stderr) == (0, "")
     printed = [outcome.stdout.splitlines() for outcome in outcomes]
     path.write_text("".join(f"{line}\n" for _, line in printed))
-    keys = Keys(path)
+    keys = ApiKeys(path)
     for number, (key, one) in enumerate(printed):
         assert len(key) >= 43
         assert key not in one
-        keys.check(b"Bearer " + key.encode(), for_admin=bool(options))
+        keys.authorize(b"Bearer " + key.encode(), for_admin=bool(options))
         assert read_keys(path)[number].name == f"a.b_C-{number}"
         assert read_keys(path)[number].is_admin is bool(options)
     assert printed[0][0] != printed[1][0]
@@ -497,9 +497,9 @@ def test_a_key_that_cannot_be_sent_is_told_everywhere(tmp_path: Path) -> None:
     """Also where the route is for admins alone, and where no file is set."""
     path = tmp_path / "keys.txt"
     path.write_text(line(USER))
-    for keys in (Keys(path), Keys(None)):
+    for keys in (ApiKeys(path), ApiKeys(None)):
         with pytest.raises(ServiceError) as caught:
-            keys.check(b"Basic dXNlcjpwYXNz", for_admin=True)
+            keys.authorize(b"Basic dXNlcjpwYXNz", for_admin=True)
         assert caught.value.code == "key_required"
         assert "dXNlcjpwYXNz" not in caught.value.detail
         assert caught.value.expected == "Authorization: Bearer KEY"

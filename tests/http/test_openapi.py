@@ -120,8 +120,8 @@ def test_a_new_field_changes_intake_and_schema_alike(
     monkeypatch.setattr("sigmoid_serve.http.openapi.PredictRequest", wider)
     app = create_app(Settings())
     context = app.state.context
-    default = context.repository.find(context.repository.default)
-    shown = asyncio.run(build_document(app, default, context.worker))
+    default = context.registry.find(context.registry.default)
+    shown = asyncio.run(build_document(app, default, context.background))
     schema = shown["components"]["schemas"]
     assert schema["PredictRequest"]["required"] == ["inputs", "note"]
     operation = copy.deepcopy(inference_operation(wider))

@@ -9,13 +9,13 @@ import httpx
 import numpy as np
 import pytest
 
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import Worker
+from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.errors import Abandoned, Expired
 from sigmoid_serve.inference.media import NPY
-from sigmoid_serve.inference.request import Exchange, Limits
+from sigmoid_serve.inference.request import InferenceRequest, Limits
 from sigmoid_serve.inference.sigmoid import answer_sigmoid, quick_sigmoid
 from tests.conftest import serve
 
@@ -113,27 +113,27 @@ async def test_what_is_in_vain_ends_between_two_pieces(
 ) -> None:
     """At the third look at whether anybody still waits for it."""
 
-    class Late(Ticket):
+    class Late(RequestState):
         looks = 0
 
-        def is_over(self, now: float) -> bool:
+        def should_stop(self, now: float) -> bool:
             self.looks += 1
             if self.looks > 2:
                 self.is_abandoned = is_abandoned
             return self.looks > 2
 
-    ticket = Late(Queue(2**26, 2**24, 30))
-    ticket.arrived()
-    exchange = Exchange(
+    state = Late(AdmissionLimit(2**26, 2**24, 30))
+    state.start_deadline()
+    request = InferenceRequest(
         LONG[name],
         "json",
         "json",
         Limits.of(Settings()),
-        ticket,
-        Worker(),
+        state,
+        BackgroundExecutor(),
         lambda: None,
     )
-    assert quick_sigmoid(exchange) is None
+    assert quick_sigmoid(request) is None
     with pytest.raises(Abandoned if is_abandoned else Expired):
-        await answer_sigmoid(exchange)
-    assert ticket.looks == 3
+        await answer_sigmoid(request)
+    assert state.looks == 3

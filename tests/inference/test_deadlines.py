@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import SHORT_BYTES
+from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
 from tests.admission.test_queue import (
     FEATURES,
     NAME,
@@ -36,7 +36,7 @@ TIMEOUT = 0.25
 HEAVY = 40
 
 # Read on the event loop, or beside it.
-BODIES = {"short": json_bytes(30), "long": json_bytes(60) + b" " * SHORT_BYTES}
+BODIES = {"short": json_bytes(30), "long": json_bytes(60) + b" " * OFFLOAD_ABOVE_BYTES}
 ROWS = {"short": 30, "long": 60}
 
 
@@ -69,8 +69,8 @@ def busy_worker(served: Served) -> Iterator[None]:
         return go.wait(PATIENCE)
 
     def work() -> bool:
-        ticket = Ticket(served.context.queue)
-        return asyncio.run(served.context.worker.run(ticket, hold))
+        state = RequestState(served.context.admission)
+        return asyncio.run(served.context.background.run(state, hold))
 
     with ThreadPoolExecutor(1) as thread:
         held = thread.submit(work)
@@ -84,7 +84,7 @@ def busy_worker(served: Served) -> Iterator[None]:
 
 def arrived(served: Served, elements: int) -> None:
     """Wait until so much is in the queue."""
-    wait_until(lambda: served.context.queue.elements == elements)
+    wait_until(lambda: served.context.admission.elements == elements)
 
 
 def assert_expired(response: httpx.Response, stage: str) -> None:
@@ -163,7 +163,7 @@ def test_a_request_in_parts_is_given_up_between_them(wide: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "headers"),
     [
-        ("/sigmoid", b'{"inputs": [0]}'.ljust(SHORT_BYTES + 1), {}),
+        ("/sigmoid", b'{"inputs": [0]}'.ljust(OFFLOAD_ABOVE_BYTES + 1), {}),
         ("/predict", BODIES["long"], {}),
         (
             "/sigmoid",
@@ -182,7 +182,7 @@ def test_what_waited_too_long_for_the_worker(
         with busy_worker(served):
             post = served.client.post
             late = thread.submit(post, path, content=body, headers=headers)
-            wait_until(lambda: served.context.queue.elements > 0)
+            wait_until(lambda: served.context.admission.elements > 0)
             time.sleep(TIMEOUT + 0.1)
         assert_expired(late.result(), "queue")
     assert served.metric("sigmoid_rows_total") == rows
@@ -261,7 +261,7 @@ def test_who_goes_away_amid_a_body(patient: Served, part: str) -> None:
     wire = patient.connect()
     wire.sendall(CUT[part])
     if b"\r\n\r\n" not in CUT[part][-4:]:
-        wait_until(lambda: patient.context.queue.elements > 0)
+        wait_until(lambda: patient.context.admission.elements > 0)
     gone(patient, wire)
     wait_until(
         lambda: patient.metric("sigmoid_abandoned_total", stage="body") > abandoned
@@ -325,7 +325,9 @@ ENDS_AMID: dict[str, bytes] = {
     "an answered request": post("/sigmoid", b'{"inputs": 0}'),
     "a head": post("/sigmoid", b'{"inputs": 0}')[:30],
     "a short body": post("/sigmoid", b'{"inputs": 0}')[:-1],
-    "a long body": post("/sigmoid", b'{"inputs": 0}'.ljust(SHORT_BYTES + 1))[:-1],
+    "a long body": post("/sigmoid", b'{"inputs": 0}'.ljust(OFFLOAD_ABOVE_BYTES + 1))[
+        :-1
+    ],
 }
 
 

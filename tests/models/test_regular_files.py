@@ -19,7 +19,7 @@ import pytest
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, read_bytes
 from sigmoid_models.files.regular_file import read_regular
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.http.authentication import Keys, KeysError, read_keys
+from sigmoid_serve.http.authentication import ApiKeys, KeysError, read_keys
 from tests.cli.test_cli import refused
 from tests.conftest import serve
 from tests.registry.test_reloading import put
@@ -243,11 +243,11 @@ def test_very_many_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
         told = f"the API keys were read again: {count + 1}"
         assert soon(lambda: told in caplog.messages, 10)
     start = perf_counter()
-    keys = Keys(path)
+    keys = ApiKeys(path)
     assert perf_counter() - start < 3
     start = perf_counter()
     for _ in range(1000):
-        keys.check(f"Bearer {KEY}".encode(), for_admin=True)
+        keys.authorize(f"Bearer {KEY}".encode(), for_admin=True)
     assert perf_counter() - start < 2
 
 

@@ -238,7 +238,7 @@ def test_an_error_at_a_connection_ends_that_one_alone(
             await bad[0].readuntil(b"}")
             (connection,) = server.server_state.connections
             good = await asyncio.open_unix_connection(path)
-            monkeypatch.setattr(connection, "cut_if_slow", fail)
+            monkeypatch.setattr(connection, "close_if_timed_out", fail)
             assert await bad[0].read() == b""
             good[1].write(LIVEZ)
             await good[0].readuntil(b"}")

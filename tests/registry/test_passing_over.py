@@ -372,9 +372,9 @@ def test_the_first_that_can_be_served_is_the_default(
 def test_the_application_follows_the_same_rules(tmp_path: Path) -> None:
     put(tmp_path / "models" / "good.safetensors", 1)
     bad = damage(tmp_path / "models" / "bad.safetensors")
-    repository = create_app(Settings(models=(tmp_path / "models",))).state.context
-    assert list(repository.repository.models) == ["good"]
-    assert [each.label for each in repository.repository.passed_over] == ["bad/1"]
+    registry = create_app(Settings(models=(tmp_path / "models",))).state.context
+    assert list(registry.registry.models) == ["good"]
+    assert [each.label for each in registry.registry.passed_over] == ["bad/1"]
     with pytest.raises(ServingError, match="not a whole safetensors file"):
         create_app(Settings(), [bad])
 

@@ -16,7 +16,7 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.startup import first_look
 from sigmoid_serve.registry.updating import Exchanger
 from sigmoid_serve.repository.sources import PRETRAINED, roots_of
@@ -42,13 +42,13 @@ def found(path: Path) -> list[tuple[str, str, Path]]:
     return sorted((s.name, s.version, s.path) for s in sources)
 
 
-def load(*paths: Path, searched: tuple[Path, ...] = ()) -> Repository:
+def load(*paths: Path, searched: tuple[Path, ...] = ()) -> ModelRegistry:
     telemetry = Telemetry(new_memory(1), 0)
-    repository = Repository()
+    registry = ModelRegistry()
     loader = Loader(CPU, 1, 64, telemetry.on_batch)
-    exchanger = Exchanger(repository, loader, telemetry)
+    exchanger = Exchanger(registry, loader, telemetry)
     exchanger.start(*first_look(roots_of(paths, searched)))
-    return repository
+    return registry
 
 
 def refusal(*paths: Path) -> str:
@@ -183,14 +183,14 @@ def test_default_model(tmp_path: Path) -> None:
 def test_newest_version_is_the_greatest_number(tmp_path: Path) -> None:
     for version in ("9", "10", "2"):
         put(tmp_path / "a" / version / "model.pt")
-    repository = load(tmp_path)
-    assert list(repository.models["a"]) == ["10", "9", "2"]
-    assert repository.find("a").version == "10"
-    assert repository.find("a", "9").version == "9"
+    registry = load(tmp_path)
+    assert list(registry.models["a"]) == ["10", "9", "2"]
+    assert registry.find("a").number == "10"
+    assert registry.find("a", "9").number == "9"
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
-    repository = load(put(tmp_path / "a.pt"))
+    registry = load(put(tmp_path / "a.pt"))
     for name, version, code in (
         ("b", None, "model_not_found"),
         ("b\n" * 500, "1", "model_not_found"),
@@ -198,7 +198,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         ("a", "01", "version_not_found"),
     ):
         with pytest.raises(ServiceError) as caught:
-            repository.find(name, version)
+            registry.find(name, version)
         assert caught.value.code == code
         assert "\n" not in caught.value.detail
 
@@ -210,10 +210,10 @@ def test_golden_failure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     endless = Golden(inputs=((1e300, 2, 3, 4),), logits=((0, 0, 0),))
     far = put(tmp_path / "far.safetensors", CARD.model_copy(update={"golden": endless}))
     with caplog.at_level(logging.INFO):
-        repository = load(bad, far, put(tmp_path / "good.pt"))
-    states = {n: v["1"].state for n, v in repository.models.items()}
+        registry = load(bad, far, put(tmp_path / "good.pt"))
+    states = {n: v["1"].state for n, v in registry.models.items()}
     assert states == {"bad": "failed", "far": "failed", "good": "ready"}
-    first, second = repository.faults()
+    first, second = registry.faults()
     assert first.startswith("model bad version 1: golden check failed: logits are off")
     assert second.startswith("model far version 1: golden check failed: expected")
     levels = [record.levelno for record in caplog.records]
@@ -221,10 +221,10 @@ def test_golden_failure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_the_pretrained_models(tmp_path: Path) -> None:
-    repository = load(searched=(PRETRAINED,))
-    assert repository.default == "breast-cancer"
-    assert list(repository.models) == ["breast-cancer", "digits"]
-    assert repository.faults() == []
+    registry = load(searched=(PRETRAINED,))
+    assert registry.default == "breast-cancer"
+    assert list(registry.models) == ["breast-cancer", "digits"]
+    assert registry.faults() == []
     copy = tmp_path / "copy"
     shutil.copytree(PRETRAINED / "digits", copy)
-    assert load(copy).find("copy").sha256 == repository.find("digits").sha256
+    assert load(copy).find("copy").sha256 == registry.find("digits").sha256

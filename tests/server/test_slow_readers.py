@@ -159,8 +159,8 @@ def test_the_queue_is_free_for_others() -> None:
         for _ in range(5):
             wire = stack.enter_context(connect(served.client))
             wire.sendall(WAYS["long"][0])
-            wait_until(lambda: served.context.queue.elements > 0)
-            wait_until(lambda: served.context.queue.elements == 0)
+            wait_until(lambda: served.context.admission.elements > 0)
+            wait_until(lambda: served.context.admission.elements == 0)
         answered = served.client.post("/sigmoid", content=LONG)
         assert answered.status_code == 200
 
@@ -202,8 +202,8 @@ def test_what_is_not_read_is_bounded_in_all() -> None:
         wires = [stack.enter_context(connect(served.client)) for _ in range(9)]
         for wire in wires:
             wire.sendall(message)
-            wait_until(lambda: served.context.queue.elements > 0)
-            wait_until(lambda: served.context.queue.elements == 0)
+            wait_until(lambda: served.context.admission.elements > 0)
+            wait_until(lambda: served.context.admission.elements == 0)
             time.sleep(0.05)
         assert served.metric("sigmoid_abandoned_total", stage="write") >= 2
         seconds_until_cut(wires[0])

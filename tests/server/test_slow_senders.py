@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import SHORT_BYTES
+from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
 from tests.admission.test_queue import Served, serving
 from tests.server.test_connection import ROW, post
 from tests.server.test_connection import answer as read_answer
@@ -22,7 +22,7 @@ LIMIT = 1
 LATEST = LIMIT + 2
 SETTINGS = Settings(header_seconds=LIMIT, body_seconds=LIMIT, max_body_bytes=2**20)
 GOOD = b'{"inputs": 0}'
-LONG = GOOD.ljust(SHORT_BYTES + 1)
+LONG = GOOD.ljust(OFFLOAD_ABOVE_BYTES + 1)
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 CHUNKED = b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 EXPECT = "Expect: 100-continue"
@@ -169,7 +169,7 @@ STOPPED = {
     "short": post("/sigmoid", GOOD)[:-1],
     "short to a model": post("/predict", ROW)[:-1],
     "short, no body": post("/sigmoid", GOOD)[: -len(GOOD)],
-    "almost long": post("/sigmoid", GOOD.ljust(SHORT_BYTES))[:-1],
+    "almost long": post("/sigmoid", GOOD.ljust(OFFLOAD_ABOVE_BYTES))[:-1],
     "long": post("/sigmoid", LONG)[:-1],
     "long, one byte": post("/sigmoid", LONG)[: 1 - len(LONG)],
     "long, no body": post("/sigmoid", LONG)[: -len(LONG)],
@@ -300,7 +300,7 @@ def test_pipelined_requests_of_all_kinds_are_answered_in_order(served: Served) -
     bodies = [json.dumps({"inputs": [x]}).encode() for x in range(6)]
     requests = [
         post("/sigmoid", bodies[0]),
-        post("/sigmoid", bodies[1].ljust(SHORT_BYTES + 1)),
+        post("/sigmoid", bodies[1].ljust(OFFLOAD_ABOVE_BYTES + 1)),
         post("/sigmoid", bodies[2]),
         CHUNKED + b"%x\r\n%b\r\n0\r\n\r\n" % (len(bodies[3]), bodies[3]),
         post("/sigmoid", bodies[4], "Content-Encoding: identity"),

@@ -1,10 +1,9 @@
-"""The one queue of a process: what has been let in and is not answered yet.
+"""The in-flight limit of a process: how many tensor elements are admitted at once.
 
-Its length is counted in elements of tensors, since these are what takes memory and
-time. While a body arrives, nobody knows how many elements it holds; it counts with the
-most that its bytes can, one in two, and from when a model's rows are known, with them.
-The elements stay until the answer was made. Bodies that are still arriving take at most
-half of the queue, as nobody knows for how long. Only the event loop counts.
+Elements are what takes memory and time. An arriving body counts as the most elements
+that its bytes can hold, one in two, then as its real size. The elements count until the
+response is made. Bodies that are still arriving take at most half of the limit, as
+nobody knows for how long. Only the event loop counts.
 """
 
 from math import ceil
@@ -20,7 +19,7 @@ _BYTES_PER_ELEMENT: Final = 2
 _WINDOW_SECONDS: Final = 5.0
 
 
-class Queue:
+class AdmissionLimit:
     """Counts elements, and measures how fast they are dealt with.
 
     Args:
@@ -29,7 +28,7 @@ class Queue:
         timeout_seconds: Longest wait of a request (`SIGMOID_TIMEOUT_SECONDS`).
 
     Attributes:
-        elements: Let in and not answered yet.
+        elements: Admitted, without a response yet.
         arriving: Those of them whose bodies are still arriving.
         finished: Elements that were dealt with since the rate is measured.
     """

@@ -1,26 +1,27 @@
-"""A request on its way: its place in the queue, its stages, its deadline."""
+"""The state of a request: its share of the limit, its stages, its deadline."""
 
 from math import inf
 from time import perf_counter
 
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.stages import NOTHING, STAGES
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.stages import NO_STAGE, STAGES
 from sigmoid_serve.errors import Abandoned, Expired
 
 
-class Ticket:
-    """What the service keeps of a request while it is in the queue.
+class RequestState:
+    """What the service keeps of a request until its response is made.
 
     Args:
-        queue: That it is in.
+        admission: The limit that it counts towards.
 
     Attributes:
-        queue: As given.
+        admission: As given.
         route: That is asked; for the metrics.
         model: That is asked, once it is known; for the metrics.
         request_id: As in `X-Request-ID`.
         began: When its head had arrived, on the clock `time.perf_counter`.
-        seconds: By stage, the last for none; 0 for one that was not reached.
+        seconds: Per stage, indexed by the constants of `stages`; 0.0 if not reached.
+            The last is time outside any stage.
         stage: At hand.
         since: When it began, on the clock `time.perf_counter`.
         elements: With which it counts.
@@ -37,12 +38,12 @@ class Ticket:
     deadline = inf
     is_abandoned = False
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, admission: AdmissionLimit) -> None:
         self.seconds = [0.0] * 5
-        self.stage = NOTHING
+        self.stage = NO_STAGE
         self.since = 0.0
         self.began = perf_counter()
-        self.queue = queue
+        self.admission = admission
 
     def enter(self, stage: int) -> None:
         """End the stage at hand, and begin another."""
@@ -51,9 +52,9 @@ class Ticket:
         self.stage = stage
         self.since = now
 
-    def header(self) -> bytes:
+    def finish_server_timing(self) -> bytes:
         """End the last stage; write `Server-Timing`, in milliseconds."""
-        self.enter(NOTHING)
+        self.enter(NO_STAGE)
         parse, queue, infer, encode, _ = self.seconds
         return b"parse;dur=%.3f, queue;dur=%.3f, infer;dur=%.3f, encode;dur=%.3f" % (
             1000 * parse,
@@ -62,34 +63,52 @@ class Ticket:
             1000 * encode,
         )
 
-    def settle(self, elements: int) -> None:
-        """Count with this many elements from now on, none of them arriving."""
-        queue = self.queue
-        if not queue.elements:
-            queue.begin()
-        queue.elements += elements - self.elements
-        queue.arriving -= self.arriving
-        self.elements, self.arriving = elements, 0
+    def reserve(self, elements: int) -> None:
+        """Count with this many elements from now on, none of them arriving.
 
-    def hold(self, elements: int) -> None:
-        """Count with this many elements of a body that is still arriving."""
-        self.settle(elements)
-        self.queue.arriving += elements
-        self.arriving = elements
+        Raises:
+            ServiceError: `queue_full`; then nothing has changed.
+        """
+        self.admission.check(elements - self.elements)
+        self._count(elements, 0)
 
-    def leave(self) -> None:
+    def reserve_arriving(self, elements: int) -> None:
+        """Count with this many elements of a body that is still arriving.
+
+        Raises:
+            ServiceError: `queue_full`; then nothing has changed.
+        """
+        self.admission.check_arriving(elements - self.elements)
+        self._count(elements, elements)
+
+    def try_reserve_arriving(self, elements: int) -> bool:
+        """Do the same, if there is room; tell whether there was."""
+        has_room = self.admission.may_arrive(elements - self.elements)
+        if has_room:
+            self._count(elements, elements)
+        return has_room
+
+    def _count(self, elements: int, arriving: int) -> None:
+        admission = self.admission
+        if not admission.elements:
+            admission.begin()
+        admission.elements += elements - self.elements
+        admission.arriving += arriving - self.arriving
+        self.elements, self.arriving = elements, arriving
+
+    def release(self) -> None:
         """Make room for others; a second time changes nothing."""
-        queue = self.queue
-        queue.elements -= self.elements
-        queue.arriving -= self.arriving
-        queue.finished += self.elements
+        admission = self.admission
+        admission.elements -= self.elements
+        admission.arriving -= self.arriving
+        admission.finished += self.elements
         self.elements = self.arriving = 0
 
-    def arrived(self) -> None:
+    def start_deadline(self) -> None:
         """Let the time of the wait begin."""
-        self.deadline = perf_counter() + self.queue.timeout_seconds
+        self.deadline = perf_counter() + self.admission.timeout_seconds
 
-    def is_over(self, now: float) -> bool:
+    def should_stop(self, now: float) -> bool:
         """Tell whether it is in vain to go on."""
         return self.is_abandoned or now > self.deadline
 
@@ -100,10 +119,10 @@ class Ticket:
             Abandoned: The client has gone away.
             Expired: The request waited for too long.
         """
-        if self.is_over(perf_counter()):
-            raise self.fault()
+        if self.should_stop(perf_counter()):
+            raise self.stop_error()
 
-    def fault(self) -> Abandoned | Expired:
+    def stop_error(self) -> Abandoned | Expired:
         """Say why it is in vain to go on, and how the time went by."""
         stage = STAGES[self.stage] if self.stage < len(STAGES) else "parse"
         if self.is_abandoned:
@@ -111,10 +130,10 @@ class Ticket:
         self.enter(self.stage)
         spent = zip(STAGES, self.seconds, strict=False)
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
-        waited = perf_counter() - self.deadline + self.queue.timeout_seconds
+        waited = perf_counter() - self.deadline + self.admission.timeout_seconds
         return Expired(
             stage,
             f"the request waited {waited:.1f} s, at last in the stage {stage} "
-            f"({parts}); the longest wait is {self.queue.timeout_seconds:g} s "
+            f"({parts}); the longest wait is {self.admission.timeout_seconds:g} s "
             "(SIGMOID_TIMEOUT_SECONDS)",
         )

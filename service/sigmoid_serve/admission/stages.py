@@ -6,6 +6,6 @@ PARSE: Final = 0
 QUEUE: Final = 1
 INFER: Final = 2
 ENCODE: Final = 3
-NOTHING: Final = 4
+NO_STAGE: Final = 4
 
 STAGES: Final = ("parse", "queue", "infer", "encode")

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import get_native_id
 from typing import Final, TypeVar, TypeVarTuple
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 
 # Handing work to a thread and back costs more than reading or writing this much.
-SHORT_BYTES: Final = 2**18
+OFFLOAD_ABOVE_BYTES: Final = 2**18
 
 # Beside a busy event loop it means a share of one in ten; see setpriority(2), sched(7).
 _NICENESS: Final = 10
@@ -51,22 +51,22 @@ def _give_way() -> None:
         logger.warning("the threads that compute do not give way: %s", error.strerror)
 
 
-class Worker:
+class BackgroundExecutor:
     """One thread: the interpreter lets only one run, and the event loop is the other.
 
     What it is given to do must let go of the interpreter every few milliseconds.
     """
 
     def __init__(self) -> None:
-        self._thread = background_threads("worker", 1)
+        self._thread = background_threads("background", 1)
 
     async def run(
         self,
-        ticket: Ticket,
+        state: RequestState,
         function: Callable[[*Arguments], Result],
         *args: *Arguments,
     ) -> Result:
-        """Call a function on the thread, for the request of a ticket.
+        """Call a function on the thread, for the request of a state.
 
         Raises:
             Expired: It waited too long for the thread.
@@ -74,7 +74,7 @@ class Worker:
         """
 
         def checked() -> Result:
-            ticket.check()
+            state.check()
             return function(*args)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, checked)

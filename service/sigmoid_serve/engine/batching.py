@@ -21,16 +21,16 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from sigmoid_models.dtype import Float64Array
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import INFER, QUEUE
 from sigmoid_serve.engine.device import DeviceThreads, as_memory_error
-from sigmoid_serve.engine.engine import Answer, Engine, RowError
+from sigmoid_serve.engine.engine import Engine, Prediction, RowError
 
 # Multiplications of a light batch, about a millisecond's.
-_LIGHT_PRODUCTS: Final = 2**23
+_INLINE_MACS: Final = 2**23
 
 
-Outcome = Answer | Exception
+Outcome = Prediction | Exception
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +39,7 @@ class _Job:
 
     Attributes:
         rows: Of the request, `(rows, features)`.
-        ticket: Of the request.
+        state: Of the request.
         done: Called once with the answer, or with the error of the first rows that
             have one.
         taken: Rows that went into batches, from the front.
@@ -50,10 +50,10 @@ class _Job:
     """
 
     rows: Float64Array
-    ticket: Ticket
+    state: RequestState
     done: Callable[[Outcome], None]
     taken: int = 0
-    parts: dict[int, Answer | None] | None = None
+    parts: dict[int, Prediction | None] | None = None
     error: tuple[int, Exception] | None = None
     is_done: bool = False
 
@@ -73,7 +73,7 @@ class _Job:
         if self.parts is None:
             self.finish(outcome)
             return
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, Prediction):
             self.parts[start] = outcome
         else:
             del self.parts[start]
@@ -122,7 +122,7 @@ class _Waiting:
         self.jobs.append(job)
         self.rows += len(job.rows)
 
-    def close_batch(self, max_rows: int) -> list[_Part]:
+    def take_batch(self, max_rows: int) -> list[_Part]:
         """Take rows from the front; a job with rows left goes to the back.
 
         Jobs that are in vain are finished here, without a batch.
@@ -132,8 +132,8 @@ class _Waiting:
         now = perf_counter()
         while self.jobs and (left > 0 or not parts):
             job = self.jobs.popleft()
-            if job.ticket.is_over(now):
-                job.finish(job.ticket.fault())
+            if job.state.should_stop(now):
+                job.finish(job.state.stop_error())
             if job.is_done or job.error is not None:
                 self.rows -= len(job.rows) - job.taken
                 continue
@@ -165,13 +165,13 @@ class Batcher:
         self._threads = threads
         self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
-        self._light_rows = _LIGHT_PRODUCTS // engine.products if on_cpu else 0
-        self._light = _Waiting()
-        self._heavy = _Waiting()
+        self._inline_rows = _INLINE_MACS // engine.macs_per_row if on_cpu else 0
+        self._inline = _Waiting()
+        self._offloaded = _Waiting()
         self._free_threads = threads.number
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def answer(self, rows: Float64Array, ticket: Ticket) -> Answer:
+    async def predict(self, rows: Float64Array, state: RequestState) -> Prediction:
         """Compute the answer to raw features, finite, `(rows, features)`.
 
         Raises:
@@ -180,7 +180,7 @@ class Batcher:
             Abandoned: Its client went away.
             ServiceError: `out_of_memory`.
         """
-        future: asyncio.Future[Answer] = self._running_loop().create_future()
+        future: asyncio.Future[Prediction] = self._running_loop().create_future()
 
         def done(outcome: Outcome) -> None:
             if future.done():
@@ -190,41 +190,41 @@ class Batcher:
             else:
                 future.set_result(outcome)
 
-        if not self.join(rows, ticket, done):
-            ticket.enter(QUEUE)
-            self._heavy.append(_Job(rows, ticket, done))
-            self._start_heavy(self._running_loop())
+        if not self.enqueue_inline(rows, state, done):
+            state.enter(QUEUE)
+            self._offloaded.append(_Job(rows, state, done))
+            self._start_offloaded(self._running_loop())
         return await future
 
-    def join(
-        self, rows: Float64Array, ticket: Ticket, done: Callable[[Outcome], None]
+    def enqueue_inline(
+        self, rows: Float64Array, state: RequestState, done: Callable[[Outcome], None]
     ) -> bool:
         """Put a light request into the next batch.
 
         Args:
             rows: Raw features, finite, `(rows, features)`.
-            ticket: Of the request.
+            state: Of the request.
             done: Called with the answer, soon or by `flush`.
 
         Returns:
             Whether the request is light; if not, nothing was done.
         """
-        if not self.is_light(len(rows)):
+        if not self.is_inline(len(rows)):
             return False
-        ticket.enter(QUEUE)
-        self._light.append(_Job(rows, ticket, done))
-        if len(self._light.jobs) == 1:
-            self._running_loop().call_soon(self._answer_light)
+        state.enter(QUEUE)
+        self._inline.append(_Job(rows, state, done))
+        if len(self._inline.jobs) == 1:
+            self._running_loop().call_soon(self._answer_inline)
         return True
 
-    def is_light(self, rows: int) -> bool:
+    def is_inline(self, rows: int) -> bool:
         """Tell whether so many rows are computed on the event loop, soon."""
-        return rows <= self._light_rows
+        return rows <= self._inline_rows
 
     def flush(self) -> None:
-        """Answer all light requests now."""
-        while self._light.jobs:
-            self._answer_light()
+        """Prediction all light requests now."""
+        while self._inline.jobs:
+            self._answer_inline()
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         # Before Python 3.12, to ask for the running loop is a system call.
@@ -232,31 +232,31 @@ class Batcher:
             self._loop = asyncio.get_running_loop()
         return self._loop
 
-    def _answer_light(self) -> None:
-        parts = self._light.close_batch(max(1, self._light_rows))
-        if self._light.jobs:
-            self._running_loop().call_soon(self._answer_light)
+    def _answer_inline(self) -> None:
+        parts = self._inline.take_batch(max(1, self._inline_rows))
+        if self._inline.jobs:
+            self._running_loop().call_soon(self._answer_inline)
         if parts:
             self._finish(parts, self._compute(parts))
 
-    def _start_heavy(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _start_offloaded(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._free_threads:
-            parts = self._heavy.close_batch(self._share())
+            parts = self._offloaded.take_batch(self._share())
             if not parts:
                 return
             self._free_threads -= 1
             computed = loop.run_in_executor(
                 self._threads.executor, self._compute, parts
             )
-            computed.add_done_callback(partial(self._finish_heavy, loop, parts))
+            computed.add_done_callback(partial(self._finish_offloaded, loop, parts))
 
     def _share(self) -> int:
         """Say how many rows a thread should take, so that all have as many."""
         largest = self._engine.batch_sizes[0]
-        batches = ceil(self._heavy.rows / self._free_threads / largest)
+        batches = ceil(self._offloaded.rows / self._free_threads / largest)
         return min(max(1, batches) * largest, self._engine.max_batch_rows)
 
-    def _finish_heavy(
+    def _finish_offloaded(
         self,
         loop: asyncio.AbstractEventLoop,
         parts: Sequence[_Part],
@@ -264,7 +264,7 @@ class Batcher:
     ) -> None:
         self._free_threads += 1
         self._finish(parts, computed.result())
-        self._start_heavy(loop)
+        self._start_offloaded(loop)
 
     def _finish(self, parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> None:
         self._on_batch(sum(len(part.rows) for part in parts))
@@ -278,7 +278,7 @@ class Batcher:
         """
         for part in parts:
             if not part.start:
-                part.job.ticket.enter(INFER)
+                part.job.state.enter(INFER)
         # To put parts together that are long enough alone would only copy them.
         enough = self._engine.batch_sizes[0]
         short = self._computed_together([p for p in parts if len(p.rows) < enough])
@@ -290,7 +290,7 @@ class Batcher:
     def _computed_together(self, parts: Sequence[_Part]) -> Iterator[Outcome]:
         if len(parts) > 1:
             outcome = self._outcome(np.concatenate([part.rows for part in parts]))
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, Prediction):
                 yield from _split(outcome, [len(part.rows) for part in parts])
                 return
         for part in parts:
@@ -298,25 +298,25 @@ class Batcher:
 
     def _outcome(self, rows: Float64Array) -> Outcome:
         try:
-            return self._engine.answer(rows)
+            return self._engine.predict(rows)
         # Whatever it is, it is raised where the request waits for it.
         except Exception as error:
             return as_memory_error(error) or error
 
 
-def _split(answer: Answer, counts: Sequence[int]) -> list[Outcome]:
+def _split(answer: Prediction, counts: Sequence[int]) -> list[Outcome]:
     answers: list[Outcome] = []
     start = 0
     for count in counts:
         stop = start + count
         logits, likely, labels = answer
         answers.append(
-            Answer(logits[start:stop], likely[start:stop], labels[start:stop])
+            Prediction(logits[start:stop], likely[start:stop], labels[start:stop])
         )
         start = stop
     return answers
 
 
-def _joined(answers: Sequence[Answer]) -> Answer:
+def _joined(answers: Sequence[Prediction]) -> Prediction:
     logits, likely, labels = map(np.concatenate, zip(*answers, strict=True))
-    return Answer(logits, likely, labels)
+    return Prediction(logits, likely, labels)

@@ -31,7 +31,7 @@ from sigmoid_serve.engine.device import (
     most_elements,
     row_elements,
 )
-from sigmoid_serve.engine.invariance import BLOCK_ROWS, proven_sizes
+from sigmoid_serve.engine.invariance import BLOCK_ROWS, find_batch_invariant_sizes
 from sigmoid_serve.errors import Code, ServiceError
 
 BLOCK_UNITS: Final = 16
@@ -59,7 +59,7 @@ class RowError(ServiceError):
         self.index = index
 
 
-class Answer(NamedTuple):
+class Prediction(NamedTuple):
     """What a model says of some rows.
 
     Attributes:
@@ -72,10 +72,10 @@ class Answer(NamedTuple):
     probabilities: Float32Array
     labels: Labels
 
-    def reshaped(self, shape: tuple[int, ...]) -> "Answer":
+    def reshaped(self, shape: tuple[int, ...]) -> "Prediction":
         """Lay out the rows in another shape."""
         logits, likely, labels = self
-        return Answer(
+        return Prediction(
             logits.reshape((*shape, logits.shape[1])),
             likely.reshape((*shape, likely.shape[1])),
             labels.reshape((*shape, *labels.shape[1:])),
@@ -101,7 +101,7 @@ class Engine:
         features: Of a row.
         outputs: Of a row.
         max_batch_rows: As given.
-        products: Multiplications that one row takes, padding included.
+        macs_per_row: Multiplications that one row takes, padding included.
         batch_sizes: Rows of a batch, largest first.
     """
 
@@ -120,16 +120,16 @@ class Engine:
             self._layers = [matrix.to(device, copy=True) for matrix in matrices]
         self._widths = [len(matrices[0]), *(matrix.shape[1] for matrix in matrices)]
         self._kept = _Kept()
-        self.products = sum(matrix.numel() for matrix in matrices)
+        self.macs_per_row = sum(matrix.numel() for matrix in matrices)
         self._row_elements = row_elements(self._widths)
-        self.batch_sizes = proven_sizes(
+        self.batch_sizes = find_batch_invariant_sizes(
             self._network,
             self.features,
-            self.products,
+            self.macs_per_row,
             min(max_batch_rows, most_elements(device) // self._row_elements),
         )
 
-    def answer(self, rows: Float64Array) -> Answer:
+    def predict(self, rows: Float64Array) -> Prediction:
         """Compute all that the model says of raw features, finite, `(rows, features)`.
 
         Raises:
@@ -137,7 +137,7 @@ class Engine:
         """
         logits = self.logits(rows)
         likely = probabilities(logits, self.card)
-        return Answer(logits, likely, labels(logits, likely, self.card))
+        return Prediction(logits, likely, labels(logits, likely, self.card))
 
     def logits(self, rows: Float64Array) -> Float32Array:
         """Compute the logits of raw features.

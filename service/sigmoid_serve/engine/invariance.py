@@ -22,7 +22,7 @@ BLOCK_ROWS: Final = 32
 _TRIAL_PRODUCTS: Final = 2 * 10**8
 
 
-def proven_sizes(
+def find_batch_invariant_sizes(
     compute: Compute, features: int, products: int, max_rows: int
 ) -> tuple[int, ...]:
     """Try batches of 32, 64, 128, … rows, and keep those that change no bit.

@@ -104,7 +104,7 @@ def read_keys(path: Path) -> tuple[Key, ...]:
     return tuple(keys.values())
 
 
-class Keys:
+class ApiKeys:
     """The keys of a file, as it is now.
 
     A file that was replaced by one that cannot be used changes nothing, but for a line
@@ -134,7 +134,7 @@ class Keys:
         """Whether a request needs a key."""
         return self._path is not None
 
-    def check(self, authorization: bytes | None, *, for_admin: bool) -> None:
+    def authorize(self, authorization: bytes | None, *, for_admin: bool) -> None:
         """Let a request in, or not.
 
         Args:

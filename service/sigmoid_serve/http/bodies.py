@@ -1,16 +1,15 @@
-"""The bytes of requests and answers: how they come in, and how they go out."""
+"""The bytes of a request's body: how they come in, and how they are decompressed."""
 
 import asyncio
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from starlette.types import Receive, Send
+from starlette.types import Receive
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.inference.media import Encoding
-from sigmoid_serve.inference.request import Reply
 
 # Window sizes of zlib's `inflateInit2`: for gzip (RFC 1952) and for zlib (RFC 1950).
 _WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}
@@ -21,35 +20,35 @@ _FIRST_STEP: Final = 2**8
 _MOST_INFLATION: Final = 1032
 
 
-async def read_body(
+async def receive_body(
     receive: Receive,
-    fields: Mapping[bytes, bytes],
+    headers: Mapping[bytes, bytes],
     max_bytes: int,
     max_seconds: float,
-    ticket: Ticket,
+    state: RequestState,
 ) -> bytes:
-    """Read the body, and no further than its limit and the queue allow.
+    """Receive the body, as far as its limit and the in-flight limit allow.
 
     FastAPI's own `max_body_size` would answer a declared length with plain text.
 
     Args:
         receive: Gives the body in chunks.
-        fields: The header, by names in lower case.
+        headers: By names in lower case.
         max_bytes: More are refused, by the declared length or as they arrive.
         max_seconds: A body that takes longer to arrive is given up.
-        ticket: Counts what has arrived.
+        state: Counts what has arrived.
 
     Raises:
         ServiceError: `body_too_large` or `queue_full`.
         Expired: The body did not arrive in time.
         Abandoned: The client went away.
     """
-    declared = fields.get(b"content-length", b"0")
+    declared = headers.get(b"content-length", b"0")
     length = int(declared) if declared.isdigit() else 0
     if length > max_bytes:
         raise _too_large(max_bytes)
-    queue = ticket.queue
-    queue.check(queue.most(length))
+    admission = state.admission
+    admission.check(admission.most(length))
     chunks: list[bytes] = []
     total = 0
     try:
@@ -60,20 +59,18 @@ async def read_body(
                 total += len(chunks[-1])
                 if total > max_bytes:
                     raise _too_large(max_bytes)
-                held = queue.most(total)
+                held = admission.most(total)
                 if not message.get("more_body"):
-                    queue.check(held - ticket.elements)
-                    ticket.settle(held)
+                    state.reserve(held)
                     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                queue.check_arriving(held - ticket.elements)
-                ticket.hold(held)
+                state.reserve_arriving(held)
                 message = await receive()
     except TimeoutError:
-        raise slow_body(max_seconds) from None
+        raise body_timeout_error(max_seconds) from None
     raise Abandoned("body")
 
 
-def slow_body(max_seconds: float) -> Expired:
+def body_timeout_error(max_seconds: float) -> Expired:
     """Make the error of a body that does not arrive in time."""
     return Expired(
         "body",
@@ -83,7 +80,7 @@ def slow_body(max_seconds: float) -> Expired:
     )
 
 
-def slow_header(max_seconds: float) -> Expired:
+def header_timeout_error(max_seconds: float) -> Expired:
     """Make the error of a header that does not arrive in time."""
     return Expired(
         "header",
@@ -175,20 +172,3 @@ def _inflated(body: bytes, encoding: Encoding) -> Iterator[bytes]:
             break
     if encoding != "gzip" or body[start:].strip(b"\0"):
         raise zlib.error
-
-
-async def send_reply(
-    reply: Reply, headers: list[tuple[bytes, bytes]], send: Send
-) -> None:
-    """Send an answer, piece by piece, with its own headers and those given."""
-    pieces = reply.pieces
-    length = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-    headers += (
-        (b"content-type", reply.media_type.encode()),
-        (b"content-length", b"%d" % length),
-    )
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    last = len(pieces) - 1
-    for position, piece in enumerate(pieces):
-        more = position < last
-        await send({"type": "http.response.body", "body": piece, "more_body": more})

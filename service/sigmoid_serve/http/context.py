@@ -10,18 +10,18 @@ from typing import Final, NamedTuple
 from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
-from sigmoid_serve.admission.stages import NOTHING
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
+from sigmoid_serve.admission.stages import NO_STAGE
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import Worker
+from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.engine.device import as_memory_error
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
-from sigmoid_serve.http.authentication import Keys
+from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.error_handlers import STATUSES, problem
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloading import Reload
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -40,47 +40,47 @@ class Context(NamedTuple):
 
     Attributes:
         settings: See `sigmoid_serve.configuration.settings`.
-        repository: The models that are served.
+        registry: The models that are served.
         readiness: Whether requests should come here.
-        keys: Who may ask.
-        queue: What is not answered yet.
-        worker: Does what takes long.
+        api_keys: Who may ask.
+        admission: Limits what is in flight.
+        background: Does what takes long.
         telemetry: What is counted.
         reload: Has a model's checkpoints read again.
     """
 
     settings: Settings
-    repository: Repository
+    registry: ModelRegistry
     readiness: Readiness
-    keys: Keys
-    queue: Queue
-    worker: Worker
+    api_keys: ApiKeys
+    admission: AdmissionLimit
+    background: BackgroundExecutor
     telemetry: Telemetry
     reload: Reload
 
-    def answered(self, ticket: Ticket, status: int, code: str) -> None:
+    def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and log it where every request is logged.
 
         Args:
-            ticket: Of the request.
+            state: Of the request.
             status: Of HTTP.
             code: `ok`, or that of the problem.
         """
-        self.telemetry.answered(ticket, status, code)
+        self.telemetry.record_response(state, status, code)
         if self.settings.access_log:
-            seconds = perf_counter() - ticket.began
+            seconds = perf_counter() - state.began
             logger.info(
                 "%d %s%s, %.6f s",
                 status,
                 code,
-                _place(ticket),
+                _place(state),
                 seconds,
-                extra={**_labels(ticket), "status": status, "seconds": seconds},
+                extra={**_labels(state), "status": status, "seconds": seconds},
             )
 
-    def observe(self) -> None:
+    def update_gauges(self) -> None:
         """Note in the metrics how things are at the moment."""
-        self.telemetry.observe(self.queue, not self.readiness.reasons())
+        self.telemetry.update_gauges(self.admission, not self.readiness.reasons())
 
 
 def context_of(request: Request) -> Context:
@@ -97,57 +97,57 @@ def name_request(given: bytes | None) -> str:
 
 
 def answer_to_error(
-    context: Context, ticket: Ticket, error: Exception
+    context: Context, state: RequestState, error: Exception
 ) -> Response | None:
     """Make the answer to any error of a request; count and log it.
 
     Returns:
         None where the client has gone away.
     """
-    ticket.enter(NOTHING)
+    state.enter(NO_STAGE)
     if isinstance(error, Abandoned | ClientDisconnect):
         stage = error.stage if isinstance(error, Abandoned) else "body"
         logger.info(
-            "the client went away (%s)%s", stage, _place(ticket), extra=_labels(ticket)
+            "the client went away (%s)%s", stage, _place(state), extra=_labels(state)
         )
-        context.telemetry.failed(Abandoned(stage))
+        context.telemetry.record_error(Abandoned(stage))
         return None
     told = error if isinstance(error, ServiceError) else as_memory_error(error)
     if told is None:
         logger.error(
-            "unexpected error%s", _place(ticket), exc_info=error, extra=_labels(ticket)
+            "unexpected error%s", _place(state), exc_info=error, extra=_labels(state)
         )
         detail = "the server failed; its log has more under this request_id"
         told = ServiceError("internal_error", detail)
-    count_error(context, ticket, told)
-    response = problem(ticket.request_id, told)
+    record_error(context, state, told)
+    response = problem(state.request_id, told)
     if isinstance(told, Expired) and told.stage in ("header", "body"):
         # What is still to come of the request must not be waited for.
         response.headers["Connection"] = "close"
     return response
 
 
-def count_error(context: Context, ticket: Ticket, error: ServiceError) -> None:
+def record_error(context: Context, state: RequestState, error: ServiceError) -> None:
     """Count and log a request that is not answered as its sender hoped."""
     status = STATUSES[error.code]
-    context.telemetry.failed(error)
+    context.telemetry.record_error(error)
     # Under too much load a line for each would be more of it.
     if not context.settings.access_log and error.code not in _OF_LOAD:
         logger.info(
             "%d %s%s",
             status,
             error.code,
-            _place(ticket),
-            extra={**_labels(ticket), "status": status},
+            _place(state),
+            extra={**_labels(state), "status": status},
         )
-    context.answered(ticket, status, error.code)
+    context.record_response(state, status, error.code)
 
 
-def _place(ticket: Ticket) -> str:
-    model = f", model {ticket.model}" if ticket.model else ""
-    return f" {ticket.route}{model}" if ticket.route else ""
+def _place(state: RequestState) -> str:
+    model = f", model {state.model}" if state.model else ""
+    return f" {state.route}{model}" if state.route else ""
 
 
-def _labels(ticket: Ticket) -> dict[str, object]:
-    labels = {"request_id": ticket.request_id, "route": ticket.route}
-    return {**labels, "model": ticket.model} if ticket.model else {**labels}
+def _labels(state: RequestState) -> dict[str, object]:
+    labels = {"request_id": state.request_id, "route": state.route}
+    return {**labels, "model": state.model} if state.model else {**labels}

@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.http.context import Context, answer_to_error, name_request
 
@@ -44,20 +44,18 @@ class Cors(CORSMiddleware):
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a browser that asks whether a page may ask."""
-        ticket = Ticket(self._context.queue)
-        ticket.route = "other"
+        state = RequestState(self._context.admission)
+        state.route = "other"
         given = request_headers.get("x-request-id", "").encode("latin-1")
-        ticket.request_id = name_request(given)
+        state.request_id = name_request(given)
         response = super().preflight_response(request_headers)
         if response.status_code != 200:
             grants = response.raw_headers
-            told = answer_to_error(
-                self._context, ticket, self._refusal(request_headers)
-            )
+            told = answer_to_error(self._context, state, self._refusal(request_headers))
             assert told is not None  # its client has not gone
             told.raw_headers += [line for line in grants if line[0] not in _OF_BODY]
             response = told
-        response.headers["X-Request-ID"] = ticket.request_id
+        response.headers["X-Request-ID"] = state.request_id
         return response
 
     def _refusal(self, headers: Headers) -> ServiceError:

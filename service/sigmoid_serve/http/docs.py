@@ -38,12 +38,12 @@ async def openapi(request: Request) -> dict[str, Any]:
     app: FastAPI = request.app
     context = context_of(request)
     # The examples show what the default model answers; another may take its place.
-    default = context.repository.find(context.repository.default)
+    default = context.registry.find(context.registry.default)
     if app.openapi_schema is None or app.state.documented is not default:
-        document = await build_document(app, default, context.worker)
+        document = await build_document(app, default, context.background)
         # Seen from where the document is, behind a proxy too.
         document["servers"] = [{"url": context.settings.root_path or "."}]
-        if context.keys.are_set:
+        if context.api_keys.are_set:
             ask_for_key(document, OPEN_PATHS)
         app.openapi_schema = document
         app.state.documented = default

@@ -1,8 +1,6 @@
 """The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request, Response
@@ -10,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from sigmoid_serve.errors import Code, ElementError, ServiceError, shown
-from sigmoid_serve.inference.schemas import Problem
+from sigmoid_serve.http.schemas import Problem
 
 PROBLEM = "application/problem+json"
 
@@ -52,10 +50,9 @@ STATUSES: dict[Code, int] = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error that a route or the router raises with a problem document."""
-    app.add_exception_handler(ServiceError, _on_service_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_query_error)
+    """Have the router's and FastAPI's own errors raised as errors of the service."""
+    app.add_exception_handler(HTTPException, _raise_routing_error)
+    app.add_exception_handler(RequestValidationError, _raise_query_error)
 
 
 def problem(request_id: str, error: ServiceError) -> Response:
@@ -78,6 +75,8 @@ def problem(request_id: str, error: ServiceError) -> Response:
         got=error.got,
     )
     headers = {}
+    if error.code == "method_not_allowed":
+        headers["Allow"] = error.expected or ""
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if status == 401:
@@ -90,51 +89,33 @@ def problem(request_id: str, error: ServiceError) -> Response:
     )
 
 
-async def _on_service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    return _problem(request, error)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+async def _raise_routing_error(request: Request, error: Exception) -> Response:
     """Translate what the router raises: no such path, or another method."""
     assert isinstance(error, HTTPException)
     path = shown(request.scope["path"])
     if error.status_code != 405:
         detail = f"there is no {path}; GET /docs shows what there is"
-        return _problem(request, ServiceError("route_not_found", detail))
-    methods = (error.headers or {})["Allow"].split(", ")
-    # Every route that answers GET answers HEAD (see sigmoid_serve.http.middleware).
-    allowed = ", ".join(methods + ["HEAD"] * ("GET" in methods))
-    detail = f"{path} takes {allowed}, not {shown(request.method)}"
-    response = _problem(
-        request,
-        ServiceError(
-            "method_not_allowed", detail, expected=allowed, got=shown(request.method)
-        ),
-    )
-    response.headers["Allow"] = allowed
-    return response
+        raise ServiceError("route_not_found", detail) from None
+    methods = (error.headers or {}).get("Allow", "GET").split(", ")
+    # Every route that answers GET answers HEAD (see `sigmoid_serve.http.middleware`).
+    heads = ["HEAD"] if "GET" in methods and "HEAD" not in methods else []
+    allowed = ", ".join(methods + heads)
+    got = shown(request.method)
+    detail = f"{path} takes {allowed}, not {got}"
+    raise ServiceError(
+        "method_not_allowed", detail, expected=allowed, got=got
+    ) from None
 
 
-async def _on_query_error(request: Request, error: Exception) -> Response:
+async def _raise_query_error(_request: Request, error: Exception) -> Response:
+    """Translate pydantic's errors about the query."""
     assert isinstance(error, RequestValidationError)
-    return _problem(request, query_fault(error.errors()))
-
-
-def _problem(request: Request, error: ServiceError) -> Response:
-    """Make the answer, and keep the error for `sigmoid_serve.http.middleware`."""
-    request.state.error = error
-    return problem(request.state.request_id, error)
-
-
-def query_fault(errors: Sequence[Any]) -> ElementError:
-    """Translate pydantic's verdict on the query."""
-    first = errors[0]
+    first = error.errors()[0]
     name = shown(str(first["loc"][-1]))
     if first["type"] == "extra_forbidden":
         expected = "only query parameters that the API documentation lists"
     else:
         expected = f"the query parameter {name} to be {first['ctx']['expected']}"
-    return ElementError(
+    raise ElementError(
         "unknown_field", pointer=None, expected=expected, got=f"another {name}"
-    )
+    ) from None

@@ -10,7 +10,7 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.headers import read_fields
 from sigmoid_serve.http.openapi import problem_responses
-from sigmoid_serve.inference.schemas import Health, Reloaded
+from sigmoid_serve.http.schemas import Health, Reloaded
 from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
 from sigmoid_serve.repository.troubles import more
 
@@ -41,8 +41,8 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 @router.get("/startupz", response_model_exclude_none=True, responses=_UNAVAILABLE)
 async def started(request: Request, response: Response) -> Health:
     """Answer 200 once the models are loaded."""
-    repository = context_of(request).repository
-    return _health(response, repository.faults() if repository.is_loading else [])
+    registry = context_of(request).registry
+    return _health(response, registry.faults() if registry.is_loading else [])
 
 
 @router.get("/readyz", response_model_exclude_none=True, responses=_UNAVAILABLE)
@@ -59,7 +59,7 @@ async def ready(request: Request, response: Response) -> Health:
 async def metrics(request: Request) -> Response:
     """Show the metrics of all workers, as Prometheus reads them."""
     context = context_of(request)
-    context.observe()
+    context.update_gauges()
     return Response(exposition(context.telemetry.memory), media_type=CONTENT_TYPE)
 
 
@@ -71,12 +71,12 @@ async def reload(request: Request, name: str) -> Reloaded:
     """
     context = context_of(request)
     key = read_fields(request.scope["headers"]).get(b"authorization")
-    context.keys.check(key, for_admin=True)
+    context.api_keys.authorize(key, for_admin=True)
     if context.readiness.is_draining:
         raise ServiceError("draining", "this process is about to end; ask another")
     await context.reload(name)
-    newest = context.repository.find(name)
-    return Reloaded(model=name, version=newest.version)
+    newest = context.registry.find(name)
+    return Reloaded(model=name, version=newest.number)
 
 
 def _health(

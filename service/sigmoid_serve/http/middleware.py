@@ -1,17 +1,14 @@
-"""What every answer has, on the routes that FastAPI answers."""
+"""What every response has, whatever answers: an id, its counts, and its errors."""
 
-from typing import Final
+from collections.abc import MutableMapping
+from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sigmoid_serve.admission.request_state import Ticket
-from sigmoid_serve.http.context import (
-    Context,
-    answer_to_error,
-    count_error,
-    name_request,
-)
+from sigmoid_serve.admission.request_state import RequestState
+from sigmoid_serve.http.context import Context, answer_to_error, name_request
 from sigmoid_serve.http.headers import read_fields
+from sigmoid_serve.inference.operations import match_operation
 from sigmoid_serve.monitoring.telemetry import OK
 
 ASSETS: Final = "/docs/assets"
@@ -19,12 +16,16 @@ ASSETS: Final = "/docs/assets"
 # Probes have no key, and a browser that opens a page cannot show one.
 OPEN_PATHS: Final = ("/livez", "/readyz", "/startupz", "/", "/docs", "/openapi.json")
 
+# More than all parameters that there are take.
+_MOST_QUERY_BYTES: Final = 2**10
+
 
 class RequestContext:
-    """Names the request, asks for its key, answers HEAD like GET, counts the answer.
+    """Names the request, asks for its key, answers HEAD like GET, counts the response.
 
-    What nothing else caught is caught here. The id stands in
-    `request.state.request_id`.
+    Every error that a route, the router or FastAPI raises becomes a response here, and
+    nowhere else. What a route must know of its request stands in `request.state`: the
+    `RequestState` as `request_state`, the length of the query as `query_bytes`.
     """
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
@@ -36,48 +37,74 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        fields = read_fields(scope["headers"])
-        ticket = Ticket(self.context.queue)
-        ticket.route = "other"
-        ticket.request_id = request_id = name_request(fields.get(b"x-request-id"))
-        scope.setdefault("state", {})["request_id"] = request_id
+        context = self.context
+        headers = read_fields(scope["headers"])
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        match = match_operation(path) if scope["method"] == "POST" else None
+        state = RequestState(context.admission)
+        state.route = match.operation.template if match else "other"
+        state.request_id = name_request(headers.get(b"x-request-id"))
+        routed = _routed(scope, state, reads_query=match is not None)
         is_head = scope["method"] == "HEAD"
-        # No route of FastAPI's has a query, and to read one takes time.
-        routed = {**scope, "query_string": b""}
-        if is_head:
-            routed["method"] = "GET"
         started = False
 
         async def send_with_context(message: Message) -> None:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._count(ticket, routed, message["status"])
-                name = (b"x-request-id", request_id.encode())
-                message["headers"] = [*message["headers"], name]
+                if match is None:
+                    _note_route(state, routed, context)
+                _add_headers(message, state, is_timed=match is not None)
+                context.record_response(state, message["status"], OK)
+                # Its client may take its time to read it; see `server.unread`.
+                state.release()
             elif is_head:
                 message = {**message, "body": b""}
             await send(message)
 
         try:
-            path = scope["path"].removeprefix(scope.get("root_path", ""))
             if path not in OPEN_PATHS and not path.startswith(f"{ASSETS}/"):
-                key = fields.get(b"authorization")
-                self.context.keys.check(key, for_admin=False)
+                context.api_keys.authorize(
+                    headers.get(b"authorization"), for_admin=False
+                )
             await self.app(routed, receive, send_with_context)
         except Exception as error:
-            response = answer_to_error(self.context, ticket, error)
+            if match is None:
+                _note_route(state, routed, context)
+            response = answer_to_error(context, state, error)
             if response and not started:
-                response.headers["X-Request-ID"] = request_id
+                message = {"headers": response.raw_headers}
+                _add_headers(message, state, is_timed=match is not None)
+                response.raw_headers = message["headers"]
                 await response(scope, receive, send)
+        finally:
+            state.release()
 
-    def _count(self, ticket: Ticket, scope: Scope, status: int) -> None:
-        """Count an answer that came from FastAPI, or from its handlers of errors."""
-        ticket.route = getattr(scope.get("route"), "path", "other")
-        name = scope.get("path_params", {}).get("name")
-        ticket.model = name if name in self.context.repository.models else ""
-        error = scope["state"].get("error")
-        if error:
-            count_error(self.context, ticket, error)
-        else:
-            self.context.answered(ticket, status, OK)
+
+def _routed(scope: Scope, state: RequestState, *, reads_query: bool) -> dict[str, Any]:
+    """Make the scope that FastAPI sees."""
+    query = scope["query_string"]
+    own = {"request_state": state, "query_bytes": len(query)}
+    routed = {**scope, "state": {**scope.get("state", {}), **own}}
+    # To read a query takes time.
+    if not reads_query or len(query) > _MOST_QUERY_BYTES:
+        routed["query_string"] = b""
+    if scope["method"] == "HEAD":
+        routed["method"] = "GET"
+    return routed
+
+
+def _note_route(state: RequestState, scope: Scope, context: Context) -> None:
+    """Keep for the metrics which route FastAPI took."""
+    state.route = getattr(scope.get("route"), "path", "other")
+    name = scope.get("path_params", {}).get("name")
+    state.model = name if name in context.registry.models else ""
+
+
+def _add_headers(
+    message: MutableMapping[str, Any], state: RequestState, *, is_timed: bool
+) -> None:
+    headers = [*message["headers"], (b"x-request-id", state.request_id.encode())]
+    if is_timed:
+        headers.append((b"server-timing", state.finish_server_timing()))
+    message["headers"] = headers

@@ -1,4 +1,4 @@
-"""`/openapi.json`: the request and reply models that validate, and live examples."""
+"""`/openapi.json`: the request and response models that validate, and live examples."""
 
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
@@ -12,25 +12,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from sigmoid_models.card import ModelCard
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import Worker
+from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
+from sigmoid_serve.http.schemas import (
+    PredictResponse,
+    Problem,
+    SigmoidBatchResponse,
+    SigmoidResponse,
+)
 from sigmoid_serve.inference.media import JSON, NPY
 from sigmoid_serve.inference.predict import answer_predict
-from sigmoid_serve.inference.request import Exchange, Limits, Reply
-from sigmoid_serve.inference.schemas import (
-    PredictReply,
-    PredictRequest,
-    Problem,
-    SigmoidBatchReply,
-    SigmoidReply,
-    SigmoidRequest,
-)
+from sigmoid_serve.inference.request import InferenceRequest, InferenceResponse, Limits
+from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 from sigmoid_serve.inference.sigmoid import answer_sigmoid
-from sigmoid_serve.registry.registry import Version
+from sigmoid_serve.registry.registry import ModelVersion
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -44,10 +43,10 @@ SIGMOID_EXAMPLES: dict[str, Any] = {
 
 
 def inference_operation(
-    request: type[BaseModel], *replies: type[BaseModel]
+    request: type[BaseModel], *responses: type[BaseModel]
 ) -> dict[str, Any]:
     """Describe an operation whose route reads the raw body itself."""
-    refs = [{"$ref": _REF.format(model=reply.__name__)} for reply in replies]
+    refs = [{"$ref": _REF.format(model=response.__name__)} for response in responses]
     return {
         "requestBody": {
             "required": True,
@@ -82,7 +81,7 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 async def build_document(
-    app: FastAPI, default: Version, worker: Worker
+    app: FastAPI, default: ModelVersion, background: BackgroundExecutor
 ) -> dict[str, Any]:
     """Make the document: what FastAPI finds in the routes, models, and examples.
 
@@ -97,9 +96,9 @@ async def build_document(
     shown = (
         PredictRequest,
         SigmoidRequest,
-        PredictReply,
-        SigmoidReply,
-        SigmoidBatchReply,
+        PredictResponse,
+        SigmoidResponse,
+        SigmoidBatchResponse,
         Problem,
     )
     _, definitions = models_json_schema(
@@ -110,16 +109,16 @@ async def build_document(
     _drop_foreign_errors(document)
     rows = _predict_examples(default.engine.card)
     predict = partial(answer_predict, version=default, output="probabilities")
-    path_parameters = {"name": default.name, "version": default.version}
+    path_parameters = {"name": default.name, "version": default.number}
     for path, operations in document["paths"].items():
         for operation in operations.values():
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in path_parameters:
                     parameter["example"] = path_parameters[parameter["name"]]
         if path.endswith("/predict"):
-            await _add_examples(operations["post"], rows, predict, worker)
+            await _add_examples(operations["post"], rows, predict, background)
     sigmoid = document["paths"]["/sigmoid"]["post"]
-    await _add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, worker)
+    await _add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, background)
     return document
 
 
@@ -165,8 +164,8 @@ def _predict_examples(card: ModelCard) -> dict[str, Any]:
 async def _add_examples(
     operation: dict[str, Any],
     requests: dict[str, Any],
-    answer: Callable[[Exchange], Awaitable[Reply]],
-    worker: Worker,
+    answer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
+    background: BackgroundExecutor,
 ) -> None:
     """Put requests and the answers to them into an operation.
 
@@ -177,11 +176,11 @@ async def _add_examples(
     limits = Limits.of(Settings())
     answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
     for name, value in requests.items():
-        request = orjson.dumps(value)
-        ticket = Ticket(Queue(2**25, 2**24, 30))
-        exchange = Exchange(
-            request, "json", "json", limits, ticket, worker, lambda: None
+        body = orjson.dumps(value)
+        state = RequestState(AdmissionLimit(2**25, 2**24, 30))
+        request = InferenceRequest(
+            body, "json", "json", limits, state, background, lambda: None
         )
         with suppress(ServiceError):
-            pieces = (await answer(exchange)).pieces
+            pieces = (await answer(request)).pieces
             answers[name] = {"value": orjson.loads(b"".join(pieces))}

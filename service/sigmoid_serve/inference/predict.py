@@ -1,4 +1,4 @@
-"""The way of a request: bytes to tensors, tensors to logits, answers to bytes."""
+"""Predictions: bytes to rows of features, rows to logits, logits to bytes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,19 +7,19 @@ from typing import Any, Literal
 import numpy as np
 
 from sigmoid_serve.admission.stages import ENCODE, PARSE
-from sigmoid_serve.engine.background import SHORT_BYTES
-from sigmoid_serve.engine.engine import Answer, RowError
+from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
+from sigmoid_serve.engine.engine import Prediction, RowError
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.media import MEDIA_TYPES
 from sigmoid_serve.inference.request import (
     FEW_DIMENSIONS,
     SOON_ELEMENTS,
-    Exchange,
-    Reply,
-    beside,
+    InferenceRequest,
+    InferenceResponse,
     is_short,
-    npy_reply,
-    read_soon_or_beside,
+    npy_response,
+    offload,
+    read_soon_or_offload,
 )
 from sigmoid_serve.inference.schemas import (
     Intake,
@@ -30,16 +30,18 @@ from sigmoid_serve.inference.schemas import (
 from sigmoid_serve.payload.json_answer import encode, encode_short, refuse_long
 from sigmoid_serve.payload.npy import read_npy
 from sigmoid_serve.payload.tensors import Features, check_features, check_limits
-from sigmoid_serve.registry.registry import Version
+from sigmoid_serve.registry.registry import ModelVersion
 
 Output = Literal["probabilities", "logits"]
 
 
-async def answer_predict(exchange: Exchange, version: Version, output: Output) -> Reply:
+async def answer_predict(
+    request: InferenceRequest, version: ModelVersion, output: Output
+) -> InferenceResponse:
     """Classify the rows of a request.
 
     Args:
-        exchange: The request.
+        request: The request.
         version: The model that is asked.
         output: Which array an `.npy` answer holds.
 
@@ -47,31 +49,31 @@ async def answer_predict(exchange: Exchange, version: Version, output: Output) -
         ServiceError: The model is not ready, or the request is not right.
         Abandoned: The client went away meanwhile.
     """
-    ticket = exchange.ticket
-    ticket.model = version.name
+    state = request.state
+    state.model = version.name
     if version.fault:
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
         )
-    features = quick_features(exchange, version)
+    features = quick_features(request, version)
     if features is None:
-        features = await read_soon_or_beside(exchange, read_features, exchange, version)
-    ticket.settle(features.values.size)
+        features = await read_soon_or_offload(request, read_features, request, version)
+    state.reserve(features.values.size)
     rows = features.rows()
-    if not version.batcher.is_light(len(rows)):
-        exchange.watch()
+    if not version.batcher.is_inline(len(rows)):
+        request.watch()
     try:
-        answer = await version.batcher.answer(rows, ticket)
+        prediction = await version.batcher.predict(rows, state)
     except RowError as error:
-        point_at(error, exchange, features)
+        point_at(error, request, features)
         raise
-    arguments = (exchange, version, output, features, answer)
+    arguments = (request, version, features, prediction, output)
     if is_soon_written(features, version):
-        return predicted(*arguments)
-    return await beside(exchange, predicted, *arguments)
+        return write_prediction(*arguments)
+    return await offload(request, write_prediction, *arguments)
 
 
-def quick_features(exchange: Exchange, version: Version) -> Features | None:
+def quick_features(request: InferenceRequest, version: ModelVersion) -> Features | None:
     """Read the rows of a request to a model, if that is done soon.
 
     Returns:
@@ -80,43 +82,43 @@ def quick_features(exchange: Exchange, version: Version) -> Features | None:
     Raises:
         ServiceError: The request is not right.
     """
-    if len(exchange.body) > SHORT_BYTES:
+    if len(request.body) > OFFLOAD_ABOVE_BYTES:
         return None
-    return _features(exchange, version, read_quickly)
+    return _features(request, version, read_quickly)
 
 
-def read_features(exchange: Exchange, version: Version) -> Features:
+def read_features(request: InferenceRequest, version: ModelVersion) -> Features:
     """Read the rows of a request to a model.
 
     Raises:
         ServiceError: The request is not right.
     """
-    check = exchange.ticket.check
-    features = _features(exchange, version, partial(read_quickly, check=check))
+    check = request.state.check
+    features = _features(request, version, partial(read_quickly, check=check))
     if features is None:
-        features = _features(exchange, version, partial(read_strictly, check=check))
+        features = _features(request, version, partial(read_strictly, check=check))
     assert features is not None
     return features
 
 
 def _features(
-    exchange: Exchange, version: Version, read: Callable[..., Any]
+    request: InferenceRequest, version: ModelVersion, read: Callable[..., Any]
 ) -> Features | None:
-    exchange.ticket.enter(PARSE)
+    request.state.enter(PARSE)
     engine = version.engine
     card, count = engine.card, engine.features
-    max_elements, max_rank, max_rows, _ = exchange.limits
-    if exchange.request == "npy":
-        values, _ = read_npy(exchange.body, max_elements)
+    max_elements, max_rank, max_rows, _ = request.limits
+    if request.content_type == "npy":
+        values, _ = read_npy(request.body, max_elements)
         check_features(values.shape, count, None)
         check_limits(values.shape, None, max_rank, max_rows)
         return Features(np.ascontiguousarray(values, dtype=np.float64))
-    request = read(
-        PredictRequest, exchange.body, Intake(max_elements, count, card.features)
+    document = read(
+        PredictRequest, request.body, Intake(max_elements, count, card.features)
     )
-    if request is None:
+    if document is None:
         return None
-    features: Features = request.inputs
+    features: Features = document.inputs
     check_limits(features.values.shape, "/inputs", max_rank, max_rows)
     return features
 
@@ -131,42 +133,42 @@ def _unravelled(index: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
     return [*place, *index[1:]]
 
 
-def point_at(error: RowError, exchange: Exchange, features: Features) -> None:
+def point_at(error: RowError, request: InferenceRequest, features: Features) -> None:
     """Say where in the body the row stands that an error is about."""
-    if exchange.request == "json":
+    if request.content_type == "json":
         place = _unravelled(error.index, features.values.shape)
         error.pointer = features.pointer(place)
 
 
-def is_soon_written(features: Features, version: Version) -> bool:
+def is_soon_written(features: Features, version: ModelVersion) -> bool:
     """Tell whether the answer to some rows is written within a few milliseconds."""
     values = features.values
     elements = values.size // values.shape[-1] * version.engine.outputs
     return 0 < elements <= SOON_ELEMENTS and values.ndim <= FEW_DIMENSIONS
 
 
-def predicted(
-    exchange: Exchange,
-    version: Version,
-    output: Output,
+def write_prediction(
+    request: InferenceRequest,
+    version: ModelVersion,
     features: Features,
-    answer: Answer,
-) -> Reply:
-    """Write the answer to all rows of a request.
+    prediction: Prediction,
+    output: Output = "probabilities",
+) -> InferenceResponse:
+    """Write the response to all rows of a request.
 
     Raises:
         ServiceError: It is too long.
     """
-    exchange.ticket.enter(ENCODE)
+    request.state.enter(ENCODE)
     if features.values.ndim != 2:
-        answer = answer.reshaped(features.values.shape[:-1])
-    logits, likely, labels = answer
-    most_bytes = exchange.limits.max_answer_bytes
-    if exchange.answer == "npy":
-        return npy_reply(logits if output == "logits" else likely, most_bytes)
+        prediction = prediction.reshaped(features.values.shape[:-1])
+    logits, likely, labels = prediction
+    most_bytes = request.limits.max_answer_bytes
+    if request.accept == "npy":
+        return npy_response(logits if output == "logits" else likely, most_bytes)
     document = {
         "model": version.name,
-        "version": version.version,
+        "version": version.number,
         "logits": logits,
         "probabilities": likely,
         "labels": labels,
@@ -176,5 +178,5 @@ def predicted(
         pieces = encode_short(document)
     else:
         refuse_long([logits.shape, likely.shape, labels.shape], most_bytes)
-        pieces = encode(document, most_bytes, exchange.ticket.check)
-    return Reply(pieces, MEDIA_TYPES["json"])
+        pieces = encode(document, most_bytes, request.state.check)
+    return InferenceResponse(pieces, MEDIA_TYPES["json"])

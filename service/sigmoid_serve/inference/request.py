@@ -5,10 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from numpy.typing import NDArray
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import QUEUE
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import Arguments, Result, Worker
+from sigmoid_serve.engine.background import Arguments, BackgroundExecutor, Result
 from sigmoid_serve.inference.media import MEDIA_TYPES, Media
 from sigmoid_serve.payload.json_answer import too_long
 from sigmoid_serve.payload.npy import write_npy
@@ -52,55 +52,55 @@ class Limits(NamedTuple):
         )
 
 
-class Exchange(NamedTuple):
+class InferenceRequest(NamedTuple):
     """A request to an inference route, as far as its headers tell.
 
     Attributes:
         body: All of its bytes.
-        request: What the body is written in.
-        answer: What the answer shall be written in.
+        content_type: What the body is written in.
+        accept: What the answer shall be written in.
         limits: More is refused.
-        ticket: The request's, in the queue.
+        state: The request's, in the queue.
         worker: Does what takes long.
         watch: Called before a wait, to notice if the client goes away meanwhile.
     """
 
     body: bytes
-    request: Media
-    answer: Media
+    content_type: Media
+    accept: Media
     limits: Limits
-    ticket: Ticket
-    worker: Worker
+    state: RequestState
+    background: BackgroundExecutor
     watch: Callable[[], None]
 
 
-class Reply(NamedTuple):
+class InferenceResponse(NamedTuple):
     """An answer: the pieces of its bytes, and their media type."""
 
     pieces: Sequence[bytes | memoryview]
     media_type: str
 
 
-async def read_soon_or_beside(
-    exchange: Exchange,
+async def read_soon_or_offload(
+    request: InferenceRequest,
     function: Callable[[*Arguments], Result],
     *arguments: *Arguments,
 ) -> Result:
     """Read a body, or say what is wrong with it."""
-    if len(exchange.body) <= _TINY_BYTES:
+    if len(request.body) <= _TINY_BYTES:
         return function(*arguments)
-    return await beside(exchange, function, *arguments)
+    return await offload(request, function, *arguments)
 
 
-async def beside(
-    exchange: Exchange,
+async def offload(
+    request: InferenceRequest,
     function: Callable[[*Arguments], Result],
     *arguments: *Arguments,
 ) -> Result:
     """Do what takes long beside the event loop, if anybody still waits for it."""
-    exchange.watch()
-    exchange.ticket.enter(QUEUE)
-    return await exchange.worker.run(exchange.ticket, function, *arguments)
+    request.watch()
+    request.state.enter(QUEUE)
+    return await request.background.run(request.state, function, *arguments)
 
 
 def is_short(array: NDArray[Any], most_bytes: int) -> bool:
@@ -112,7 +112,7 @@ def is_short(array: NDArray[Any], most_bytes: int) -> bool:
     )
 
 
-def npy_reply(values: NDArray[Any], most_bytes: int) -> Reply:
+def npy_response(values: NDArray[Any], most_bytes: int) -> InferenceResponse:
     """Answer with an `.npy` file.
 
     Raises:
@@ -121,4 +121,4 @@ def npy_reply(values: NDArray[Any], most_bytes: int) -> Reply:
     pieces = write_npy(values)
     if sum(map(len, pieces)) > most_bytes:
         raise too_long(most_bytes)
-    return Reply(pieces, MEDIA_TYPES["npy"])
+    return InferenceResponse(pieces, MEDIA_TYPES["npy"])

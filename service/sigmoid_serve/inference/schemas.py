@@ -1,4 +1,4 @@
-"""The request and reply models: what validates, and what `/openapi.json` shows.
+"""The request models: what validates a body, and what `/openapi.json` shows of it.
 
 A tensor is an annotated type whose validator is `sigmoid_serve.payload.tensors`. What a
 validator must know of the model and the limits comes as the validation's context, an
@@ -28,13 +28,11 @@ from sigmoid_serve.json.text import Check, child, kind, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
-from sigmoid_serve.repository.troubles import MOST_LISTED
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
 """Nested lists of numbers, of any rank from a bare number to 32."""
 
 Record = dict[str, float]
-Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
 
 
 class Intake(NamedTuple):
@@ -141,133 +139,6 @@ class SigmoidRequest(Body):
                 got="both",
             )
         return self
-
-
-class PredictQuery(Body):
-    """Which of the two arrays an `.npy` answer holds."""
-
-    output: Literal["probabilities", "logits"] = "probabilities"
-
-
-class PredictReply(BaseModel):
-    """The network's answer, with the shape of the rows it was asked about."""
-
-    model: str
-    version: str
-    logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
-    probabilities: Annotated[
-        Numbers,
-        Field(description="`sigmoid(logits / temperature)`, element by element."),
-    ]
-    labels: Annotated[
-        Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
-    ]
-    shape: Annotated[list[int], Field(description="Of `logits`.")]
-
-
-class SigmoidReply(BaseModel):
-    """The sigmoid of one tensor."""
-
-    outputs: Numbers
-    shape: list[int]
-    dtype: DtypeName
-
-
-class SigmoidBatchReply(BaseModel):
-    """The sigmoid of several tensors."""
-
-    batch: list[Numbers]
-    shapes: list[list[int]]
-    dtype: DtypeName
-
-
-class Problem(BaseModel):
-    """An error (RFC 9457)."""
-
-    type: Annotated[str, Field(description="`urn:sigmoid-serve:CODE`")]
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    pointer: Annotated[
-        str | None, Field(description="JSON Pointer to the first bad element.")
-    ] = None
-    expected: str | None = None
-    got: str | None = None
-
-
-class ServedModel(BaseModel):
-    """One model of the list."""
-
-    name: str
-    version: Annotated[str, Field(description="The newest, served by default.")]
-    versions: list[str]
-    state: Annotated[Literal["ready", "failed"], Field(description="Of `version`.")]
-    device: str
-
-
-class PassedOver(BaseModel):
-    """What was found in a folder and is not served."""
-
-    name: Annotated[str, Field(description="Of the model, as its file or folder.")]
-    version: Annotated[
-        str | None, Field(description="Null where it is about the whole model.")
-    ]
-    reason: Annotated[str, Field(description="What was found, and what to do.")]
-
-
-class ModelList(BaseModel):
-    """All models, and the one that `/predict` asks."""
-
-    default: str
-    models: list[ServedModel]
-    passed_over: Annotated[
-        list[PassedOver],
-        Field(
-            description="What was found in a folder and cannot be served; left out "
-            f"where there is nothing. At most {MOST_LISTED}."
-        ),
-    ] = []
-    more_passed_over: Annotated[
-        int, Field(description="How many more there are; left out where none.")
-    ] = 0
-
-
-class Card(ServedModel):
-    """A model with what its checkpoint says of it."""
-
-    task: str
-    features: int
-    feature_names: list[str] | None
-    classes: list[str] | None
-    architecture: dict[str, Any]
-    activation: str
-    parameters: int
-    sha256: Annotated[str, Field(description="Of the checkpoint file.")]
-    metrics: dict[str, float] | None
-    temperature: float
-    thresholds: list[float] | None
-
-
-class Reloaded(BaseModel):
-    """What serves after a reload."""
-
-    model: str
-    version: Annotated[str, Field(description="The newest, served by default.")]
-
-
-class Health(BaseModel):
-    """The answer of a probe."""
-
-    status: Literal["ok", "unavailable"]
-    reasons: Annotated[
-        list[str] | None,
-        Field(
-            description="Why no request should come here; and what was found in a "
-            "folder and is not served, which alone makes no 503."
-        ),
-    ] = None
 
 
 BodyModel = TypeVar("BodyModel", bound=Body)

@@ -14,11 +14,11 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.media import MEDIA_TYPES, NPY
 from sigmoid_serve.inference.request import (
     SOON_ELEMENTS,
-    Exchange,
-    Reply,
+    InferenceRequest,
+    InferenceResponse,
     is_short,
-    npy_reply,
-    read_soon_or_beside,
+    npy_response,
+    read_soon_or_offload,
 )
 from sigmoid_serve.inference.schemas import (
     Intake,
@@ -53,32 +53,32 @@ class _Asked(NamedTuple):
     is_batch: bool
 
 
-async def answer_sigmoid(exchange: Exchange) -> Reply:
+async def answer_sigmoid(request: InferenceRequest) -> InferenceResponse:
     """Compute the sigmoid of the tensor or tensors of a request.
 
     Raises:
         ServiceError: The request is not right.
         Abandoned: The client went away meanwhile.
     """
-    reply = quick_sigmoid(exchange)
+    reply = quick_sigmoid(request)
     if reply is None:
-        reply = await read_soon_or_beside(exchange, _computed_sigmoid, exchange)
+        reply = await read_soon_or_offload(request, _computed_sigmoid, request)
     return reply
 
 
-def quick_sigmoid(exchange: Exchange) -> Reply | None:
+def quick_sigmoid(request: InferenceRequest) -> InferenceResponse | None:
     """Do all of `answer_sigmoid`, if it is done soon.
 
     Raises:
         ServiceError: The request is not right.
     """
-    if len(exchange.body) > _SOON_BYTES:
+    if len(request.body) > _SOON_BYTES:
         return None
-    exchange.ticket.enter(PARSE)
-    asked = _asked(exchange, read_quickly)
+    request.state.enter(PARSE)
+    asked = _asked(request, read_quickly)
     if asked is None or not _is_soon(asked):
         return None
-    return _answered(exchange, asked, no_check)
+    return _answered(request, asked, no_check)
 
 
 def _is_soon(asked: _Asked) -> bool:
@@ -92,44 +92,46 @@ def _is_soon(asked: _Asked) -> bool:
     )
 
 
-def _computed_sigmoid(exchange: Exchange) -> Reply:
+def _computed_sigmoid(request: InferenceRequest) -> InferenceResponse:
     """Do all of `answer_sigmoid`, however long it takes."""
-    exchange.ticket.enter(PARSE)
-    check = exchange.ticket.check
-    asked = _asked(exchange, partial(read_quickly, check=check))
+    request.state.enter(PARSE)
+    check = request.state.check
+    asked = _asked(request, partial(read_quickly, check=check))
     if asked is None:
-        asked = _asked(exchange, partial(read_strictly, check=check))
+        asked = _asked(request, partial(read_strictly, check=check))
     assert asked is not None
-    return _answered(exchange, asked, check)
+    return _answered(request, asked, check)
 
 
-def _asked(exchange: Exchange, read: Callable[..., Any]) -> _Asked | None:
+def _asked(request: InferenceRequest, read: Callable[..., Any]) -> _Asked | None:
     """Read a body; None where the way to read it leaves it to another."""
-    max_elements, max_rank, _, _ = exchange.limits
-    if exchange.request == "npy":
-        values, dtype = read_npy(exchange.body, max_elements)
+    max_elements, max_rank, _, _ = request.limits
+    if request.content_type == "npy":
+        values, dtype = read_npy(request.body, max_elements)
         check_limits(values.shape, None, max_rank, None)
         return _Asked(Tensors(values, [values.shape]), dtype, is_batch=False)
-    request = read(SigmoidRequest, exchange.body, Intake(max_elements))
-    if request is None:
+    document = read(SigmoidRequest, request.body, Intake(max_elements))
+    if document is None:
         return None
-    if request.inputs is not None:
-        shape = request.inputs.shape
+    if document.inputs is not None:
+        shape = document.inputs.shape
         check_limits(shape, "/inputs", max_rank, None)
-        return _Asked(Tensors(request.inputs, [shape]), request.dtype, is_batch=False)
-    batch = request.batch or Tensors(np.empty(0), [])
+        return _Asked(Tensors(document.inputs, [shape]), document.dtype, is_batch=False)
+    batch = document.batch or Tensors(np.empty(0), [])
     if max_rank < MAX_RANK:
         for position, shape in enumerate(batch.shapes):
             if len(shape) > max_rank:
                 check_limits(shape, child("/batch", position), max_rank, None)
-    return _Asked(batch, request.dtype, is_batch=True)
+    return _Asked(batch, document.dtype, is_batch=True)
 
 
-def _answered(exchange: Exchange, asked: _Asked, check: Check) -> Reply:
+def _answered(
+    request: InferenceRequest, asked: _Asked, check: Check
+) -> InferenceResponse:
     (values, shapes), dtype, is_batch = asked
-    ticket, most_bytes = exchange.ticket, exchange.limits.max_answer_bytes
-    ticket.settle(values.size + len(shapes) - 1)
-    if exchange.answer == "npy":
+    state, most_bytes = request.state, request.limits.max_answer_bytes
+    state.reserve(values.size + len(shapes) - 1)
+    if request.accept == "npy":
         if is_batch or dtype == "bfloat16":
             what = "several tensors" if is_batch else "bfloat16"
             raise ServiceError(
@@ -140,18 +142,18 @@ def _answered(exchange: Exchange, asked: _Asked, check: Check) -> Reply:
             )
     elif not is_batch:
         refuse_long(shapes, most_bytes)
-    ticket.enter(INFER)
+    state.enter(INFER)
     outputs = _sigmoid(values, dtype, check)
-    ticket.enter(ENCODE)
-    if exchange.answer == "npy":
-        return npy_reply(outputs, most_bytes)
+    state.enter(ENCODE)
+    if request.accept == "npy":
+        return npy_response(outputs, most_bytes)
     outputs = shortened(outputs, dtype)
     document: dict[str, Any] = {"batch": Tensors(outputs, shapes), "dtype": dtype}
     if not is_batch:
         document = {"outputs": outputs, "shape": shapes[0], "dtype": dtype}
     if is_short(outputs, most_bytes) and not is_batch:
-        return Reply(encode_short(document), MEDIA_TYPES["json"])
-    return Reply(encode(document, most_bytes, check), MEDIA_TYPES["json"])
+        return InferenceResponse(encode_short(document), MEDIA_TYPES["json"])
+    return InferenceResponse(encode(document, most_bytes, check), MEDIA_TYPES["json"])
 
 
 def _sigmoid(values: NDArray[Any], dtype: DtypeName, check: Check) -> NDArray[Any]:

@@ -6,8 +6,8 @@ from time import time
 
 from typing_extensions import Buffer
 
-from sigmoid_serve.admission.limit import Queue
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.limit import AdmissionLimit
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import ENCODE, INFER, PARSE, QUEUE, STAGES
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.monitoring.metrics import Counter, Metrics
@@ -46,23 +46,23 @@ class Telemetry:
         metrics.gauge("sigmoid_workers").set(1)
         metrics.gauge("sigmoid_build_info", version("sigmoid-serve")).set(1)
 
-    def answered(self, ticket: Ticket, status: int, code: str) -> None:
+    def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and the time of its stages.
 
         Args:
-            ticket: Of the request.
+            state: Of the request.
             status: Of HTTP.
             code: `ok`, or that of the problem.
         """
-        key = (ticket.route, ticket.model, code)
+        key = (state.route, state.model, code)
         counter = self._answered.get(key)
         if counter is None:
             counter = self._answered[key] = self.metrics.counter(
-                "sigmoid_requests_total", ticket.route, ticket.model, str(status), code
+                "sigmoid_requests_total", state.route, state.model, str(status), code
             )
         counter.add()
         parse, queue, infer, encode = self._stages
-        seconds = ticket.seconds
+        seconds = state.seconds
         if seconds[PARSE]:
             parse(seconds[PARSE])
         if seconds[QUEUE]:
@@ -72,7 +72,7 @@ class Telemetry:
         if seconds[ENCODE]:
             encode(seconds[ENCODE])
 
-    def failed(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Count what an error is counted as, beside its answer."""
         metrics = self.metrics
         if isinstance(error, Abandoned):
@@ -110,7 +110,7 @@ class Telemetry:
         if golden_error is not None:
             gauge("sigmoid_model_golden_error", model, number).set(golden_error)
 
-    def dropped(self, model: str, number: str) -> None:
+    def remove_model(self, model: str, number: str) -> None:
         """Note that a model is served no more."""
         for name in (
             "sigmoid_model_load_seconds",
@@ -119,7 +119,7 @@ class Telemetry:
         ):
             self.metrics.gauge(name, model, number).forget()
 
-    def observe(self, queue: Queue, is_ready: bool) -> None:
+    def update_gauges(self, queue: AdmissionLimit, is_ready: bool) -> None:
         """Note how things are at the moment."""
         gauge = self.metrics.gauge
         gauge("sigmoid_queue_elements").set(queue.elements)

@@ -18,7 +18,7 @@ from types import FrameType
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.authentication import Keys
+from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.monitoring.logs import count_dropped_lines
 from sigmoid_serve.process.catalogue import Catalogue
 from sigmoid_serve.process.crew import Crew
@@ -55,7 +55,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
         self._settings = settings
-        Keys(settings.api_keys_file)  # each worker reads them for itself
+        ApiKeys(settings.api_keys_file)  # each worker reads them for itself
         self._roots = roots_of(
             checkpoints, settings.models, settings.max_checkpoint_bytes
         )

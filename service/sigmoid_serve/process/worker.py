@@ -25,7 +25,7 @@ from sigmoid_serve.process.worker_channel import Control
 from sigmoid_serve.registry.errands import Errands
 from sigmoid_serve.registry.loading import Loader, freeze
 from sigmoid_serve.registry.own_models import OwnModels
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.startup import first_look, late
 from sigmoid_serve.registry.updating import Exchanger
@@ -48,13 +48,13 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
     """
     telemetry = Telemetry(new_memory(1), 0)
     count_dropped_lines(telemetry.metrics)
-    repository = Repository()
+    registry = ModelRegistry()
     loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(repository, loader, telemetry)
+    exchanger = Exchanger(registry, loader, telemetry)
     roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(repository, exchanger)
+    models = OwnModels(registry, exchanger)
     reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
-    app = make_app(settings, repository, telemetry, reloader.reload)
+    app = make_app(settings, registry, telemetry, reloader.reload)
     readiness = app.state.context.readiness
     reloader.is_ending = lambda: readiness.is_draining
     files, troubles = first_look(roots, settings.load_seconds)
@@ -123,10 +123,10 @@ def serve_as_worker(
     try:
         telemetry = Telemetry(memory, number)  # type: ignore[arg-type]
         count_dropped_lines(telemetry.metrics)
-        repository = Repository()
+        registry = ModelRegistry()
         loader = make_loader(settings, telemetry)
-        exchanger = Exchanger(repository, loader, telemetry)
-        app = make_app(settings, repository, telemetry, control.reload)
+        exchanger = Exchanger(registry, loader, telemetry)
+        app = make_app(settings, registry, telemetry, control.reload)
         balance = Balance(connections, number)
         server = Server(app, balance=balance, on_overdue=_end_at_once)
         _log_device(settings, loader)

@@ -32,7 +32,7 @@ from sigmoid_serve.process.messages import (
 )
 from sigmoid_serve.registry.errands import ErrandError, Errands
 from sigmoid_serve.registry.loading import freeze
-from sigmoid_serve.registry.registry import Version
+from sigmoid_serve.registry.registry import ModelVersion
 from sigmoid_serve.registry.updating import Exchanger
 from sigmoid_serve.repository.sources import File, trouble_of
 from sigmoid_serve.repository.troubles import Trouble, trouble
@@ -67,7 +67,7 @@ class Control:
         self._errands = Errands()
         self._lock = Lock()
         # What is loaded of each change; nothing as long as it is being loaded.
-        self._changes: dict[int, Sequence[Version] | None] = {}
+        self._changes: dict[int, Sequence[ModelVersion] | None] = {}
         self._is_over = False
 
     async def reload(self, name: str) -> None:
@@ -182,7 +182,7 @@ class Control:
         self, exchanger: Exchanger, change: int, files: Sequence[File]
     ) -> None:
         self.has_loaded.wait()
-        versions: Sequence[Version] = ()
+        versions: Sequence[ModelVersion] = ()
         troubles: Sequence[Trouble]
         try:
             versions, troubles = exchanger.load(files)

@@ -12,7 +12,7 @@ from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads, use_one_thread
 from sigmoid_serve.engine.engine import Engine
-from sigmoid_serve.registry.registry import Version
+from sigmoid_serve.registry.registry import ModelVersion
 from sigmoid_serve.repository.sources import File, trouble_of
 from sigmoid_serve.repository.troubles import Trouble
 
@@ -27,7 +27,7 @@ class Loaded(NamedTuple):
         troubles: Of the files that cannot be served.
     """
 
-    versions: list[Version]
+    versions: list[ModelVersion]
     troubles: list[Trouble]
 
 
@@ -55,7 +55,7 @@ class Loader:
         self._threads = DeviceThreads.of(device, threads)
 
     def load(
-        self, files: Iterable[File], served: Mapping[str, Mapping[str, Version]]
+        self, files: Iterable[File], served: Mapping[str, Mapping[str, ModelVersion]]
     ) -> Loaded:
         """Load versions, and check each against its golden rows.
 
@@ -78,7 +78,7 @@ class Loader:
                 troubles.append(found._replace(sha256=file.sha256))
         return Loaded(versions, troubles)
 
-    def _load(self, file: File) -> Version:
+    def _load(self, file: File) -> ModelVersion:
         start = perf_counter()
         source = file.source
         checkpoint = load_checkpoint(source.path, file.content)
@@ -98,7 +98,7 @@ class Loader:
             card.activation,
             fault or "ready",
         )
-        return Version(
+        return ModelVersion(
             source.name,
             source.version,
             engine,

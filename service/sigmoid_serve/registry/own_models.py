@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 
 from sigmoid_serve.registry.errands import ErrandError, Errands
 from sigmoid_serve.registry.loading import Loaded
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloading import Found, Refused, judge
 from sigmoid_serve.registry.updating import Exchanger
 from sigmoid_serve.repository.sources import File
@@ -16,12 +16,12 @@ class OwnModels:
     """See `sigmoid_serve.registry.reloader.Models`.
 
     Args:
-        repository: What serves.
+        registry: What serves.
         exchanger: Puts models in its place.
     """
 
-    def __init__(self, repository: Repository, exchanger: Exchanger) -> None:
-        self._repository = repository
+    def __init__(self, registry: ModelRegistry, exchanger: Exchanger) -> None:
+        self._registry = registry
         self._exchanger = exchanger
         self._errands = Errands()
         self._loaded: dict[str, Loaded] = {}
@@ -38,22 +38,22 @@ class OwnModels:
             ServingError: What was named cannot be served, or nothing can.
         """
         log_passed_over(self._exchanger.start(files, troubles))
-        self._accepted = self._repository.passed_over
+        self._accepted = self._registry.passed_over
 
     @property
     def has_begun(self) -> bool:
         """Whether anything serves yet."""
-        return not self._repository.is_loading
+        return not self._registry.is_loading
 
     @property
     def served(self) -> Collection[str]:
         """Name the models that serve."""
-        return self._repository.models
+        return self._registry.models
 
     @property
     def passed_over(self) -> Sequence[Trouble]:
         """List what cannot be served."""
-        return self._repository.passed_over
+        return self._registry.passed_over
 
     async def load(self, name: str, found: Found) -> None:
         """Load the files of a model beside what serves.
@@ -66,11 +66,11 @@ class OwnModels:
         except ErrandError as error:
             raise Refused(f"loads do not end: {error}") from None
         loaded = await asyncio.wrap_future(future)
-        served = self._repository.models.get(name, {})
+        served = self._registry.models.get(name, {})
         loaded = Loaded(loaded.versions, [*found.troubles, *loaded.troubles])
         judge(
             {version: each.sha256 for version, each in served.items()},
-            {each.version: each.sha256 for each in loaded.versions},
+            {each.number: each.sha256 for each in loaded.versions},
             loaded.troubles,
             self._accepted,
         )

@@ -1,6 +1,6 @@
 """Whether requests should come to this process, as `/readyz` says it."""
 
-from sigmoid_serve.registry.registry import Repository
+from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.repository.troubles import told
 
 
@@ -8,14 +8,14 @@ class Readiness:
     """What an operator must know beside the models.
 
     Args:
-        repository: The models.
+        registry: The models.
 
     Attributes:
         is_draining: Whether this process is about to end.
     """
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, registry: ModelRegistry) -> None:
+        self._registry = registry
         self.is_draining = False
 
     def reasons(self) -> list[str]:
@@ -23,8 +23,8 @@ class Readiness:
         draining = (
             ["draining: this process is about to end"] if self.is_draining else []
         )
-        return [*draining, *self._repository.faults()]
+        return [*draining, *self._registry.faults()]
 
     def remarks(self) -> list[str]:
         """Say what is not served beside what is."""
-        return told(self._repository.passed_over)
+        return told(self._registry.passed_over)

@@ -13,12 +13,12 @@ _MOST_TOLD = 2
 
 
 @dataclass(frozen=True)
-class Version:
+class ModelVersion:
     """One version of a model, on its device.
 
     Attributes:
         name: Of the model.
-        version: A decimal number, as text.
+        number: A decimal number, as text.
         engine: Computes its logits.
         batcher: Gathers the rows of many requests for the engine.
         sha256: Of the checkpoint file.
@@ -28,7 +28,7 @@ class Version:
     """
 
     name: str
-    version: str
+    number: str
     engine: Engine
     batcher: Batcher
     sha256: str
@@ -42,7 +42,7 @@ class Version:
         return "failed" if self.fault else "ready"
 
 
-class Repository:
+class ModelRegistry:
     """The models that are served; none before the first are put in.
 
     A request that has found its version keeps it, whatever is put in meanwhile; an old
@@ -56,7 +56,7 @@ class Repository:
 
     def __init__(self) -> None:
         self.default = ""
-        self.models: dict[str, dict[str, Version]] = {}
+        self.models: dict[str, dict[str, ModelVersion]] = {}
         self.passed_over: Sequence[Trouble] = ()
 
     @property
@@ -64,7 +64,9 @@ class Repository:
         """Whether no model is there yet."""
         return not self.models
 
-    def put(self, versions: Iterable[Version], default: str = "") -> list[Version]:
+    def put(
+        self, versions: Iterable[ModelVersion], default: str = ""
+    ) -> list[ModelVersion]:
         """Serve models from now on, each with these versions and no others.
 
         Args:
@@ -74,20 +76,20 @@ class Repository:
         Returns:
             The versions that are served no more.
         """
-        given: dict[str, dict[str, Version]] = {}
-        for version in sorted(versions, key=lambda v: (v.name, -int(v.version))):
-            given.setdefault(version.name, {})[version.version] = version
+        given: dict[str, dict[str, ModelVersion]] = {}
+        for version in sorted(versions, key=lambda v: (v.name, -int(v.number))):
+            given.setdefault(version.name, {})[version.number] = version
         gone = [
             version
             for name in given
             for version in self.models.get(name, {}).values()
-            if given[name].get(version.version) is not version
+            if given[name].get(version.number) is not version
         ]
         self.default = default or self.default
         self.models = dict(sorted({**self.models, **given}.items()))
         return gone
 
-    def find(self, name: str, version: str | None = None) -> Version:
+    def find(self, name: str, version: str | None = None) -> ModelVersion:
         """Return a version, by default the newest.
 
         Raises:
@@ -129,7 +131,7 @@ class Repository:
         if self.is_loading:
             return ["loading: no model is there yet"]
         return [
-            f"model {version.name} version {version.version}: {version.fault}"
+            f"model {version.name} version {version.number}: {version.fault}"
             for versions in self.models.values()
             for version in versions.values()
             if version.fault

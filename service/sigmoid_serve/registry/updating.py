@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loaded, Loader
-from sigmoid_serve.registry.registry import Repository, Version
+from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 from sigmoid_serve.registry.startup import require
 from sigmoid_serve.repository.sources import File
 from sigmoid_serve.repository.troubles import Trouble, listed, trouble
@@ -19,15 +19,15 @@ class Exchanger:
     """Takes both steps.
 
     Args:
-        repository: What serves.
+        registry: What serves.
         loader: Loads what shall serve.
         telemetry: Told of what was put in and what went.
     """
 
     def __init__(
-        self, repository: Repository, loader: Loader, telemetry: Telemetry
+        self, registry: ModelRegistry, loader: Loader, telemetry: Telemetry
     ) -> None:
-        self._repository = repository
+        self._registry = registry
         self._loader = loader
         self._telemetry = telemetry
 
@@ -47,7 +47,7 @@ class Exchanger:
         Raises:
             ServingError: What was named cannot be served, or nothing can.
         """
-        versions, troubles = self._loader.load(files, self._repository.models)
+        versions, troubles = self._loader.load(files, self._registry.models)
         all_troubles = [*passed_over, *troubles]
         names = {version.name for version in versions}
         require([file.source for file in files], names, all_troubles)
@@ -62,18 +62,18 @@ class Exchanger:
         Args:
             files: All versions of a model.
         """
-        versions, troubles = self._loader.load(files, self._repository.models)
+        versions, troubles = self._loader.load(files, self._registry.models)
         paths = {file.source.version: file.source.path for file in files}
         for each in versions:
             if each.fault:
-                place = each.name, each.version, paths[each.version]
+                place = each.name, each.number, paths[each.number]
                 found = trouble(*place, each.fault, "write it again")
                 troubles.append(found._replace(sha256=each.sha256))
         return Loaded([each for each in versions if not each.fault], troubles)
 
     def put(
         self,
-        versions: Sequence[Version],
+        versions: Sequence[ModelVersion],
         passed_over: Sequence[Trouble],
         default: str = "",
     ) -> None:
@@ -86,16 +86,16 @@ class Exchanger:
         """
         known = {
             id(version)
-            for served in self._repository.models.values()
+            for served in self._registry.models.values()
             for version in served.values()
         }
-        for gone in self._repository.put(versions, default):
-            self._telemetry.dropped(gone.name, gone.version)
+        for gone in self._registry.put(versions, default):
+            self._telemetry.remove_model(gone.name, gone.number)
         for version in versions:
             if id(version) not in known:
                 self._telemetry.loaded(
                     version.name,
-                    version.version,
+                    version.number,
                     version.seconds,
                     version.golden_error,
                 )
@@ -103,4 +103,4 @@ class Exchanger:
 
     def pass_over(self, passed_over: Sequence[Trouble]) -> None:
         """Tell those who ask what cannot be served."""
-        self._repository.passed_over = passed_over
+        self._registry.passed_over = passed_over

@@ -11,7 +11,7 @@ from typing import Final
 _AWAKE_SECONDS: Final = 50e-6
 
 
-class Lookout:
+class BusyPoll:
     """Looks out for the next request."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The connections of the server: which way a request takes.
 
-Short requests take the shortcut; uvicorn runs the application for all others.
+Short requests take the fast path; uvicorn runs the application for all others.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,15 +9,16 @@ from typing import Any, Final, NamedTuple
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import Context, answer_to_error, name_request
 from sigmoid_serve.http.headers import Fields, read_fields
-from sigmoid_serve.inference.request import Reply
+from sigmoid_serve.inference.operations import Done, Pending
+from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.monitoring.telemetry import OK
-from sigmoid_serve.server import heads as wire
-from sigmoid_serve.server.busy_poll import Lookout
-from sigmoid_serve.server.fast_path import Shortcut
+from sigmoid_serve.server import heads
+from sigmoid_serve.server.busy_poll import BusyPoll
+from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.feeding import BODY, IDLE
 from sigmoid_serve.server.lifetime import LAST_SECONDS, Lifetime
 from sigmoid_serve.server.unread import SHORT_BYTES as SHORT_ANSWER_BYTES
@@ -33,24 +34,41 @@ class Wiring(NamedTuple):
 
     Attributes:
         context: Of the application.
-        shortcut: Answers short requests.
-        lookout: Of the event loop.
+        fast_path: Answers short requests.
+        busy_poll: Of the event loop.
         unread: What clients have not read of their answers.
         on_lost: Called when a connection has ended.
     """
 
     context: Context
-    shortcut: Shortcut
-    lookout: Lookout
+    fast_path: FastPath
+    busy_poll: BusyPoll
     unread: Unread
     on_lost: Callable[[Guest], None]
+
+
+class _ShortRequest:
+    """A request that may take the fast path, until its response is written.
+
+    Attributes:
+        state: Of the request.
+        body: What has arrived of its body; None once it has been read.
+        flush: Computes the batch that the request waits for; None while in none.
+    """
+
+    __slots__ = ("body", "flush", "state")
+
+    def __init__(self, state: RequestState) -> None:
+        self.state = state
+        self.body: list[bytes] | None = []
+        self.flush: Callable[[], None] | None = None
 
 
 class Connection(Lifetime):
     """One connection.
 
-    While a request may still take the shortcut, its body is kept here, and uvicorn has
-    not seen the end of its head. If it does not, both are handed on.
+    While a request may still take the fast path, its body is buffered here, and uvicorn
+    has not seen the end of its head. If it does not, both are forwarded.
 
     Args:
         config: Of uvicorn.
@@ -60,10 +78,7 @@ class Connection(Lifetime):
         guest: As which it was taken.
     """
 
-    # Of a request that may take the shortcut.
-    _kept_body: list[bytes] | None = None
-    _ticket: Ticket | None = None
-    _flush: Callable[[], None] | None = None
+    _short: _ShortRequest | None = None
     # The end of the head that was written last, and what it was made of.
     _lines = b""
     _date_of_lines: object = None
@@ -81,30 +96,29 @@ class Connection(Lifetime):
     ) -> None:
         self._wiring = wiring
         self.unread = wiring.unread
-        self._queue = wiring.context.queue
+        self._admission = wiring.context.admission
         super().__init__(config, server_state, app_state, wiring.context, guest)
 
     @property
     def is_answered(self) -> bool:
-        """Whether no request waits for an answer."""
+        """Whether no request waits for a response."""
         asked = self.asked
-        return self._ticket is None and (asked is None or asked.response_complete)
+        return self._short is None and (asked is None or asked.response_complete)
 
     @property
     def application_reads(self) -> bool:
         """Whether the body that arrives is read by the application, in its time."""
-        return self._kept_body is None
+        return self._short is None or self._short.body is None
 
     def answer_at_once(self) -> None:
         """Compute the batch that a request waits for."""
-        if self._flush:
-            self._flush()
+        if self._short and self._short.flush:
+            self._short.flush()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        if self._flush:
-            # The answers come in the order of the requests.
-            self._flush()
+        # The responses come in the order of the requests.
+        self.answer_at_once()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -114,33 +128,33 @@ class Connection(Lifetime):
             return
         super().on_headers_complete()
         if self._may_be_short():
-            self._kept_body = []
-            self._ticket = Ticket(self._queue)
+            self._short = _ShortRequest(RequestState(self._admission))
         else:
-            self._hand_on_headers()
+            self._forward_headers()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body."""
         self.body_bytes += len(body)
-        if self._kept_body is None:
+        if self._short is None or self._short.body is None:
             super().on_body(body)
         else:
-            self._kept_body.append(body)
+            self._short.body.append(body)
 
     def on_message_complete(self) -> None:
         """Answer a request, or have the application do so."""
         if self._has_offer:
             return
         self.stage = IDLE
+        short = self._short
         if self.is_over:
             self.transport.close()
-        elif self._kept_body is None or self._ticket is None:
-            super().on_message_complete()
-            if self.is_ended_by_trailer:
-                self.end_with(self.cycle)
+        elif short is None or short.body is None:
+            self._complete_forwarded()
+        elif self.has_trailers:
+            self._forward(short, b"".join(short.body))
+            self._complete_forwarded()
         else:
-            body, self._kept_body = b"".join(self._kept_body), None
-            self._take_shortcut(body, self._ticket)
+            self._take_fast_path(short, short.body)
 
     def head_fault(self) -> ServiceError | None:
         """Refuse what is asked beyond the limits of connections, but for health."""
@@ -153,83 +167,90 @@ class Connection(Lifetime):
         return too_many(self.guest.excess)
 
     def _may_be_short(self) -> bool:
-        cycle, shortcut = self.cycle, self._wiring.shortcut
+        cycle, fast_path = self.cycle, self._wiring.fast_path
         if (
             self.is_last
             or self.parser.get_method() != b"POST"
-            or not shortcut.leads_to(self.url)
+            or not fast_path.matches_target(self.url)
             or self.expect_100_continue
             or self.flow.write_paused
             or not (cycle is None or cycle.response_complete)
         ):
             return False
         length = self.fields.get(b"content-length", b"")
-        return length.isdigit() and shortcut.lets_in(self.fields, int(length))
+        if not length and b"transfer-encoding" in self.fields:
+            length = b"0"  # it is chunked, and may be short
+        return length.isdigit() and fast_path.accepts_headers(self.fields, int(length))
 
     def count_body(self) -> None:
         """Keep account of a body that has not arrived as a whole."""
-        kept = self._kept_body
-        if kept is None or self._ticket is None:
+        short = self._short
+        if short is None or short.body is None:
             return
-        held = self._queue.most(self.body_bytes)
-        if self._queue.may_arrive(held - self._ticket.elements):
-            self._ticket.hold(held)
-        else:  # the application refuses it
-            self._hand_on(b"".join(kept))
+        is_short = self.body_bytes <= self._wiring.fast_path.max_body_bytes
+        held = self._admission.most(self.body_bytes)
+        # Otherwise the application reads it, or refuses it.
+        if not (is_short and short.state.try_reserve_arriving(held)):
+            self._forward(short, b"".join(short.body))
 
-    def _take_shortcut(self, body: bytes, ticket: Ticket) -> None:
+    def _take_fast_path(self, short: _ShortRequest, parts: list[bytes]) -> None:
+        body = b"".join(parts)
+        short.body = None
         try:
-            flush = self._wiring.shortcut.take(
-                self.url, self.fields, body, ticket, self._respond
+            outcome = self._wiring.fast_path.handle(
+                self.url, self.fields, body, short.state, self._respond
             )
         except Exception:  # the application meets it again, and reports it
-            flush = None
-        if self._ticket:  # it is not answered yet
-            self._flush = flush
-        if flush is None:
-            self._hand_on(body)
-            super().on_message_complete()
+            outcome = None
+        if isinstance(outcome, Done):
+            self._respond(outcome.response)
+        elif isinstance(outcome, Pending):
+            short.flush = outcome.flush
+        else:
+            self._forward(short, body)
+            self._complete_forwarded()
 
-    def _hand_on(self, body: bytes) -> None:
-        self._kept_body = None
-        self._leave_queue()
-        self._hand_on_headers()
+    def _forward(self, short: _ShortRequest, body: bytes) -> None:
+        """Have the application answer a request that was thought to be short."""
+        short.state.release()
+        self._short = None
+        self._forward_headers()
         super().on_body(body)
 
-    def _hand_on_headers(self) -> None:
+    def _complete_forwarded(self) -> None:
+        super().on_message_complete()
+        if self.is_ended_by_trailer:
+            self.end_with(self.cycle)
+
+    def _forward_headers(self) -> None:
         self.hand_on_head()
         self.cycle.keep_alive = not self.is_last
         if self.version == "1.0":  # it knows no such answer
             self.cycle.waiting_for_100_continue = False
 
-    def _leave_queue(self) -> None:
-        if self._ticket:
-            self._ticket.leave()
-            self._ticket = None
-
-    def _respond(self, outcome: Reply | Exception) -> None:
-        """Write a whole answer, and wait for the next request."""
-        self._flush = None
+    def _respond(self, outcome: InferenceResponse | Exception) -> None:
+        """Write the whole response to a short request, and wait for the next."""
         self.server_state.total_requests += 1
-        ticket = self._ticket
-        if ticket is None:
+        short, self._short = self._short, None
+        if short is None:
             return
-        if isinstance(outcome, Reply):
-            head, pieces = wire.message(
-                200, outcome.media_type.encode(), outcome.pieces, ticket
+        state = short.state
+        message: heads.Message | None = None
+        if isinstance(outcome, InferenceResponse):
+            message = heads.message(
+                200, outcome.media_type.encode(), outcome.pieces, state
             )
             if not self.transport.is_closing():
-                self.context.answered(ticket, 200, OK)
+                self.context.record_response(state, 200, OK)
         else:
-            response = answer_to_error(self.context, ticket, outcome)
-            if response is None:
-                self._leave_queue()
-                return
-            head, pieces = wire.problem_message(response, ticket)
-        self._write(head, pieces, self.version)
-        self._wiring.lookout.stay(self.loop, self)
-        self._leave_queue()
-        self.answered = self.loop.time()
+            response = answer_to_error(self.context, state, outcome)
+            if response:
+                message = heads.problem_message(response, state)
+        if message:
+            self._write(*message, self.version)
+            self._wiring.busy_poll.stay(self.loop, self)
+            self.answered = self.loop.time()
+        state.release()
 
     def _write(
         self, head: bytes, pieces: Sequence[bytes | memoryview], version: str
@@ -256,10 +277,8 @@ class Connection(Lifetime):
 
     def refuse(self, error: ServiceError) -> None:
         """Answer what is no whole request, and end the connection."""
-        if self._flush:
-            self._flush()
+        self.answer_at_once()
         self.is_deaf = self.is_last = True
-        self._kept_body = None
         asked = self.asked
         is_in_body = self.stage == BODY and self.is_handed_on
         is_of_asked = is_in_body and asked is self.cycle
@@ -280,21 +299,24 @@ class Connection(Lifetime):
         seconds = self.context.settings.header_seconds
         must_be_short = isinstance(error, Expired) or self.guest.excess
         self.linger_seconds = LAST_SECONDS if must_be_short else seconds
-        ticket = self._ticket or Ticket(self._queue)
-        ticket.route = ticket.route or "other"
+        short, self._short = self._short, None
+        state = short.state if short else RequestState(self._admission)
+        state.route = state.route or "other"
         fields = read_fields(self.headers or ())
-        ticket.request_id = name_request(fields.get(b"x-request-id"))
-        response = answer_to_error(self.context, ticket, error)
+        state.request_id = name_request(fields.get(b"x-request-id"))
+        response = answer_to_error(self.context, state, error)
         if response:
-            self._write(*wire.problem_message(response, ticket), "1.1")
-        self._leave_queue()
+            self._write(*heads.problem_message(response, state), "1.1")
+        state.release()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Give up what was not answered."""
-        if self._ticket:
-            self._ticket.is_abandoned = True
-            if not self._flush:
-                self.context.telemetry.failed(Abandoned("body"))
-                self._leave_queue()
+        short = self._short
+        if short:
+            short.state.is_abandoned = True
+            if not short.flush:
+                self.context.telemetry.record_error(Abandoned("body"))
+                short.state.release()
+                self._short = None
         super().connection_lost(exc)
         self._wiring.on_lost(self.guest)

@@ -1,170 +1,142 @@
-"""The shortest way: inference that is over before a request would have become a task.
+"""Answers short inference requests inside the protocol callbacks of uvicorn.
 
-For a small request, most of an ASGI server's time goes into the objects and tasks that
-stand for it. A request to an inference route whose body is short, and whose model is
-light, needs none of them: once it has been read it is judged, it joins the batch of all
-that arrived with it, and its answer is written. This is that way, from the bytes of the
-request to the reply, with the same functions as every other way.
+For a small request, most of an ASGI server's time goes into the scope, the task and the
+objects that stand for it. A request to an inference route that is short and plain needs
+none of them: it is read, put into the batch of all that arrived with it, and its
+response is written, by the same functions as on the ASGI path.
 
-It answers what succeeds. Anything else, from a strange header to a wrong element, it
-leaves alone, and the request takes the usual way, which says what is wrong.
+It answers what succeeds. Anything else, from an unusual header to a wrong element, it
+declines; the application then says what is wrong.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
-from sigmoid_serve.admission.request_state import Ticket
-from sigmoid_serve.engine.background import SHORT_BYTES
-from sigmoid_serve.engine.batching import Outcome
-from sigmoid_serve.engine.engine import Answer, RowError
+from sigmoid_serve.admission.request_state import RequestState
+from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import Context, name_request
 from sigmoid_serve.inference.media import answer_media, request_media
-from sigmoid_serve.inference.predict import (
-    is_soon_written,
-    point_at,
-    predicted,
-    quick_features,
+from sigmoid_serve.inference.operations import (
+    Done,
+    Match,
+    Pending,
+    Respond,
+    match_operation,
 )
-from sigmoid_serve.inference.request import Exchange, Limits, Reply
-from sigmoid_serve.inference.sigmoid import quick_sigmoid
-from sigmoid_serve.registry.registry import Version
+from sigmoid_serve.inference.request import InferenceRequest, Limits
 
-_PREDICT = re.compile(rb"(?:/models/([A-Za-z0-9._-]{1,64}))?/predict")
-_SIGMOID = b"/sigmoid"
-
-Respond = Callable[[Reply | Exception], None]
-"""Called with the reply or an error."""
+# Names have at most 64 characters.
+_MOST_TARGET_BYTES: Final = 2**8
 
 
-class Shortcut:
+class FastPath:
     """Answers short requests.
 
     Args:
-        context: Of the application. Its worker is named in every exchange, though
-            nothing here takes long enough for it.
+        context: Of the application.
+
+    Attributes:
+        max_body_bytes: A longer body is declined.
     """
 
     def __init__(self, context: Context) -> None:
         settings = context.settings
-        self._repository = context.repository
+        self.max_body_bytes = min(settings.max_body_bytes, OFFLOAD_ABOVE_BYTES)
+        self._registry = context.registry
         self._limits = Limits.of(settings)
-        self._keys = context.keys
-        self._queue = context.queue
-        self._worker = context.worker
-        # The headers for pages of other origins are written on the usual way.
+        self._api_keys = context.api_keys
+        self._admission = context.admission
+        # It is named in every request, though nothing here takes long enough for it.
+        self._background = context.background
+        # The headers for pages of other origins are written on the ASGI path.
         self._knows_origins = bool(settings.cors_origins)
-        self._max_body_bytes = min(settings.max_body_bytes, SHORT_BYTES)
 
-    def leads_to(self, target: bytes) -> bool:
+    def matches_target(self, target: bytes) -> bool:
         """Tell whether a request's target may be one that is answered here."""
-        return target == _SIGMOID or _model(target) is not None
+        return len(target) <= _MOST_TARGET_BYTES and _match(target) is not None
 
-    def lets_in(self, fields: Mapping[bytes, bytes], length: int) -> bool:
-        """Tell whether a request may be one that is answered here, by its header.
+    def accepts_headers(self, headers: Mapping[bytes, bytes], length: int) -> bool:
+        """Tell whether a request may be one that is answered here, by its headers.
 
         Args:
-            fields: The header, by names in lower case.
-            length: Of the body.
+            headers: By names in lower case.
+            length: Of the body; 0 where it is not declared.
         """
-        queue = self._queue
         if (
-            length > self._max_body_bytes
-            # The most elements that it may hold are fewer than its bytes.
-            or queue.elements + length > queue.limit
-            or b"content-encoding" in fields
-            or (self._knows_origins and b"origin" in fields)
+            not self._has_room(length)
+            or b"content-encoding" in headers
+            or (self._knows_origins and b"origin" in headers)
         ):
             return False
-        if self._keys.are_set:
+        if self._api_keys.are_set:
             try:
-                self._keys.check(fields.get(b"authorization"), for_admin=False)
+                self._api_keys.authorize(headers.get(b"authorization"), for_admin=False)
             except ServiceError:
                 return False
         return True
 
-    def take(
+    def _has_room(self, length: int, counted: int = 0) -> bool:
+        """Tell whether a body is short, and what it may hold is within the limit.
+
+        Args:
+            length: Of the body.
+            counted: Elements that count for it already.
+        """
+        admission = self._admission
+        # The most elements that it may hold are fewer than its bytes.
+        return (
+            length <= self.max_body_bytes
+            and admission.elements - counted + length <= admission.limit
+        )
+
+    def handle(
         self,
         target: bytes,
-        fields: Mapping[bytes, bytes],
+        headers: Mapping[bytes, bytes],
         body: bytes,
-        ticket: Ticket,
+        state: RequestState,
         respond: Respond,
-    ) -> Callable[[], None] | None:
+    ) -> Done | Pending | None:
         """Answer a request, at once or with the batch that it joins.
 
         Args:
             target: Path and query, as in the request line.
-            fields: The header, by names in lower case.
+            headers: By names in lower case.
             body: All of it.
-            ticket: Of the request.
-            respond: Called once, now or soon.
+            state: Of the request.
+            respond: Called once, soon, where it is pending.
 
         Returns:
-            What makes the answer come now; None where this is not the way to go.
+            None where it is declined.
         """
-        ticket.request_id = name_request(fields.get(b"x-request-id"))
+        match = _match(target)
+        if match is None or not self._has_room(len(body), state.elements):
+            return None
+        state.request_id = name_request(headers.get(b"x-request-id"))
+        state.route = match.operation.template
         try:
-            exchange = Exchange(
+            request = InferenceRequest(
                 body,
-                request_media(fields.get(b"content-type")),
-                answer_media(fields.get(b"accept")),
+                request_media(headers.get(b"content-type")),
+                answer_media(headers.get(b"accept")),
                 self._limits,
-                ticket,
-                self._worker,
+                state,
+                self._background,
                 _nothing,
             )
-            if target == _SIGMOID:
-                ticket.route = "/sigmoid"
-                reply = quick_sigmoid(exchange)
-                if reply is None:
-                    return None
-                respond(reply)
-                return _nothing
-            version = self._version(target, ticket)
-            features = quick_features(exchange, version)
+            return match.operation.begin(request, self._registry, match.path, respond)
         except ServiceError:
             return None
-        if features is None or not is_soon_written(features, version):
-            return None
-        ticket.settle(features.values.size)
-        ticket.arrived()
-
-        def done(outcome: Outcome) -> None:
-            reply: Reply | Exception
-            if isinstance(outcome, Answer):
-                # Others of the batch wait behind this call, whatever happens in it.
-                try:
-                    reply = predicted(
-                        exchange, version, "probabilities", features, outcome
-                    )
-                except Exception as error:
-                    reply = error
-            else:
-                if isinstance(outcome, RowError):
-                    point_at(outcome, exchange, features)
-                reply = outcome
-            respond(reply)
-
-        batcher = version.batcher
-        return batcher.flush if batcher.join(features.rows(), ticket, done) else None
-
-    def _version(self, target: bytes, ticket: Ticket) -> Version:
-        name = _model(target)
-        version = self._repository.find(name or self._repository.default)
-        if version.fault:
-            raise ServiceError("not_ready", version.fault)
-        ticket.route = "/models/{name}/predict" if name else "/predict"
-        ticket.model = version.name
-        return version
 
 
 @lru_cache(64)
-def _model(target: bytes) -> str | None:
-    """Return a model's name, or an empty one for the default model."""
-    match = _PREDICT.fullmatch(target)
-    return match and (match[1] or b"").decode()
+def _match(target: bytes) -> Match | None:
+    try:
+        return match_operation(target.decode("ascii"))
+    except UnicodeDecodeError:
+        return None
 
 
 def _nothing() -> None:

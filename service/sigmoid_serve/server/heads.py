@@ -7,7 +7,7 @@ from fastapi import Response
 from httptools import parse_url
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from sigmoid_serve.admission.request_state import Ticket
+from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.headers import Fields, tokens
 
@@ -123,7 +123,7 @@ def message(
     status: int,
     media_type: bytes,
     pieces: Sequence[bytes | memoryview],
-    ticket: Ticket,
+    state: RequestState,
 ) -> Message:
     """Write the head of an answer."""
     head = (
@@ -133,17 +133,17 @@ def message(
         STATUS_LINE[status],
         media_type,
         sum(map(len, pieces)),
-        ticket.request_id.encode(),
-        ticket.header(),
+        state.request_id.encode(),
+        state.finish_server_timing(),
     )
     return head, pieces
 
 
-def problem_message(response: Response, ticket: Ticket) -> Message:
+def problem_message(response: Response, state: RequestState) -> Message:
     """Write the head of an error, but for what it says of the connection."""
     media_type = response.headers["content-type"].encode()
     pieces = [bytes(response.body)]
-    head, _ = message(response.status_code, media_type, pieces, ticket)
+    head, _ = message(response.status_code, media_type, pieces, state)
     others = [
         b"%b: %b\r\n" % header
         for header in response.raw_headers

@@ -17,7 +17,7 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from sigmoid_serve.errors import Abandoned, ServiceError
-from sigmoid_serve.http.bodies import slow_body, slow_header
+from sigmoid_serve.http.bodies import body_timeout_error, header_timeout_error
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.headers import Fields
 from sigmoid_serve.server import peer
@@ -66,7 +66,7 @@ class Lifetime(Presence):
     refusal: ServiceError | None = None
     # Until when is read after the end.
     _over_until = 0.0
-    # What `cut_if_slow` saw last, and since when.
+    # What `close_if_timed_out` saw last, and since when.
     _seen_headers: object = ()
     _seen_stage = IDLE
     _seen_since = 0.0
@@ -223,7 +223,7 @@ class Lifetime(Presence):
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
-    def cut_if_slow(self, now: float) -> None:
+    def close_if_timed_out(self, now: float) -> None:
         """Close a connection whose client takes too long.
 
         Args:
@@ -258,16 +258,16 @@ class Lifetime(Presence):
         if seconds <= limit:
             return
         if in_body and not self.application_reads:
-            self.refuse(slow_body(limit))
+            self.refuse(body_timeout_error(limit))
         elif self.stage == HEADER and self.is_answered:
-            self.refuse(slow_header(limit))
+            self.refuse(header_timeout_error(limit))
         elif self.is_answered:
             self.transport.close()
 
     def cut_off(self, why: str) -> None:
         """Give up a client that does not read its answer."""
         logger.info("a client is cut off: %s", why)
-        self.context.telemetry.failed(Abandoned("write"))
+        self.context.telemetry.record_error(Abandoned("write"))
         peer.reset(self.transport)
 
     def _cut_if_idle(self, now: float) -> None:

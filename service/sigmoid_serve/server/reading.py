@@ -16,8 +16,7 @@ from uvicorn.server import ServerState
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.headers import read_fields
-from sigmoid_serve.server import framing
-from sigmoid_serve.server import heads as wire
+from sigmoid_serve.server import framing, heads
 from sigmoid_serve.server.feeding import (
     BODY,
     CHUNK_WORK,
@@ -125,10 +124,10 @@ class Reader(Feeder):
             self._throw_away(data)
             return
         is_between = self.stage == IDLE
-        if self._head_bytes + len(data) > wire.MOST_HEAD_BYTES:
+        if self._head_bytes + len(data) > heads.MOST_HEAD_BYTES:
             self._may_be_long = True
             if self.stage != BODY and not self._head_ends_in_time(data):
-                self.refuse(wire.long_head())
+                self.refuse(heads.long_head())
                 return
         self._begun = 0
         before = self.body_bytes
@@ -144,7 +143,7 @@ class Reader(Feeder):
         self._may_be_long = False
         if self.stage == BODY and not self.is_deaf:
             if self._is_too_much_between(data, before):
-                self.refuse(wire.long_trailer())
+                self.refuse(heads.long_trailer())
             else:
                 self.count_body()
 
@@ -170,10 +169,15 @@ class Reader(Feeder):
             self.headers.append((name, value))
             return
         self._trailers += 1
-        if self._trailers > wire.MOST_FIELDS:
+        if self._trailers > heads.MOST_FIELDS:
             if not self.is_deaf:
-                self.refuse(wire.long_trailer())
+                self.refuse(heads.long_trailer())
             raise _Over
+
+    @property
+    def has_trailers(self) -> bool:
+        """Whether fields stand behind the last chunk of the request at hand."""
+        return self._trailers > 0
 
     @property
     def is_ended_by_trailer(self) -> bool:
@@ -188,23 +192,23 @@ class Reader(Feeder):
         """Have the application answer the request at hand."""
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
-        self.url, self.expect_100_continue = wire.shortened(url), expects
+        self.url, self.expect_100_continue = heads.shortened(url), expects
         self.headers += headers  # these are also in the scope
         super().on_headers_complete()
         self.is_handed_on = True
 
     def on_headers_complete(self) -> None:
         """Go on to the body, if the head is as it must be."""
-        measured = wire.head_bytes(self.url, self.headers) if self._may_be_long else 0
-        if measured > wire.MOST_HEAD_BYTES or len(self.headers) > wire.MOST_FIELDS:
-            self.refuse(wire.long_head())
+        measured = heads.head_bytes(self.url, self.headers) if self._may_be_long else 0
+        if measured > heads.MOST_HEAD_BYTES or len(self.headers) > heads.MOST_FIELDS:
+            self.refuse(heads.long_head())
             raise _Over
         self.fields = read_fields(self.headers)
         self.is_last = not self.parser.should_keep_alive()
         fault = self._framing_fault()
         if fault is None:
             if self._root_path or not self.url.startswith(b"/"):
-                self.url = wire.origin_form(self.url, self._root_path)
+                self.url = heads.origin_form(self.url, self._root_path)
             fault = self.head_fault()
         if fault:
             self.refuse(fault)
@@ -243,11 +247,11 @@ class Reader(Feeder):
             self._between_bytes += len(data)
         elif not self._trailers:
             self._between_bytes = 0
-        return self._between_bytes > wire.MOST_HEAD_BYTES
+        return self._between_bytes > heads.MOST_HEAD_BYTES
 
     def _stop_at_error(self) -> None:
         if not self.is_deaf:
-            self.refuse(wire.no_http())
+            self.refuse(heads.no_http())
 
     def _decline(self, rest: memoryview) -> None:
         """Go on as if a request had not offered another protocol.
@@ -269,15 +273,15 @@ class Reader(Feeder):
         """Begin the request anew, without its offer."""
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.refuse(wire.no_proxy())
+            self.refuse(heads.no_proxy())
             return b""
         version = self.parser.get_http_version()
         self.parser = _make_parser(self)
         self.stage = IDLE
-        return wire.without_offer(method, self.url, version, self.headers)
+        return heads.without_offer(method, self.url, version, self.headers)
 
     def _head_ends_in_time(self, data: bytes) -> bool:
-        room = wire.MOST_HEAD_BYTES - self._head_bytes
+        room = heads.MOST_HEAD_BYTES - self._head_bytes
         return b"\r\n\r\n" in self._head_tail + data[:room]
 
     def _count_head(self, data: bytes, *, is_alone: bool) -> None:
@@ -290,7 +294,7 @@ class Reader(Feeder):
         if is_alone or not self._begun:
             self._head_bytes += len(data)
         else:  # it began somewhere behind other requests
-            self._head_bytes = wire.head_bytes(self.url, self.headers)
+            self._head_bytes = heads.head_bytes(self.url, self.headers)
             self._may_be_long = True
         self._head_tail = (self._head_tail + data)[-3:]
 

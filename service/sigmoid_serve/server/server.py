@@ -12,13 +12,13 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.lean import LeanFastAPI
-from sigmoid_serve.server.busy_poll import Lookout
+from sigmoid_serve.server.busy_poll import BusyPoll
 from sigmoid_serve.server.connection import Connection, Wiring
-from sigmoid_serve.server.fast_path import Shortcut
+from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.unread import Unread
 from sigmoid_serve.sockets.acceptor import Acceptor
 from sigmoid_serve.sockets.balance import Balance, new_counts
@@ -79,7 +79,7 @@ class Server(uvicorn.Server):
 
     def __init__(
         self,
-        app: LeanFastAPI,
+        app: FastAPI,
         on_hangup: Callable[[], None] | None = None,
         balance: Balance | None = None,
         on_overdue: Callable[[], None] | None = None,
@@ -95,8 +95,8 @@ class Server(uvicorn.Server):
         self._admission = Admission(most, settings.max_connections_per_client)
         self._wiring = Wiring(
             self._context,
-            Shortcut(self._context),
-            Lookout(),
+            FastPath(self._context),
+            BusyPoll(),
             Unread(settings.max_answer_bytes),
             self._forget,
         )
@@ -146,7 +146,7 @@ class Server(uvicorn.Server):
         """Do what is to be done ten times a second."""
         if counter % _TICKS_PER_LOOK == 0:
             self._look_at_connections()
-            self._context.observe()
+            self._context.update_gauges()
             await self._certificates.renew()
             if self._acceptor:
                 self._acceptor.tls = self._certificates.context
@@ -180,7 +180,7 @@ class Server(uvicorn.Server):
             try:
                 if is_end:
                     connection.shutdown()
-                connection.cut_if_slow(now)  # type: ignore[union-attr]
+                connection.close_if_timed_out(now)  # type: ignore[union-attr]
             # Whatever it is, it concerns this connection alone.
             except Exception as error:
                 logger.error("unexpected error at a connection", exc_info=error)
