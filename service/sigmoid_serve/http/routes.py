@@ -32,7 +32,7 @@ router = APIRouter()
 Query = Annotated[PredictQuery, fastapi.Query()]
 
 
-def _refuse_long_query(request: Request) -> None:
+async def _refuse_long_query(request: Request) -> None:
     """Refuse a query that was too long to be read."""
     length = request.state.query_bytes
     if length and not request.scope["query_string"]:
