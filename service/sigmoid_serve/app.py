@@ -106,6 +106,7 @@ def make_app(
         redirect_slashes=False,
     )
     app.state.context = context
+    app.include_router(routes.inference)
     app.include_router(routes.router)
     app.include_router(health.router)
     docs.install(app)

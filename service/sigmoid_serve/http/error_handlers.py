@@ -4,10 +4,9 @@ from http import HTTPStatus
 
 import orjson
 from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from sigmoid_serve.errors import Code, ElementError, ServiceError, shown
+from sigmoid_serve.errors import Code, ServiceError, shown
 from sigmoid_serve.http.schemas import Problem
 
 PROBLEM = "application/problem+json"
@@ -50,9 +49,8 @@ STATUSES: dict[Code, int] = {
 
 
 def install(app: FastAPI) -> None:
-    """Have the router's and FastAPI's own errors raised as errors of the service."""
+    """Have the router's own errors raised as errors of the service."""
     app.add_exception_handler(HTTPException, _raise_routing_error)
-    app.add_exception_handler(RequestValidationError, _raise_query_error)
 
 
 def problem(request_id: str, error: ServiceError) -> Response:
@@ -104,18 +102,4 @@ async def _raise_routing_error(request: Request, error: Exception) -> Response:
     detail = f"{path} takes {allowed}, not {got}"
     raise ServiceError(
         "method_not_allowed", detail, expected=allowed, got=got
-    ) from None
-
-
-async def _raise_query_error(_request: Request, error: Exception) -> Response:
-    """Translate pydantic's errors about the query."""
-    assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    name = shown(str(first["loc"][-1]))
-    if first["type"] == "extra_forbidden":
-        expected = "only query parameters that the API documentation lists"
-    else:
-        expected = f"the query parameter {name} to be {first['ctx']['expected']}"
-    raise ElementError(
-        "unknown_field", pointer=None, expected=expected, got=f"another {name}"
     ) from None

@@ -1,13 +1,18 @@
 """Inference on the ASGI path: from a request of FastAPI's to one of `inference`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, get_type_hints
 
 from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import QUEUE
+from sigmoid_serve.errors import ElementError, shown
 from sigmoid_serve.http.bodies import inflate, most_inflated, receive_body
 from sigmoid_serve.http.context import Context, context_of
 from sigmoid_serve.http.headers import read_fields
@@ -19,8 +24,59 @@ from sigmoid_serve.inference.media import (
 )
 from sigmoid_serve.inference.request import InferenceRequest, InferenceResponse, Limits
 
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
 Answer = Callable[[InferenceRequest], Awaitable[InferenceResponse]]
 """Answers a request, however long that takes."""
+
+
+# More than all parameters that there are take.
+_MOST_QUERY_BYTES: Final = 2**10
+
+
+class InferenceRoute(APIRoute):
+    """A route whose arguments are read here: the path's, and a query if there is one.
+
+    FastAPI documents it by its signature as any other. To solve its dependencies would
+    take as long as all else that the ASGI path does.
+    """
+
+    def get_route_handler(self) -> Handler:
+        """Make what answers a request."""
+        endpoint = self.endpoint
+        model = get_type_hints(endpoint).get("query")
+        default = model and model()
+
+        async def handle(request: Request) -> Response:
+            arguments = dict(request.path_params)
+            if model:
+                text = request.state.query
+                arguments["query"] = _read_query(model, text) if text else default
+            response: Response = await endpoint(request, **arguments)
+            return response
+
+        return handle
+
+
+def _read_query(model: type[BaseModel], text: bytes) -> BaseModel:
+    known = "only query parameters that the API documentation lists"
+    if len(text) > _MOST_QUERY_BYTES:
+        raise ElementError(
+            "unknown_field",
+            pointer=None,
+            expected=known,
+            got=f"a query of {len(text)} bytes",
+        )
+    try:
+        return model.model_validate(dict(QueryParams(text)))
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = shown(str(first["loc"][-1]))
+    if first["type"] != "extra_forbidden":
+        known = f"the query parameter {name} to be {first['ctx']['expected']}"
+    raise ElementError(
+        "unknown_field", pointer=None, expected=known, got=f"another {name}"
+    )
 
 
 class PiecesResponse(Response):

@@ -16,16 +16,12 @@ ASSETS: Final = "/docs/assets"
 # Probes have no key, and a browser that opens a page cannot show one.
 OPEN_PATHS: Final = ("/livez", "/readyz", "/startupz", "/", "/docs", "/openapi.json")
 
-# More than all parameters that there are take.
-_MOST_QUERY_BYTES: Final = 2**10
-
 
 class RequestContext:
     """Names the request, asks for its key, answers HEAD like GET, counts the response.
 
     Every error that a route, the router or FastAPI raises becomes a response here, and
-    nowhere else. What a route must know of its request stands in `request.state`: the
-    `RequestState` as `request_state`, the length of the query as `query_bytes`.
+    nowhere else. The `RequestState` stands in `request.state.request_state`.
     """
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
@@ -44,7 +40,7 @@ class RequestContext:
         state = RequestState(context.admission)
         state.route = match.operation.template if match else "other"
         state.request_id = name_request(headers.get(b"x-request-id"))
-        routed = _routed(scope, state, reads_query=match is not None)
+        routed = _routed(scope, state)
         is_head = scope["method"] == "HEAD"
         started = False
 
@@ -81,14 +77,15 @@ class RequestContext:
             state.release()
 
 
-def _routed(scope: Scope, state: RequestState, *, reads_query: bool) -> dict[str, Any]:
+def _routed(scope: Scope, state: RequestState) -> dict[str, Any]:
     """Make the scope that FastAPI sees."""
-    query = scope["query_string"]
-    own = {"request_state": state, "query_bytes": len(query)}
-    routed = {**scope, "state": {**scope.get("state", {}), **own}}
-    # To read a query takes time.
-    if not reads_query or len(query) > _MOST_QUERY_BYTES:
-        routed["query_string"] = b""
+    own = {"request_state": state, "query": scope["query_string"]}
+    # To read a query takes time; who wants it takes it from the state.
+    routed = {
+        **scope,
+        "query_string": b"",
+        "state": {**scope.get("state", {}), **own},
+    }
     if scope["method"] == "HEAD":
         routed["method"] = "GET"
     return routed

@@ -4,12 +4,12 @@ from functools import partial
 from typing import Annotated, Any
 
 import fastapi
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from sigmoid_serve.errors import ElementError, shown
+from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.inference import respond
+from sigmoid_serve.http.inference import InferenceRoute, respond
 from sigmoid_serve.http.openapi import inference_operation, problem_responses
 from sigmoid_serve.http.schemas import (
     Card,
@@ -27,28 +27,15 @@ from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.repository.troubles import MOST_LISTED
 
+inference = APIRouter(route_class=InferenceRoute)
 router = APIRouter()
 
 Query = Annotated[PredictQuery, fastapi.Query()]
-
-
-async def _refuse_long_query(request: Request) -> None:
-    """Refuse a query that was too long to be read."""
-    length = request.state.query_bytes
-    if length and not request.scope["query_string"]:
-        raise ElementError(
-            "unknown_field",
-            pointer=None,
-            expected="only query parameters that the API documentation lists",
-            got=f"a query of {length} bytes",
-        )
-
 
 _PREDICT: dict[str, Any] = {
     "tags": ["inference"],
     "response_model": None,
     "openapi_extra": inference_operation(PredictRequest, PredictResponse),
-    "dependencies": [Depends(_refuse_long_query)],
 }
 _SIGMOID: dict[str, Any] = {
     "tags": ["inference"],
@@ -59,20 +46,20 @@ _SIGMOID: dict[str, Any] = {
 }
 
 
-@router.post("/predict", **_PREDICT)
+@inference.post("/predict", **_PREDICT)
 async def predict(request: Request, query: Query) -> Response:
     """Ask the default model: logits, probabilities and labels of rows."""
     registry = context_of(request).registry
     return await _predict(request, query, registry.default, None)
 
 
-@router.post("/models/{name}/predict", **_PREDICT)
+@inference.post("/models/{name}/predict", **_PREDICT)
 async def predict_with_model(request: Request, name: str, query: Query) -> Response:
     """Ask the newest version of a model."""
     return await _predict(request, query, name, None)
 
 
-@router.post("/models/{name}/versions/{version}/predict", **_PREDICT)
+@inference.post("/models/{name}/versions/{version}/predict", **_PREDICT)
 async def predict_with_version(
     request: Request, name: str, version: str, query: Query
 ) -> Response:
@@ -80,7 +67,7 @@ async def predict_with_version(
     return await _predict(request, query, name, version)
 
 
-@router.post("/sigmoid", **_SIGMOID)
+@inference.post("/sigmoid", **_SIGMOID)
 async def sigmoid(request: Request) -> Response:
     """Compute the sigmoid of every element of a tensor, or of several tensors."""
     return await respond(request, answer_sigmoid)
