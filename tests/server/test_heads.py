@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.headers import read_fields
+from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.inference.media import (
     JSON,
     NPY,
@@ -247,10 +247,10 @@ def test_trailers_change_no_header(wire: socket.socket, name: str) -> None:
 
 def test_fields_in_several_lines_are_joined() -> None:
     lines = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3, 4"), (b"a", b"")]
-    assert read_fields(lines) == {b"a": b"1, 3, 4, ", b"b": b"2"}
-    assert read_fields(lines[:2]) == {b"a": b"1", b"b": b"2"}
+    assert combine_headers(lines) == {b"a": b"1, 3, 4, ", b"b": b"2"}
+    assert combine_headers(lines[:2]) == {b"a": b"1", b"b": b"2"}
     many = [(b"a", b"x")] * 20_000
-    assert len(read_fields(many)[b"a"]) == 3 * 20_000 - 2
+    assert len(combine_headers(many)[b"a"]) == 3 * 20_000 - 2
 
 
 @pytest.mark.parametrize("path", ["/sigmoid", "/sigmoid?"])

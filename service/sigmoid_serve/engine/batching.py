@@ -10,13 +10,10 @@ requests. One that nobody waits for any more, or that has waited too long, is le
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from math import ceil
-from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -24,126 +21,11 @@ from sigmoid_models.dtype import Float64Array
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import INFER, QUEUE
 from sigmoid_serve.engine.device import DeviceThreads, as_memory_error
-from sigmoid_serve.engine.engine import Engine, Prediction, RowError
+from sigmoid_serve.engine.engine import Engine, Prediction
+from sigmoid_serve.engine.jobs import Job, Outcome, Part, Waiting, split
 
 # Multiplications of a light batch, about a millisecond's.
 _INLINE_MACS: Final = 2**23
-
-
-Outcome = Prediction | Exception
-
-
-@dataclass(eq=False, slots=True)
-class _Job:
-    """A request's rows, how many of them went into batches, and what came back.
-
-    Attributes:
-        rows: Of the request, `(rows, features)`.
-        state: Of the request.
-        done: Called once with the answer, or with the error of the first rows that
-            have one.
-        taken: Rows that went into batches, from the front.
-        parts: Where the rows are split, the answers by first row, None while they are
-            computed.
-        error: Of the first rows that have one so far, and the first of these rows.
-        is_done: Whether `done` was called.
-    """
-
-    rows: Float64Array
-    state: RequestState
-    done: Callable[[Outcome], None]
-    taken: int = 0
-    parts: dict[int, Prediction | None] | None = None
-    error: tuple[int, Exception] | None = None
-    is_done: bool = False
-
-    def next_part(self, most_rows: int) -> "_Part":
-        """Take rows from the front of those that are left."""
-        start, rows = self.taken, self.rows
-        if start or len(rows) > most_rows:
-            rows = rows[start : start + most_rows]
-            if self.parts is None:
-                self.parts = {}
-            self.parts[start] = None
-        self.taken += len(rows)
-        return _Part(self, start, rows)
-
-    def take(self, start: int, outcome: Outcome) -> None:
-        """Keep the outcome of a part; finish once all is known."""
-        if self.parts is None:
-            self.finish(outcome)
-            return
-        if isinstance(outcome, Prediction):
-            self.parts[start] = outcome
-        else:
-            del self.parts[start]
-            if isinstance(outcome, RowError):
-                outcome.index = (start + outcome.index[0], *outcome.index[1:])
-            if self.error is None or start < self.error[0]:
-                self.error = start, outcome
-        computing = [at for at, answer in self.parts.items() if answer is None]
-        if self.error is None:
-            if self.taken == len(self.rows) and not computing:
-                answers = [answer for _, answer in sorted(self.parts.items()) if answer]
-                self.finish(_joined(answers))
-        # What is still computed may have an error of earlier rows.
-        elif all(self.error[0] < at for at in computing):
-            self.finish(self.error[1])
-
-    def finish(self, outcome: Outcome) -> None:
-        """Hand on the outcome, the first time."""
-        if not self.is_done:
-            self.is_done = True
-            self.done(outcome)
-
-
-class _Part(NamedTuple):
-    """Rows of one job that go into one batch, and the place of the first in the job."""
-
-    job: _Job
-    start: int
-    rows: Float64Array
-
-
-class _Waiting:
-    """Jobs with rows that are in no batch yet.
-
-    Attributes:
-        jobs: The next one first.
-        rows: That are waiting.
-    """
-
-    def __init__(self) -> None:
-        self.jobs: deque[_Job] = deque()
-        self.rows = 0
-
-    def append(self, job: _Job) -> None:
-        """Let a job wait."""
-        self.jobs.append(job)
-        self.rows += len(job.rows)
-
-    def take_batch(self, max_rows: int) -> list[_Part]:
-        """Take rows from the front; a job with rows left goes to the back.
-
-        Jobs that are in vain are finished here, without a batch.
-        """
-        parts: list[_Part] = []
-        left = max_rows
-        now = perf_counter()
-        while self.jobs and (left > 0 or not parts):
-            job = self.jobs.popleft()
-            if job.state.should_stop(now):
-                job.finish(job.state.stop_error())
-            if job.is_done or job.error is not None:
-                self.rows -= len(job.rows) - job.taken
-                continue
-            part = job.next_part(left)
-            left -= len(part.rows)
-            self.rows -= len(part.rows)
-            parts.append(part)
-            if job.taken < len(job.rows):
-                self.jobs.append(job)
-        return parts
 
 
 class Batcher:
@@ -166,8 +48,8 @@ class Batcher:
         self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
         self._inline_rows = _INLINE_MACS // engine.macs_per_row if on_cpu else 0
-        self._inline = _Waiting()
-        self._offloaded = _Waiting()
+        self._inline = Waiting()
+        self._offloaded = Waiting()
         self._free_threads = threads.number
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -192,7 +74,7 @@ class Batcher:
 
         if not self.enqueue_inline(rows, state, done):
             state.enter(QUEUE)
-            self._offloaded.append(_Job(rows, state, done))
+            self._offloaded.append(Job(rows, state, done))
             self._start_offloaded(self._running_loop())
         return await future
 
@@ -212,7 +94,7 @@ class Batcher:
         if not self.is_inline(len(rows)):
             return False
         state.enter(QUEUE)
-        self._inline.append(_Job(rows, state, done))
+        self._inline.append(Job(rows, state, done))
         if len(self._inline.jobs) == 1:
             self._running_loop().call_soon(self._answer_inline)
         return True
@@ -259,19 +141,19 @@ class Batcher:
     def _finish_offloaded(
         self,
         loop: asyncio.AbstractEventLoop,
-        parts: Sequence[_Part],
+        parts: Sequence[Part],
         computed: asyncio.Future[list[Outcome]],
     ) -> None:
         self._free_threads += 1
         self._finish(parts, computed.result())
         self._start_offloaded(loop)
 
-    def _finish(self, parts: Sequence[_Part], outcomes: Sequence[Outcome]) -> None:
+    def _finish(self, parts: Sequence[Part], outcomes: Sequence[Outcome]) -> None:
         self._on_batch(sum(len(part.rows) for part in parts))
         for part, outcome in zip(parts, outcomes, strict=True):
             part.job.take(part.start, outcome)
 
-    def _compute(self, parts: Sequence[_Part]) -> list[Outcome]:
+    def _compute(self, parts: Sequence[Part]) -> list[Outcome]:
         """Compute a batch; where it fails, each part alone, so that one fails alone.
 
         The outcomes come in the order of the parts.
@@ -287,11 +169,11 @@ class Batcher:
             for part in parts
         ]
 
-    def _computed_together(self, parts: Sequence[_Part]) -> Iterator[Outcome]:
+    def _computed_together(self, parts: Sequence[Part]) -> Iterator[Outcome]:
         if len(parts) > 1:
             outcome = self._outcome(np.concatenate([part.rows for part in parts]))
             if isinstance(outcome, Prediction):
-                yield from _split(outcome, [len(part.rows) for part in parts])
+                yield from split(outcome, [len(part.rows) for part in parts])
                 return
         for part in parts:
             yield self._outcome(part.rows)
@@ -302,21 +184,3 @@ class Batcher:
         # Whatever it is, it is raised where the request waits for it.
         except Exception as error:
             return as_memory_error(error) or error
-
-
-def _split(answer: Prediction, counts: Sequence[int]) -> list[Outcome]:
-    answers: list[Outcome] = []
-    start = 0
-    for count in counts:
-        stop = start + count
-        logits, likely, labels = answer
-        answers.append(
-            Prediction(logits[start:stop], likely[start:stop], labels[start:stop])
-        )
-        start = stop
-    return answers
-
-
-def _joined(answers: Sequence[Prediction]) -> Prediction:
-    logits, likely, labels = map(np.concatenate, zip(*answers, strict=True))
-    return Prediction(logits, likely, labels)

@@ -1,23 +1,20 @@
-"""The header fields of a request, as RFC 9110 reads them."""
+"""The headers of a request, as RFC 9110 reads them."""
 
 from collections.abc import Sequence
 
-Fields = Sequence[tuple[bytes, bytes]]
-"""Lines of a header: names in lower case, and values."""
+HeaderLines = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, and values, in the order in which they came."""
 
 
-def read_fields(lines: Fields) -> dict[bytes, bytes]:
-    """Join the lines of each field (RFC 9110, section 5.3).
-
-    Args:
-        lines: In the order in which they came.
+def combine_headers(lines: HeaderLines) -> dict[bytes, bytes]:
+    """Combine headers of the same name (RFC 9110, section 5.3).
 
     Returns:
         Values by name. What came in several lines is one list, with `, ` between.
     """
-    fields = dict(lines)
-    if len(fields) == len(lines):
-        return fields
+    headers = dict(lines)
+    if len(headers) == len(lines):
+        return headers
     values: dict[bytes, list[bytes]] = {}
     for name, value in lines:
         values.setdefault(name, []).append(value)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.headers import read_fields
+from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.http.openapi import problem_responses
 from sigmoid_serve.http.schemas import Health, Reloaded
 from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
@@ -70,7 +70,7 @@ async def reload(request: Request, name: str) -> Reloaded:
     It needs the key of an admin. A checkpoint that cannot be served changes nothing.
     """
     context = context_of(request)
-    key = read_fields(request.scope["headers"]).get(b"authorization")
+    key = combine_headers(request.scope["headers"]).get(b"authorization")
     context.api_keys.authorize(key, for_admin=True)
     if context.readiness.is_draining:
         raise ServiceError("draining", "this process is about to end; ask another")

@@ -15,7 +15,7 @@ from sigmoid_serve.admission.stages import QUEUE
 from sigmoid_serve.errors import ElementError, shown
 from sigmoid_serve.http.bodies import inflate, most_inflated, receive_body
 from sigmoid_serve.http.context import Context, context_of
-from sigmoid_serve.http.headers import read_fields
+from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.inference.media import (
     Encoding,
     answer_media,
@@ -149,7 +149,7 @@ async def respond(request: Request, answer: Answer) -> Response:
     """
     context = context_of(request)
     state: RequestState = request.state.request_state
-    headers = read_fields(request.scope["headers"])
+    headers = combine_headers(request.scope["headers"])
     content_type = request_media(headers.get(b"content-type"))
     encodings = request_encodings(headers.get(b"content-encoding"))
     accept = answer_media(headers.get(b"accept"))

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context, answer_to_error, name_request
-from sigmoid_serve.http.headers import read_fields
+from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.inference.operations import match_operation
 from sigmoid_serve.monitoring.telemetry import OK
 
@@ -34,7 +34,7 @@ class RequestContext:
             await self.app(scope, receive, send)
             return
         context = self.context
-        headers = read_fields(scope["headers"])
+        headers = combine_headers(scope["headers"])
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         match = match_operation(path) if scope["method"] == "POST" else None
         state = RequestState(context.admission)

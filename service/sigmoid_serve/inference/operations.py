@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from sigmoid_serve.engine.batching import Outcome
 from sigmoid_serve.engine.engine import Prediction, RowError
+from sigmoid_serve.engine.jobs import Outcome
 from sigmoid_serve.inference.predict import (
     is_soon_written,
     point_at,

@@ -3,65 +3,28 @@
 Short requests take the fast path; uvicorn runs the application for all others.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
-from sigmoid_serve.http.context import Context, answer_to_error, name_request
-from sigmoid_serve.http.headers import Fields, read_fields
+from sigmoid_serve.http.context import answer_to_error, name_request
+from sigmoid_serve.http.headers import HeaderLines, combine_headers
 from sigmoid_serve.inference.operations import Done, Pending
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.monitoring.telemetry import OK
 from sigmoid_serve.server import heads
-from sigmoid_serve.server.busy_poll import BusyPoll
-from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.feeding import BODY, IDLE
 from sigmoid_serve.server.lifetime import LAST_SECONDS, Lifetime
+from sigmoid_serve.server.short_request import ShortRequest, Wiring
 from sigmoid_serve.server.unread import SHORT_BYTES as SHORT_ANSWER_BYTES
-from sigmoid_serve.server.unread import Unread
 from sigmoid_serve.sockets.connection_limits import Guest, too_many
 
 # What is answered on every connection.
 _HEALTH: Final = (b"/livez", b"/readyz", b"/startupz")
-
-
-class Wiring(NamedTuple):
-    """What all connections of a server have in common.
-
-    Attributes:
-        context: Of the application.
-        fast_path: Answers short requests.
-        busy_poll: Of the event loop.
-        unread: What clients have not read of their answers.
-        on_lost: Called when a connection has ended.
-    """
-
-    context: Context
-    fast_path: FastPath
-    busy_poll: BusyPoll
-    unread: Unread
-    on_lost: Callable[[Guest], None]
-
-
-class _ShortRequest:
-    """A request that may take the fast path, until its response is written.
-
-    Attributes:
-        state: Of the request.
-        body: What has arrived of its body; None once it has been read.
-        flush: Computes the batch that the request waits for; None while in none.
-    """
-
-    __slots__ = ("body", "flush", "state")
-
-    def __init__(self, state: RequestState) -> None:
-        self.state = state
-        self.body: list[bytes] | None = []
-        self.flush: Callable[[], None] | None = None
 
 
 class Connection(Lifetime):
@@ -78,11 +41,11 @@ class Connection(Lifetime):
         guest: As which it was taken.
     """
 
-    _short: _ShortRequest | None = None
+    _short: ShortRequest | None = None
     # The end of the head that was written last, and what it was made of.
     _lines = b""
     _date_of_lines: object = None
-    _fields_of_lines: object = None
+    _last_of_lines: object = None
     # Whether the request at hand offers another protocol.
     _has_offer = False
 
@@ -128,7 +91,7 @@ class Connection(Lifetime):
             return
         super().on_headers_complete()
         if self._may_be_short():
-            self._short = _ShortRequest(RequestState(self._admission))
+            self._short = ShortRequest(RequestState(self._admission))
         else:
             self._forward_headers()
 
@@ -144,19 +107,19 @@ class Connection(Lifetime):
         """Answer a request, or have the application do so."""
         if self._has_offer:
             return
-        self.stage = IDLE
+        self.receive_state = IDLE
         short = self._short
         if self.is_over:
             self.transport.close()
         elif short is None or short.body is None:
             self._complete_forwarded()
-        elif self.has_trailers:
+        elif self.trailers:
             self._forward(short, b"".join(short.body))
             self._complete_forwarded()
         else:
             self._take_fast_path(short, short.body)
 
-    def head_fault(self) -> ServiceError | None:
+    def head_error(self) -> ServiceError | None:
         """Refuse what is asked beyond the limits of connections, but for health."""
         if not self.guest.excess:
             return None
@@ -177,10 +140,12 @@ class Connection(Lifetime):
             or not (cycle is None or cycle.response_complete)
         ):
             return False
-        length = self.fields.get(b"content-length", b"")
-        if not length and b"transfer-encoding" in self.fields:
+        length = self.named_headers.get(b"content-length", b"")
+        if not length and b"transfer-encoding" in self.named_headers:
             length = b"0"  # it is chunked, and may be short
-        return length.isdigit() and fast_path.accepts_headers(self.fields, int(length))
+        return length.isdigit() and fast_path.accepts_headers(
+            self.named_headers, int(length)
+        )
 
     def count_body(self) -> None:
         """Keep account of a body that has not arrived as a whole."""
@@ -193,12 +158,12 @@ class Connection(Lifetime):
         if not (is_short and short.state.try_reserve_arriving(held)):
             self._forward(short, b"".join(short.body))
 
-    def _take_fast_path(self, short: _ShortRequest, parts: list[bytes]) -> None:
+    def _take_fast_path(self, short: ShortRequest, parts: list[bytes]) -> None:
         body = b"".join(parts)
         short.body = None
         try:
             outcome = self._wiring.fast_path.handle(
-                self.url, self.fields, body, short.state, self._respond
+                self.url, self.named_headers, body, short.state, self._respond
             )
         except Exception:  # the application meets it again, and reports it
             outcome = None
@@ -210,7 +175,7 @@ class Connection(Lifetime):
             self._forward(short, body)
             self._complete_forwarded()
 
-    def _forward(self, short: _ShortRequest, body: bytes) -> None:
+    def _forward(self, short: ShortRequest, body: bytes) -> None:
         """Have the application answer a request that was thought to be short."""
         short.state.release()
         self._short = None
@@ -258,7 +223,7 @@ class Connection(Lifetime):
         if self.transport.is_closing():
             return
         must_end = self.is_last or self.readiness.is_draining
-        lines = self._last_lines(self.last_fields(version, must_end=must_end))
+        lines = self._last_lines(self.last_headers(version, must_end=must_end))
         answer = b"".join((head, lines, *pieces))
         self.transport.write(answer)
         if len(answer) > SHORT_ANSWER_BYTES:
@@ -266,12 +231,12 @@ class Connection(Lifetime):
         if self.is_ending:
             self.end()
 
-    def _last_lines(self, fields: Fields) -> bytes:
+    def _last_lines(self, last: HeaderLines) -> bytes:
         """Write the end of a head; it is the same for a second, as the date is."""
         headers = self.server_state.default_headers
-        if headers is not self._date_of_lines or fields is not self._fields_of_lines:
-            self._date_of_lines, self._fields_of_lines = headers, fields
-            both = (b"%b: %b\r\n" % line for line in (*headers, *fields))
+        if headers is not self._date_of_lines or last is not self._last_of_lines:
+            self._date_of_lines, self._last_of_lines = headers, last
+            both = (b"%b: %b\r\n" % line for line in (*headers, *last))
             self._lines = b"".join((*both, b"\r\n"))
         return self._lines
 
@@ -280,7 +245,7 @@ class Connection(Lifetime):
         self.answer_at_once()
         self.is_deaf = self.is_last = True
         asked = self.asked
-        is_in_body = self.stage == BODY and self.is_handed_on
+        is_in_body = self.receive_state == BODY and self.is_handed_on
         is_of_asked = is_in_body and asked is self.cycle
         self.drop_half_sent()
         if is_of_asked and asked and asked.response_complete:
@@ -302,8 +267,8 @@ class Connection(Lifetime):
         short, self._short = self._short, None
         state = short.state if short else RequestState(self._admission)
         state.route = state.route or "other"
-        fields = read_fields(self.headers or ())
-        state.request_id = name_request(fields.get(b"x-request-id"))
+        given = combine_headers(self.headers or ()).get(b"x-request-id")
+        state.request_id = name_request(given)
         response = answer_to_error(self.context, state, error)
         if response:
             self._write(*heads.problem_message(response, state), "1.1")

@@ -68,12 +68,12 @@ class Feeder(HttpToolsProtocol):
     """A connection as far as its bytes wait to be read.
 
     Attributes:
-        stage: What arrives next: `IDLE`, `HEADER` or `BODY`.
+        receive_state: What arrives next: `IDLE`, `HEADER` or `BODY`.
         work: What was read in this turn of the event loop, see `CHUNK_WORK`.
         flow: Of the transport.
     """
 
-    stage = IDLE
+    receive_state = IDLE
     work = 0
     flow: Flow
     _backlog: bytes | memoryview = b""
@@ -96,7 +96,7 @@ class Feeder(HttpToolsProtocol):
     def is_crowded(self) -> bool:
         """Whether another request is not to be read now."""
         return len(self.pipeline) >= _MOST_WAITING or (
-            self.flow.write_paused and self.stage == IDLE
+            self.flow.write_paused and self.receive_state == IDLE
         )
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]

@@ -16,25 +16,49 @@ _HOST: Final = re.compile(
 _LONGEST_HOST: Final = 2**10
 
 
-def fault_of(
-    version: str, target: bytes, fields: Mapping[bytes, bytes]
-) -> ServiceError | None:
-    """Say what is wrong with a head, if anything is.
+class Framing:
+    """Judges the heads of one connection, which mostly name the same host."""
 
-    Args:
-        version: Of HTTP.
-        target: As in the request line.
-        fields: The header, by names in lower case.
-    """
+    def __init__(self) -> None:
+        self._host = b""
+
+    def error_of(
+        self, version: str, target: bytes, headers: Mapping[bytes, bytes]
+    ) -> ServiceError | None:
+        """Say what is wrong with a head, if anything is.
+
+        Args:
+            version: Of HTTP.
+            target: As in the request line.
+            headers: By names in lower case.
+        """
+        host = headers.get(b"host")
+        if (
+            host
+            and host == self._host
+            and version == "1.1"
+            and b"transfer-encoding" not in headers
+        ):
+            return None
+        error = _error_of(version, target, headers)
+        self._host = host if host and not error else b""
+        return error
+
+
+def _error_of(
+    version: str, target: bytes, headers: Mapping[bytes, bytes]
+) -> ServiceError | None:
     if version not in ("1.0", "1.1"):
         return _malformed("HTTP/1.1 or HTTP/1.0", f"HTTP/{version}")
-    return _fault_of_host(version, target, fields) or _fault_of_coding(version, fields)
+    return _error_of_host(version, target, headers) or _error_of_coding(
+        version, headers
+    )
 
 
-def _fault_of_host(
-    version: str, target: bytes, fields: Mapping[bytes, bytes]
+def _error_of_host(
+    version: str, target: bytes, headers: Mapping[bytes, bytes]
 ) -> ServiceError | None:
-    host = fields.get(b"host")
+    host = headers.get(b"host")
     if host is None:
         return None if version == "1.0" else _malformed("a field Host", "none")
     may_be_empty = target.startswith((b"/", b"*"))
@@ -44,15 +68,15 @@ def _fault_of_host(
     return _malformed("exactly one Host, such as example.org:8080", got)
 
 
-def _fault_of_coding(
-    version: str, fields: Mapping[bytes, bytes]
+def _error_of_coding(
+    version: str, headers: Mapping[bytes, bytes]
 ) -> ServiceError | None:
-    coding = fields.get(b"transfer-encoding")
+    coding = headers.get(b"transfer-encoding")
     if coding is None:
         return None
     if version == "1.0":
         return _malformed("a Content-Length in HTTP/1.0", "Transfer-Encoding")
-    if b"content-length" in fields:
+    if b"content-length" in headers:
         return _malformed("Content-Length or Transfer-Encoding", "both")
     if coding.strip().lower() == b"chunked":
         return None

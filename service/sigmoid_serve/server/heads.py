@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.headers import Fields, tokens
+from sigmoid_serve.http.headers import HeaderLines, tokens
 
 MOST_HEAD_BYTES: Final = 2**16
 MOST_FIELDS: Final = 256
@@ -19,7 +19,7 @@ Message = tuple[bytes, Sequence[bytes | memoryview]]
 """The head of an answer, but for its end; and its body, in pieces."""
 
 
-def head_bytes(url: bytes, headers: Fields) -> int:
+def head_bytes(url: bytes, headers: HeaderLines) -> int:
     """Count the bytes that the head of a request has at least.
 
     Its method, its version and spaces around values are not counted.
@@ -61,7 +61,9 @@ def shortened(target: bytes) -> bytes:
     return path + mark + query
 
 
-def without_offer(method: bytes, url: bytes, version: str, headers: Fields) -> bytes:
+def without_offer(
+    method: bytes, url: bytes, version: str, headers: HeaderLines
+) -> bytes:
     """Write the head of a request, but for its offer of another protocol.
 
     A server may ignore the offer (RFC 9110, section 7.8).

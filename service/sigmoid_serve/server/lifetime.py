@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from sigmoid_serve.errors import Abandoned, ServiceError
 from sigmoid_serve.http.bodies import body_timeout_error, header_timeout_error
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.headers import Fields
+from sigmoid_serve.http.headers import HeaderLines
 from sigmoid_serve.server import peer
 from sigmoid_serve.server.feeding import BODY, HEADER, IDLE
 from sigmoid_serve.server.presence import Presence
@@ -68,7 +68,7 @@ class Lifetime(Presence):
     _over_until = 0.0
     # What `close_if_timed_out` saw last, and since when.
     _seen_headers: object = ()
-    _seen_stage = IDLE
+    _seen_state = IDLE
     _seen_since = 0.0
 
     def __init__(
@@ -108,7 +108,7 @@ class Lifetime(Presence):
     def application_reads(self) -> bool:
         """Whether the body that arrives is read by the application, in its time."""
 
-    def last_fields(self, version: str, *, must_end: bool) -> Fields:
+    def last_headers(self, version: str, *, must_end: bool) -> HeaderLines:
         """Say in an answer whether the connection goes on after it.
 
         Args:
@@ -139,9 +139,9 @@ class Lifetime(Presence):
 
         async def send_on(message: Message) -> None:
             if message["type"] == "http.response.start":
-                fields = self._connection_fields(cycle, message["headers"])
+                last = self._last_headers(cycle, message["headers"])
                 others = [line for line in message["headers"] if line[0] != _CLOSE[0]]
-                message = {**message, "headers": [*others, *fields]}
+                message = {**message, "headers": [*others, *last]}
                 self._hold_declared(message["headers"])
             await send(message)
             # Else uvicorn closes the connection, whatever still arrives.
@@ -149,14 +149,14 @@ class Lifetime(Presence):
 
         await app(scope, receive, send_on)
 
-    def _hold_declared(self, headers: Fields) -> None:
+    def _hold_declared(self, headers: HeaderLines) -> None:
         for name, value in headers:
             if name == b"content-length":
                 self.hold_answer(int(value))
 
-    def _connection_fields(
-        self, cycle: RequestResponseCycle, headers: Fields
-    ) -> Fields:
+    def _last_headers(
+        self, cycle: RequestResponseCycle, headers: HeaderLines
+    ) -> HeaderLines:
         was_slow = _CLOSE in headers  # see `answer_to_error`
         seconds = self.context.settings.body_seconds
         must_be_short = was_slow or self.guest.excess
@@ -165,16 +165,12 @@ class Lifetime(Presence):
         if cycle is self.cycle:  # no other waits behind it
             is_early = cycle.more_body and self._is_much_unread()
             is_draining = self.readiness.is_draining
-            must_end = must_end or is_early or is_draining or self._has_sent_all
-        return self.last_fields(cycle.scope["http_version"], must_end=must_end)
-
-    @property
-    def _has_sent_all(self) -> bool:
-        return self.has_stopped and not self.has_backlog
+            must_end = must_end or is_early or is_draining or self.has_sent_all
+        return self.last_headers(cycle.scope["http_version"], must_end=must_end)
 
     def _is_much_unread(self) -> bool:
         """Tell whether an answer comes too early for another request to follow."""
-        length = self.fields.get(b"content-length", b"")
+        length = self.named_headers.get(b"content-length", b"")
         return (
             self.cycle.waiting_for_100_continue  # the body may never come
             or not length.isdigit()
@@ -213,7 +209,7 @@ class Lifetime(Presence):
         To close a connection whose bytes were not read resets it, and a client that
         writes first and reads later would not see the answer.
         """
-        has_read_all = self.stage == IDLE and not self.is_deaf
+        has_read_all = self.receive_state == IDLE and not self.is_deaf
         self.is_last = self.is_deaf = self.is_over = True
         if has_read_all or self.has_stopped:
             self.transport.close()
@@ -240,18 +236,21 @@ class Lifetime(Presence):
         elif self.has_backlog:
             self._seen_since = now
             self.notice_end()
-        elif self.stage == IDLE and self.headers is not None:
+        elif self.receive_state == IDLE and self.headers is not None:
             self._cut_if_idle(now)
         # Each message has a list of headers of its own.
-        elif self._seen_headers is not self.headers or self._seen_stage != self.stage:
-            self._seen_headers, self._seen_stage = self.headers, self.stage
+        elif (
+            self._seen_headers is not self.headers
+            or self._seen_state != self.receive_state
+        ):
+            self._seen_headers, self._seen_state = self.headers, self.receive_state
             self._seen_since = now
         else:
             self._cut_if_late(now - self._seen_since)
 
     def _cut_if_late(self, seconds: float) -> None:
         settings = self.context.settings
-        in_body = self.stage == BODY
+        in_body = self.receive_state == BODY
         limit = settings.body_seconds if in_body else settings.header_seconds
         if self.guest.excess:
             limit = min(limit, EXTRA_SECONDS)
@@ -259,7 +258,7 @@ class Lifetime(Presence):
             return
         if in_body and not self.application_reads:
             self.refuse(body_timeout_error(limit))
-        elif self.stage == HEADER and self.is_answered:
+        elif self.receive_state == HEADER and self.is_answered:
             self.refuse(header_timeout_error(limit))
         elif self.is_answered:
             self.transport.close()
@@ -285,8 +284,8 @@ class Lifetime(Presence):
 
         May be called again; what has begun to end then has little time left.
         """
-        is_idle = self.stage == IDLE and self.is_answered
-        if is_idle and not self.is_over and self._has_request_waiting():
+        is_idle = self.receive_state == IDLE and self.is_answered
+        if is_idle and not self.is_over and self.has_request_waiting():
             return  # its answer will be the last
         self.is_last = True
         if self.is_over:
@@ -295,12 +294,9 @@ class Lifetime(Presence):
             return
         asked = self.asked
         self.drop_half_sent()
-        is_half_sent = self.stage == BODY and self.is_handed_on and asked is self.cycle
+        is_half_sent = (
+            self.receive_state == BODY and self.is_handed_on and asked is self.cycle
+        )
         is_asking = asked and not asked.response_complete and not is_half_sent
-        if not is_asking and (self.stage != IDLE or is_idle):
+        if not is_asking and (self.receive_state != IDLE or is_idle):
             self.transport.close()
-
-    def _has_request_waiting(self) -> bool:
-        """Tell whether bytes are about to be read, as soon as the event loop does."""
-        flow = self.flow
-        return not (flow.is_held or flow.read_paused) and peer.has_sent(self.transport)

@@ -32,6 +32,16 @@ class Presence(Writer):
     asked: RequestResponseCycle | None = None
     has_stopped = False
 
+    @property
+    def has_sent_all(self) -> bool:
+        """Whether all that the client will ever send has been read."""
+        return self.has_stopped and not self.has_backlog
+
+    def has_request_waiting(self) -> bool:
+        """Tell whether bytes are about to be read, as soon as the event loop does."""
+        flow = self.flow
+        return not (flow.is_held or flow.read_paused) and peer.has_sent(self.transport)
+
     @abstractmethod
     def answer_at_once(self) -> None:
         """Write the answers that are waited for, as far as that is possible."""
@@ -47,7 +57,7 @@ class Presence(Writer):
         asked = self.asked
         if self.scheme == "https" or asked is None or asked.response_complete:
             return False
-        if self.stage == BODY and asked is self.cycle:  # the rest will not come
+        if self.receive_state == BODY and asked is self.cycle:  # the rest will not come
             return False
         self.drop_half_sent()
         self.probe_soon(asked)
@@ -55,7 +65,7 @@ class Presence(Writer):
 
     def drop_half_sent(self) -> None:
         """Ask no more what waits behind other requests and has not arrived whole."""
-        is_of_last = self.stage == BODY and self.is_handed_on
+        is_of_last = self.receive_state == BODY and self.is_handed_on
         if is_of_last and self.pipeline and self.asked:
             self.pipeline.popleft()
             self.cycle = self.pipeline[0][0] if self.pipeline else self.asked

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.headers import read_fields
-from sigmoid_serve.server import framing, heads
+from sigmoid_serve.http.headers import combine_headers
+from sigmoid_serve.server import heads
 from sigmoid_serve.server.feeding import (
     BODY,
     CHUNK_WORK,
@@ -25,6 +25,7 @@ from sigmoid_serve.server.feeding import (
     REQUEST_WORK,
     Feeder,
 )
+from sigmoid_serve.server.framing import Framing
 
 # So much is thrown away at least after the last answer, before a sender is cut off.
 _THROWN_BYTES: Final = 2**26
@@ -59,25 +60,23 @@ class Reader(Feeder):
         is_last: Whether no request comes after the one at hand.
         is_deaf: Whether what arrives is thrown away.
         is_over: Whether the last answer was written, too.
-        fields: The header of the request at hand, by names in lower case.
+        named_headers: Of the request at hand, by names in lower case.
         version: Of HTTP, as its client speaks it.
         body_bytes: That have arrived of its body.
+        trailers: HeaderLines that stood behind its last chunk.
         is_handed_on: Whether the application answers it.
     """
 
     is_last = False
     is_deaf = False
     is_over = False
-    fields: dict[bytes, bytes]
+    named_headers: dict[bytes, bytes]
     version = "1.1"
     body_bytes = 0
     is_handed_on = False
-    # The last host that was right.
-    _host = b""
-    # What stood between chunks, or behind the last, since the last byte of the body;
-    # and fields that stood there.
+    trailers = 0
+    # What stood between chunks, or behind the last, since the last byte of the body.
     _between_bytes = 0
-    _trailers = 0
     # Of a head that has not ended, how much has arrived, and its last bytes.
     _head_bytes = 0
     _head_tail = b""
@@ -97,6 +96,7 @@ class Reader(Feeder):
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.parser = _make_parser(self)
+        self._framing = Framing()
         self._root_path = root_path
         self._most_thrown = max(_THROWN_BYTES, 2 * max_body_bytes)
 
@@ -109,24 +109,24 @@ class Reader(Feeder):
         """Answer what is no whole request, and end the connection."""
 
     @abstractmethod
-    def head_fault(self) -> ServiceError | None:
+    def head_error(self) -> ServiceError | None:
         """Say why the request at hand is refused by its head, if it is."""
 
     def body_rest(self) -> int:
         """Say how many bytes of a body are still to come, where its length was said."""
-        if self.stage != BODY or self.is_deaf:
+        if self.receive_state != BODY or self.is_deaf:
             return 0
-        return int(self.fields.get(b"content-length", b"0")) - self.body_bytes
+        return int(self.named_headers.get(b"content-length", b"0")) - self.body_bytes
 
     def read(self, data: bytes) -> None:
         """Read some of what has arrived."""
         if self.is_deaf:
             self._throw_away(data)
             return
-        is_between = self.stage == IDLE
+        is_between = self.receive_state == IDLE
         if self._head_bytes + len(data) > heads.MOST_HEAD_BYTES:
             self._may_be_long = True
-            if self.stage != BODY and not self._head_ends_in_time(data):
+            if self.receive_state != BODY and not self._head_ends_in_time(data):
                 self.refuse(heads.long_head())
                 return
         self._begun = 0
@@ -137,11 +137,11 @@ class Reader(Feeder):
             self._decline(memoryview(data)[offer.args[0] :])
         except HttpParserError:
             self._stop_at_error()
-        if self.stage == HEADER and not self.is_deaf:
+        if self.receive_state == HEADER and not self.is_deaf:
             self._count_head(data, is_alone=is_between and self._begun == 1)
             return
         self._may_be_long = False
-        if self.stage == BODY and not self.is_deaf:
+        if self.receive_state == BODY and not self.is_deaf:
             if self._is_too_much_between(data, before):
                 self.refuse(heads.long_trailer())
             else:
@@ -152,7 +152,7 @@ class Reader(Feeder):
         if self.is_last:
             self.is_deaf = True
             raise _Over
-        self.stage = HEADER
+        self.receive_state = HEADER
         self.is_handed_on = False
         self._begun += 1
         self.work += REQUEST_WORK
@@ -162,27 +162,22 @@ class Reader(Feeder):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in a field of the header; those of a trailer are passed over."""
-        if self.stage == HEADER:
+        if self.receive_state == HEADER:
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             self.headers.append((name, value))
             return
-        self._trailers += 1
-        if self._trailers > heads.MOST_FIELDS:
+        self.trailers += 1
+        if self.trailers > heads.MOST_FIELDS:
             if not self.is_deaf:
                 self.refuse(heads.long_trailer())
             raise _Over
 
     @property
-    def has_trailers(self) -> bool:
-        """Whether fields stand behind the last chunk of the request at hand."""
-        return self._trailers > 0
-
-    @property
     def is_ended_by_trailer(self) -> bool:
         """Whether a trailer has made the parser deaf to what follows."""
-        return self._trailers > 0 and not self.parser.should_keep_alive()
+        return self.trailers > 0 and not self.parser.should_keep_alive()
 
     def on_chunk_complete(self) -> None:
         """Note how much was read in a turn of the event loop."""
@@ -203,38 +198,28 @@ class Reader(Feeder):
         if measured > heads.MOST_HEAD_BYTES or len(self.headers) > heads.MOST_FIELDS:
             self.refuse(heads.long_head())
             raise _Over
-        self.fields = read_fields(self.headers)
+        self.named_headers = combine_headers(self.headers)
         self.is_last = not self.parser.should_keep_alive()
-        fault = self._framing_fault()
-        if fault is None:
+        error = self._framing_error()
+        if error is None:
             if self._root_path or not self.url.startswith(b"/"):
                 self.url = heads.origin_form(self.url, self._root_path)
-            fault = self.head_fault()
-        if fault:
-            self.refuse(fault)
+            error = self.head_error()
+        if error:
+            self.refuse(error)
             raise _Over
-        self.stage = BODY
+        self.receive_state = BODY
         self._head_bytes, self._head_tail = 0, b""
-        self.body_bytes = self._between_bytes = self._trailers = 0
+        self.body_bytes = self._between_bytes = self.trailers = 0
 
-    def _framing_fault(self) -> ServiceError | None:
-        fields = self.fields
+    def _framing_error(self) -> ServiceError | None:
+        headers = self.named_headers
         # Of the versions that the parser knows, 1.1 alone goes on if nothing is said.
-        if self.is_last or b"connection" in fields:
+        if self.is_last or b"connection" in headers:
             self.version = self.parser.get_http_version()
         else:
             self.version = "1.1"
-        host = fields.get(b"host")
-        if (
-            host
-            and host == self._host
-            and self.version == "1.1"
-            and b"transfer-encoding" not in fields
-        ):
-            return None
-        fault = framing.fault_of(self.version, self.url, fields)
-        self._host = host if host and not fault else b""
-        return fault
+        return self._framing.error_of(self.version, self.url, headers)
 
     def _is_too_much_between(self, data: bytes, before: int) -> bool:
         """Keep account of what stands between chunks and behind them.
@@ -245,7 +230,7 @@ class Reader(Feeder):
         """
         if self.body_bytes == before:
             self._between_bytes += len(data)
-        elif not self._trailers:
+        elif not self.trailers:
             self._between_bytes = 0
         return self._between_bytes > heads.MOST_HEAD_BYTES
 
@@ -277,7 +262,7 @@ class Reader(Feeder):
             return b""
         version = self.parser.get_http_version()
         self.parser = _make_parser(self)
-        self.stage = IDLE
+        self.receive_state = IDLE
         return heads.without_offer(method, self.url, version, self.headers)
 
     def _head_ends_in_time(self, data: bytes) -> bool:
@@ -303,10 +288,10 @@ class Reader(Feeder):
         self._thrown_bytes += len(data)
         if self._thrown_bytes > self._most_thrown:
             self.transport.abort()
-        elif self.is_over and self.stage == BODY:
+        elif self.is_over and self.receive_state == BODY:
             before = self.body_bytes
             # The end of the request ends the connection; its errors change nothing.
             with suppress(HttpParserError):
                 self.parser.feed_data(data)
-            if self.stage == BODY and self._is_too_much_between(data, before):
+            if self.receive_state == BODY and self._is_too_much_between(data, before):
                 self.transport.abort()

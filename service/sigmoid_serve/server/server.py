@@ -17,8 +17,9 @@ from fastapi import FastAPI
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.server.busy_poll import BusyPoll
-from sigmoid_serve.server.connection import Connection, Wiring
+from sigmoid_serve.server.connection import Connection
 from sigmoid_serve.server.fast_path import FastPath
+from sigmoid_serve.server.short_request import Wiring
 from sigmoid_serve.server.unread import Unread
 from sigmoid_serve.sockets.acceptor import Acceptor
 from sigmoid_serve.sockets.balance import Balance, new_counts
