@@ -18,14 +18,14 @@ from sigmoid_serve.http.middleware import RequestContext
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
-from sigmoid_serve.registry.own_models import OwnModels
+from sigmoid_serve.registry.local_models import OwnModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import Repository
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.reloading import Reload
 from sigmoid_serve.registry.startup import first_look
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import roots_of
+from sigmoid_serve.repository.model_repository import roots_of
 
 DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabilities and
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""

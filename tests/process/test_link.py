@@ -10,8 +10,8 @@ import pytest
 
 from sigmoid_serve.process.link import SupervisorLink, WorkerLink
 from sigmoid_serve.process.messages import Committed, Drain, Prepare, Prepared
-from sigmoid_serve.repository.claims import Source
-from sigmoid_serve.repository.sources import File
+from sigmoid_serve.repository.candidates import Source
+from sigmoid_serve.repository.model_repository import File
 
 
 def file(content: bytes) -> File:

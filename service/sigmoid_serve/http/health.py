@@ -12,7 +12,7 @@ from sigmoid_serve.http.headers import read_fields
 from sigmoid_serve.http.openapi import problem_responses
 from sigmoid_serve.inference.schemas import Health, Reloaded
 from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
-from sigmoid_serve.repository.troubles import more
+from sigmoid_serve.repository.load_problems import more
 
 router = APIRouter(tags=["operation"])
 

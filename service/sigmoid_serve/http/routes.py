@@ -29,7 +29,7 @@ from sigmoid_serve.inference.schemas import (
 )
 from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import Repository
-from sigmoid_serve.repository.troubles import MOST_LISTED
+from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 router = APIRouter()
 

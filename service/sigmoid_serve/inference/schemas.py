@@ -28,7 +28,7 @@ from sigmoid_serve.json.text import Check, child, kind, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
-from sigmoid_serve.repository.troubles import MOST_LISTED
+from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
 """Nested lists of numbers, of any rank from a bare number to 32."""

@@ -16,7 +16,7 @@ from socket import socket
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sigmoid_serve.repository.sources import File
+from sigmoid_serve.repository.model_repository import File
 
 _HEAD: Final = struct.Struct(">II")
 _LENGTH: Final = struct.Struct(">Q")

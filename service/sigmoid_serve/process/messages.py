@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sigmoid_serve.errors import Code
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble
+from sigmoid_serve.repository.load_problems import Trouble
+from sigmoid_serve.repository.model_repository import File
 
 
 class Serve(NamedTuple):

@@ -20,9 +20,6 @@ from sigmoid_serve.configuration.settings import ServingError, Settings
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.authentication import Keys
 from sigmoid_serve.monitoring.logs import count_dropped_lines
-from sigmoid_serve.process.catalogue import Catalogue
-from sigmoid_serve.process.crew import Crew
-from sigmoid_serve.process.crew_models import CrewModels
 from sigmoid_serve.process.messages import (
     Drain,
     Hello,
@@ -31,11 +28,14 @@ from sigmoid_serve.process.messages import (
     Serve,
     Started,
 )
+from sigmoid_serve.process.pool import Crew
+from sigmoid_serve.process.pool_models import CrewModels
+from sigmoid_serve.process.served_files import Catalogue
 from sigmoid_serve.process.spawning import Worker
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.repository.sources import roots_of
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
+from sigmoid_serve.repository.load_problems import Trouble, log_passed_over
+from sigmoid_serve.repository.model_repository import roots_of
 from sigmoid_serve.sockets.listening import listen
 
 logger = logging.getLogger("sigmoid_serve")

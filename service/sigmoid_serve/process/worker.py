@@ -22,14 +22,14 @@ from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.process.heartbeat import Beats, begin_beating
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.worker_channel import Control
-from sigmoid_serve.registry.errands import Errands
+from sigmoid_serve.registry.daemon_threads import Errands
 from sigmoid_serve.registry.loading import Loader, freeze
-from sigmoid_serve.registry.own_models import OwnModels
+from sigmoid_serve.registry.local_models import OwnModels
 from sigmoid_serve.registry.registry import Repository
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.startup import first_look, late
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import roots_of
+from sigmoid_serve.repository.model_repository import roots_of
 from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.balance import Balance
 from sigmoid_serve.sockets.listening import listen

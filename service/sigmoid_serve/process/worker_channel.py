@@ -30,12 +30,12 @@ from sigmoid_serve.process.messages import (
     Serve,
     Started,
 )
-from sigmoid_serve.registry.errands import ErrandError, Errands
+from sigmoid_serve.registry.daemon_threads import ErrandError, Errands
 from sigmoid_serve.registry.loading import freeze
 from sigmoid_serve.registry.registry import Version
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import File, trouble_of
-from sigmoid_serve.repository.troubles import Trouble, trouble
+from sigmoid_serve.repository.load_problems import Trouble, trouble
+from sigmoid_serve.repository.model_repository import File, trouble_of
 from sigmoid_serve.server.server import Server
 
 _LOOK_SECONDS: Final = 0.05

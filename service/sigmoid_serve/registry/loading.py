@@ -13,8 +13,8 @@ from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads, use_one_thread
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.registry.registry import Version
-from sigmoid_serve.repository.sources import File, trouble_of
-from sigmoid_serve.repository.troubles import Trouble
+from sigmoid_serve.repository.load_problems import Trouble
+from sigmoid_serve.repository.model_repository import File, trouble_of
 
 logger = logging.getLogger("sigmoid_serve")
 

@@ -1,7 +1,7 @@
 """Whether requests should come to this process, as `/readyz` says it."""
 
 from sigmoid_serve.registry.registry import Repository
-from sigmoid_serve.repository.troubles import told
+from sigmoid_serve.repository.load_problems import told
 
 
 class Readiness:

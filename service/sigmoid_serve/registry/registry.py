@@ -7,7 +7,7 @@ from typing import Literal
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
-from sigmoid_serve.repository.troubles import Trouble, told
+from sigmoid_serve.repository.load_problems import Trouble, told
 
 _MOST_TOLD = 2
 

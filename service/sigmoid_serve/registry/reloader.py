@@ -10,7 +10,8 @@ from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 from sigmoid_serve.engine.device import as_memory_error
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.monitoring.metrics import Metrics
-from sigmoid_serve.registry.errands import ErrandError, Errands
+from sigmoid_serve.registry.daemon_threads import ErrandError, Errands
+from sigmoid_serve.registry.reload_slots import Turns
 from sigmoid_serve.registry.reloading import (
     Found,
     Refused,
@@ -19,9 +20,8 @@ from sigmoid_serve.registry.reloading import (
     names_to_reload,
     refusal_error,
 )
-from sigmoid_serve.registry.turns import Turns
-from sigmoid_serve.repository.sources import Roots, Survey
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
+from sigmoid_serve.repository.load_problems import Trouble, log_passed_over
+from sigmoid_serve.repository.model_repository import Roots, Survey
 
 # So often it is looked whether the process is about to end.
 _LOOK_SECONDS: Final = 0.1

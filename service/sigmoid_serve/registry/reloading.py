@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.monitoring.metrics import Metrics
+from sigmoid_serve.repository.load_problems import Trouble, log_passed_over
+from sigmoid_serve.repository.model_repository import File, Survey, read_files
 from sigmoid_serve.repository.naming import is_version
-from sigmoid_serve.repository.sources import File, Survey, read_files
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
 
 Reload = Callable[[str], Awaitable[None]]
 """Reloads the model of a name; raises a `ServiceError` where it stays as it was."""

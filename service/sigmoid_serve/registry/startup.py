@@ -5,10 +5,10 @@ from concurrent.futures import TimeoutError as FuturesTimeout
 from typing import Final, TypeVar, TypeVarTuple
 
 from sigmoid_serve.configuration.settings import ServingError
-from sigmoid_serve.registry.errands import Errands
-from sigmoid_serve.repository.claims import Source
-from sigmoid_serve.repository.sources import File, Roots, read_files
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over, more
+from sigmoid_serve.registry.daemon_threads import Errands
+from sigmoid_serve.repository.candidates import Source
+from sigmoid_serve.repository.load_problems import Trouble, log_passed_over, more
+from sigmoid_serve.repository.model_repository import File, Roots, read_files
 
 _MOST_NAMED: Final = 5
 

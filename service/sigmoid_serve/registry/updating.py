@@ -11,8 +11,8 @@ from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loaded, Loader
 from sigmoid_serve.registry.registry import Repository, Version
 from sigmoid_serve.registry.startup import require
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble, listed, trouble
+from sigmoid_serve.repository.load_problems import Trouble, listed, trouble
+from sigmoid_serve.repository.model_repository import File
 
 
 class Exchanger:

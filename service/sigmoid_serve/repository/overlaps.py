@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sigmoid_models.messages import one_line
-from sigmoid_serve.repository.claims import Claim
+from sigmoid_serve.repository.candidates import Claim
+from sigmoid_serve.repository.load_problems import trouble
 from sigmoid_serve.repository.naming import is_name
 from sigmoid_serve.repository.places import real
-from sigmoid_serve.repository.troubles import trouble
 
 
 def without_repeats(claims: Sequence[Claim], named: Iterable[Path]) -> list[Claim]:

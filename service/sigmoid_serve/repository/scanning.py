@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sigmoid_serve.repository.claims import LAYOUT, Claim, Source, refused, unreadable
+from sigmoid_serve.repository.candidates import (
+    LAYOUT,
+    Claim,
+    Source,
+    refused,
+    unreadable,
+)
+from sigmoid_serve.repository.load_problems import told
 from sigmoid_serve.repository.naming import Named
 from sigmoid_serve.repository.places import (
     entries,
@@ -18,7 +25,6 @@ from sigmoid_serve.repository.places import (
     kind_of,
     real,
 )
-from sigmoid_serve.repository.troubles import told
 from sigmoid_serve.repository.versions import folder_claim, is_model_folder
 
 _MOST_NAMED: Final = 5

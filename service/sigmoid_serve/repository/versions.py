@@ -6,7 +6,8 @@ from os.path import isfile
 from pathlib import Path
 from typing import Final
 
-from sigmoid_serve.repository.claims import LAYOUT, Claim, Source, unreadable
+from sigmoid_serve.repository.candidates import LAYOUT, Claim, Source, unreadable
+from sigmoid_serve.repository.load_problems import Trouble, Weight, trouble
 from sigmoid_serve.repository.naming import is_version
 from sigmoid_serve.repository.places import (
     distinct,
@@ -16,7 +17,6 @@ from sigmoid_serve.repository.places import (
     is_model_file,
     kind_of,
 )
-from sigmoid_serve.repository.troubles import Trouble, Weight, trouble
 
 _RULE: Final = "a version is a decimal number of up to 30 digits"
 

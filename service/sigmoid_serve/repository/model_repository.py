@@ -10,7 +10,8 @@ import sigmoid_models
 from sigmoid_models.checkpoint import MAX_BYTES, CheckpointError, read_bytes
 from sigmoid_serve.configuration.environment import variable
 from sigmoid_serve.engine.device import as_memory_error
-from sigmoid_serve.repository.claims import Source
+from sigmoid_serve.repository.candidates import Source
+from sigmoid_serve.repository.load_problems import Trouble, trouble
 from sigmoid_serve.repository.naming import Named, read_named
 from sigmoid_serve.repository.overlaps import (
     without_clashes,
@@ -18,7 +19,6 @@ from sigmoid_serve.repository.overlaps import (
     without_stores,
 )
 from sigmoid_serve.repository.scanning import scan
-from sigmoid_serve.repository.troubles import Trouble, trouble
 
 PRETRAINED: Final = Path(sigmoid_models.__file__).parent / "pretrained"
 _LIMIT: Final = variable("max_checkpoint_bytes")

@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
+from sigmoid_serve.process.broadcast import Question
 from sigmoid_serve.process.heartbeat import LOOK_SECONDS, MOST_SILENT_LOOKS, Watch
 from sigmoid_serve.process.messages import (
     Abort,
@@ -21,7 +22,6 @@ from sigmoid_serve.process.messages import (
     Prepared,
     Serve,
 )
-from sigmoid_serve.process.question import Question
 from sigmoid_serve.process.restarts import MOST_DEATHS, Restarts, ending
 from sigmoid_serve.process.spawning import Spawner, Worker
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Collection, Sequence
 
-from sigmoid_serve.registry.errands import ErrandError, Errands
+from sigmoid_serve.registry.daemon_threads import ErrandError, Errands
 from sigmoid_serve.registry.loading import Loaded
 from sigmoid_serve.registry.registry import Repository
 from sigmoid_serve.registry.reloading import Found, Refused, judge
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over, replaced
+from sigmoid_serve.repository.load_problems import Trouble, log_passed_over, replaced
+from sigmoid_serve.repository.model_repository import File
 
 
 class OwnModels:

@@ -10,8 +10,8 @@ import pytest
 
 from sigmoid_serve.configuration.settings import ServingError
 from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.repository.claims import LAYOUT
-from sigmoid_serve.repository.sources import Survey, roots_of
+from sigmoid_serve.repository.candidates import LAYOUT
+from sigmoid_serve.repository.model_repository import Survey, roots_of
 
 M = "m/1/model.pt"
 
@@ -309,7 +309,7 @@ def test_the_current_folder_is_gone(
 LOOK = """
 import os, resource, sys
 from pathlib import Path
-from sigmoid_serve.repository.sources import read_files, roots_of
+from sigmoid_serve.repository.model_repository import read_files, roots_of
 exec(sys.argv[2])
 sources, troubles = roots_of([Path(sys.argv[1])], ()).survey()
 files, unread = read_files(sources)

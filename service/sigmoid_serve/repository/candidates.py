@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from sigmoid_models.checkpoint import MAX_BYTES
+from sigmoid_serve.repository.load_problems import Trouble, Weight, trouble
 from sigmoid_serve.repository.naming import is_name, name_fault
 from sigmoid_serve.repository.places import fault_of
-from sigmoid_serve.repository.troubles import Trouble, Weight, trouble
 
 LAYOUT: Final = "expected NAME/VERSION/model.safetensors"
 

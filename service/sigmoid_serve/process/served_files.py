@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from sigmoid_serve.registry.reloading import Found, Refused, judge
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble, listed, replaced
+from sigmoid_serve.repository.load_problems import Trouble, listed, replaced
+from sigmoid_serve.repository.model_repository import File
 
 
 class Catalogue:

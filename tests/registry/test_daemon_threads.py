@@ -9,8 +9,8 @@ import pytest
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.process.heartbeat import MOST_SILENT_LOOKS, Watch, new_beats
-from sigmoid_serve.registry.errands import ErrandError, Errands
-from sigmoid_serve.registry.turns import Turns
+from sigmoid_serve.registry.daemon_threads import ErrandError, Errands
+from sigmoid_serve.registry.reload_slots import Turns
 
 
 def test_what_is_returned_and_raised() -> None:
@@ -50,7 +50,8 @@ async def test_whoever_waits_may_stop_waiting() -> None:
 
 def test_the_end_does_not_wait() -> None:
     code = (
-        "from time import sleep; from sigmoid_serve.registry.errands import Errands; "
+        "from time import sleep\n"
+        "from sigmoid_serve.registry.daemon_threads import Errands\n"
         "Errands().start(sleep, 3000)"
     )
     subprocess.run([sys.executable, "-c", code], timeout=30, check=True)

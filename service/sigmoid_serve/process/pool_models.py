@@ -4,12 +4,12 @@ from collections.abc import Collection, Sequence
 from itertools import count
 from typing import Final
 
-from sigmoid_serve.process.catalogue import Catalogue
-from sigmoid_serve.process.crew import Crew
 from sigmoid_serve.process.heartbeat import LOOK_SECONDS
 from sigmoid_serve.process.messages import Abort, Commit, Committed, Prepare, Prepared
+from sigmoid_serve.process.pool import Crew
+from sigmoid_serve.process.served_files import Catalogue
 from sigmoid_serve.registry.reloading import Found, Refused
-from sigmoid_serve.repository.troubles import Trouble
+from sigmoid_serve.repository.load_problems import Trouble
 
 # A worker that takes longer to swap is of no use. They are counted one by one, as all
 # processes may be stopped meanwhile.

@@ -19,7 +19,7 @@ from sigmoid_serve.registry.loading import Loader
 from sigmoid_serve.registry.registry import Repository
 from sigmoid_serve.registry.startup import first_look
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import PRETRAINED, roots_of
+from sigmoid_serve.repository.model_repository import PRETRAINED, roots_of
 
 CPU = torch.device("cpu")
 CARD = ModelCard(
