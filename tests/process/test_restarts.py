@@ -11,7 +11,7 @@ import httpx
 import torch
 
 from sigmoid_models.classifier import Classifier
-from sigmoid_serve.process.restarts import Restarts, ending
+from sigmoid_serve.process.restart_backoff import Restarts, ending
 from tests.cli.test_cli import call
 from tests.process.test_workers import children, until
 from tests.running import TIMEOUT, serving, until_ready

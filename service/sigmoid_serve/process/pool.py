@@ -22,7 +22,7 @@ from sigmoid_serve.process.messages import (
     Prepared,
     Serve,
 )
-from sigmoid_serve.process.restarts import MOST_DEATHS, Restarts, ending
+from sigmoid_serve.process.restart_backoff import MOST_DEATHS, Restarts, ending
 from sigmoid_serve.process.spawning import Spawner, Worker
 
 # What a process said last is there when it has ended, but for that it may have left
