@@ -18,14 +18,14 @@ from sigmoid_serve.http.middleware import RequestContext
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
-from sigmoid_serve.registry.local_models import OwnModels
+from sigmoid_serve.registry.local_models import LocalModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import Repository
 from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.reloading import Reload
-from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.model_repository import roots_of
+from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.registry.updating import ModelUpdater
+from sigmoid_serve.repository.model_repository import make_repository
 
 DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabilities and
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
@@ -47,11 +47,15 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> LeanFast
     telemetry = Telemetry(new_memory(1), 0)
     repository = Repository()
     loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(repository, exchanger)
-    models.start(*first_look(roots, settings.load_seconds))
-    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
+    updater = ModelUpdater(repository, loader, telemetry)
+    model_repository = make_repository(
+        checkpoints, settings.models, settings.max_checkpoint_bytes
+    )
+    models = LocalModels(repository, updater)
+    models.start(*read_at_startup(model_repository, settings.load_seconds))
+    reloader = Reloader(
+        settings.load_seconds, model_repository, models, telemetry.metrics
+    )
     return make_app(settings, repository, telemetry, reloader.reload)
 
 
@@ -68,7 +72,10 @@ def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
 
 
 def make_app(
-    settings: Settings, repository: Repository, telemetry: Telemetry, reload: Reload
+    settings: Settings,
+    repository: Repository,
+    telemetry: Telemetry,
+    reload: ReloadFunction,
 ) -> LeanFastAPI:
     """Make the application that serves what is in a repository, now or later.
 

@@ -11,7 +11,7 @@ import httpx
 import torch
 
 from sigmoid_models.classifier import Classifier
-from sigmoid_serve.process.restart_backoff import Restarts, ending
+from sigmoid_serve.process.restart_backoff import RestartBackoff, describe_exit
 from tests.cli.test_cli import call
 from tests.process.test_workers import children, until
 from tests.running import TIMEOUT, serving, until_ready
@@ -111,16 +111,16 @@ def test_others_serve_while_one_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    restarts = Restarts()
-    pauses = [restarts.died(0) for _ in range(9)]
+    backoff = RestartBackoff()
+    pauses = [backoff.next_pause(0) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert restarts.died(1) == 1
-    restarts.served(0)
-    assert restarts.died(0) == 1
-    assert restarts.deaths == {0: 1, 1: 1}
+    assert backoff.next_pause(1) == 1
+    backoff.reset(0)
+    assert backoff.next_pause(0) == 1
+    assert backoff.exits == {0: 1, 1: 1}
 
 
 def test_how_a_process_ended() -> None:
-    assert ending(3) == "exit code 3"
-    assert ending(-11) == "signal 11 (SIGSEGV)"
-    assert ending(-35) == "signal 35"
+    assert describe_exit(3) == "exit code 3"
+    assert describe_exit(-11) == "signal 11 (SIGSEGV)"
+    assert describe_exit(-35) == "signal 35"

@@ -13,7 +13,7 @@ import pytest
 
 from sigmoid_serve.sockets.acceptor import Acceptor
 from sigmoid_serve.sockets.balance import Balance, new_counts
-from sigmoid_serve.sockets.connection_limits import Admission
+from sigmoid_serve.sockets.connection_limits import ConnectionLimits
 from tests.running import TIMEOUT, serving, until_ready
 from tests.server.test_connection import answer, post
 
@@ -63,9 +63,14 @@ def test_nobody_connects_before_it_is_closed(
     async def end(listener: socket.socket) -> None:
         balance = Balance(new_counts(1), 0)
         acceptor = Acceptor(
-            [listener], lambda _: asyncio.Protocol(), None, 1, balance, Admission(9)
+            [listener],
+            lambda _: asyncio.Protocol(),
+            None,
+            1,
+            balance,
+            ConnectionLimits(9),
         )
-        acceptor.refuse()
+        acceptor.stop_new_connections()
         with socket.socket() as late:
             late.settimeout(0.3)
             if is_locked:
@@ -73,7 +78,7 @@ def test_nobody_connects_before_it_is_closed(
             else:
                 with pytest.raises(TimeoutError):
                     late.connect(listener.getsockname())
-        acceptor.close()
+        acceptor.drain_backlog_and_close()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if is_locked:
@@ -95,11 +100,11 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
     async def end(listener: socket.socket, early: list[socket.socket]) -> None:
         balance = Balance(new_counts(1), 0)
         acceptor = Acceptor(
-            [listener], lambda _: Closing(), None, 1, balance, Admission(1000)
+            [listener], lambda _: Closing(), None, 1, balance, ConnectionLimits(1000)
         )
         for wire in early:
             wire.connect(path)
-        acceptor.refuse()
+        acceptor.stop_new_connections()
         with (
             socket.socket(socket.AF_UNIX) as late,
             pytest.raises(ConnectionRefusedError),
@@ -107,7 +112,7 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
             late.connect(path)
         await asyncio.sleep(0.1)
         assert len(let_in) == len(early)
-        acceptor.close()
+        acceptor.drain_backlog_and_close()
 
     with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
         listener.bind(path)

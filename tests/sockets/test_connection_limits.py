@@ -17,8 +17,8 @@ import trustme
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.sockets.connection_limits import (
     EXTRA_CONNECTIONS,
-    Admission,
-    Guest,
+    ConnectionLimits,
+    ConnectionSlot,
     client_of,
 )
 from tests.admission.test_queue import Served, wait_until
@@ -282,19 +282,19 @@ def test_who_a_client_is(address: object) -> None:
 
 
 def test_the_oldest_makes_place_for_the_newest() -> None:
-    admission = Admission(1)
+    limits = ConnectionLimits(1)
     closed: list[int] = []
-    guests: list[Guest] = []
+    slots: list[ConnectionSlot] = []
     for number in range(EXTRA_CONNECTIONS + 3):
-        guest = admission.enter(("127.0.0.1", 1))
-        guest.close = partial(closed.append, number)
-        guests.append(guest)
+        slot = limits.acquire(("127.0.0.1", 1))
+        slot.close = partial(closed.append, number)
+        slots.append(slot)
     assert closed == [1, 2]
-    assert [bool(guest.excess) for guest in guests] == [False] + [True] * (
+    assert [bool(slot.exceeded) for slot in slots] == [False] + [True] * (
         EXTRA_CONNECTIONS + 2
     )
-    for guest in guests[:3] * 2:
-        admission.leave(guest)
-    assert not admission.enter(("127.0.0.1", 1)).excess
-    assert admission.enter(("127.0.0.1", 1)).excess
+    for slot in slots[:3] * 2:
+        limits.release(slot)
+    assert not limits.acquire(("127.0.0.1", 1)).exceeded
+    assert limits.acquire(("127.0.0.1", 1)).exceeded
     assert closed == [1, 2, 3]

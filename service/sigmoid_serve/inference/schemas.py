@@ -250,7 +250,7 @@ class Card(ServedModel):
     thresholds: list[float] | None
 
 
-class Reloaded(BaseModel):
+class ReloadResponse(BaseModel):
     """What serves after a reload."""
 
     model: str

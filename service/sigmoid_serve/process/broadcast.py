@@ -1,4 +1,4 @@
-"""What was asked of all workers, and who has not answered yet."""
+"""A message to all workers, and their replies to it."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,8 +10,8 @@ from sigmoid_serve.process.messages import Abort, Commit, Prepare
 _Worker = TypeVar("_Worker")
 
 
-class Question(Generic[_Worker]):
-    """The answers to one message.
+class Broadcast(Generic[_Worker]):
+    """Collects the replies to one message.
 
     Args:
         message: That was sent.
@@ -29,43 +29,45 @@ class Question(Generic[_Worker]):
     def __init__(
         self,
         message: Prepare | Commit | Abort,
-        kind: type[Any],
+        reply_type: type[Any],
         workers: Iterable[_Worker],
     ) -> None:
         self.message = message
-        self.kind = kind
-        self.answers: list[Any] = []
-        self.missing = set(workers)
-        self.is_lost = False
-        self._settled = asyncio.Event()
-        self._look()
+        self.reply_type = reply_type
+        self.replies: list[Any] = []
+        self.pending = set(workers)
+        self.has_lost_worker = False
+        self._is_complete = asyncio.Event()
+        self._set_if_complete()
 
-    def hear(self, worker: _Worker, answer: Any) -> None:
-        """Take an answer, if it is one to this question."""
-        is_mine = isinstance(answer, self.kind) and answer.change == self.message.change
-        if is_mine and worker in self.missing:
-            self.missing.discard(worker)
-            self.answers.append(answer)
-            self._look()
+    def receive(self, worker: _Worker, reply: Any) -> None:
+        """Take a message as a reply, if it is one to this broadcast."""
+        is_mine = (
+            isinstance(reply, self.reply_type) and reply.update == self.message.update
+        )
+        if is_mine and worker in self.pending:
+            self.pending.discard(worker)
+            self.replies.append(reply)
+            self._set_if_complete()
 
-    def lose(self, worker: _Worker) -> None:
-        """Do not wait for a worker that has gone."""
-        if worker in self.missing:
-            self.missing.discard(worker)
-            self.is_lost = True
-            self._look()
+    def drop(self, worker: _Worker) -> None:
+        """Do not wait for a worker that has exited."""
+        if worker in self.pending:
+            self.pending.discard(worker)
+            self.has_lost_worker = True
+            self._set_if_complete()
 
-    def invite(self, worker: _Worker) -> None:
-        """Wait for a worker that was asked later than the others."""
-        self.missing.add(worker)
-        self._settled.clear()
+    def add(self, worker: _Worker) -> None:
+        """Wait also for a worker that was sent the message later than the others."""
+        self.pending.add(worker)
+        self._is_complete.clear()
 
-    async def settle(self, seconds: float | None = None) -> bool:
-        """Wait until all have answered or gone; return whether that is so."""
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Wait until all have replied or exited; return whether that is so."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._settled.wait(), seconds)
-        return self._settled.is_set()
+            await asyncio.wait_for(self._is_complete.wait(), seconds)
+        return self._is_complete.is_set()
 
-    def _look(self) -> None:
-        if not self.missing:
-            self._settled.set()
+    def _set_if_complete(self) -> None:
+        if not self.pending:
+            self._is_complete.set()

@@ -1,6 +1,6 @@
-"""The processes that serve: started, heard, replaced when they die, killed together.
+"""The pool of workers: started, monitored, restarted, and shut down together.
 
-All of it is done on one event loop, on which nothing waits for a worker.
+All of it runs on one event loop, on which nothing waits for a worker.
 """
 
 import asyncio
@@ -12,8 +12,12 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
-from sigmoid_serve.process.broadcast import Question
-from sigmoid_serve.process.heartbeat import LOOK_SECONDS, MOST_SILENT_LOOKS, Watch
+from sigmoid_serve.process.broadcast import Broadcast
+from sigmoid_serve.process.heartbeat import (
+    CHECK_SECONDS,
+    MAX_MISSED_BEATS,
+    HeartbeatMonitor,
+)
 from sigmoid_serve.process.messages import (
     Abort,
     Commit,
@@ -22,87 +26,89 @@ from sigmoid_serve.process.messages import (
     Prepared,
     Serve,
 )
-from sigmoid_serve.process.restart_backoff import MOST_DEATHS, Restarts, ending
+from sigmoid_serve.process.restart_backoff import (
+    MAX_EXITS,
+    RestartBackoff,
+    describe_exit,
+)
 from sigmoid_serve.process.spawning import Spawner, Worker
 
-# What a process said last is there when it has ended, but for that it may have left
-# others that hold its end of the link.
-_LAST_SECONDS: Final = 1.0
+# The last messages of a process arrive before its exit is seen. The wait is bounded, as
+# children that it left behind may keep its end of the link open.
+_GRACE_SECONDS: Final = 1.0
 _REAP_SECONDS: Final = 0.01
-
-_BOUNDED: Final = ("starting", "loading")
 
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Crew:
+class WorkerPool:
     """All workers.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
-        on_message: Called with whatever a worker says unasked.
-        on_death: Called when one has ended, before another takes its place.
+        on_message: Called with each message that is no reply to a broadcast.
+        on_exit: Called when a worker has exited, before another is started.
 
     Attributes:
-        spawner: Makes them.
-        metrics: Of the process that supervises.
+        spawner: Starts their processes.
+        metrics: Of the supervisor.
         workers: Those that run, by their number.
-        has_served: Whether one ever served.
-        is_ending: Whether those that die are not replaced any more.
+        has_served: Whether one has ever served.
+        is_shutting_down: Whether workers that exit are not replaced any more.
     """
 
     def __init__(
         self,
         settings: Settings,
         on_message: Callable[[Worker, Any], None],
-        on_death: Callable[[], None],
+        on_exit: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._on_message = on_message
-        self._on_death = on_death
+        self._on_exit = on_exit
         self.spawner = Spawner(settings)
         self.metrics = self.spawner.metrics
-        self._watch = Watch(self.spawner.beats)
-        self._restarts = Restarts()
-        self._due: dict[int, TimerHandle] = {}
-        self._questions: set[Question[Worker]] = set()
+        self._heartbeat_monitor = HeartbeatMonitor(self.spawner.heartbeats)
+        self._backoff = RestartBackoff()
+        self._restart_at: dict[int, TimerHandle] = {}
+        self._broadcasts: set[Broadcast[Worker]] = set()
         self._tasks: set[Task[None]] = set()
         self.workers: dict[int, Worker] = {}
         self.has_served = False
-        self.is_ending = False
+        self.is_shutting_down = False
 
     async def run(self) -> None:
-        """Have the workers serve until they have ended.
+        """Start the workers, and keep them running until the pool is shut down.
 
         Raises:
-            ServingError: No worker serves, and one has died too often.
+            ServingError: No worker serves, and one has exited too often.
         """
         self._loop = asyncio.get_running_loop()
-        self._over: Future[None] = self._loop.create_future()
+        self._finished: Future[None] = self._loop.create_future()
         for number in range(self._settings.workers):
             self._start(number)
-        self.do(self._look_after())
-        await self._over
+        self.run_in_background(self._check_workers())
+        await self._finished
 
-    def do(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something beside all else; where that fails, all ends."""
+    def run_in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task on the event loop; an error in it ends the service."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._on_task_done)
 
-    def _done(self, task: Task[None]) -> None:
+    def _on_task_done(self, task: Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End all, because of an error."""
-        if not self._over.done():
-            self._over.set_exception(error)
+        """End the service with an error."""
+        if not self._finished.done():
+            self._finished.set_exception(error)
 
     def _start(self, number: int) -> None:
-        self._due.pop(number, None)
-        self._watch.forget(number)
+        self._restart_at.pop(number, None)
+        self._heartbeat_monitor.forget(number)
         try:
             worker = self.spawner.spawn(
                 number, is_first=not (number or self.has_served)
@@ -112,182 +118,186 @@ class Crew:
             return
         self.workers[number] = worker
         logger.info("worker %d started, process %d", number, worker.process.pid)
-        self.do(self._attend(worker))
+        self.run_in_background(self._monitor(worker))
 
-    async def _attend(self, worker: Worker) -> None:
-        """Hear a worker until its end, and see to what is to be done then."""
-        ended = self._end_of(worker.process)
-        talking = self._loop.create_task(worker.link.talk())
-        hearing = self._loop.create_task(self._hear(worker))
-        either = {hearing, ended}
+    async def _monitor(self, worker: Worker) -> None:
+        """Receive what a worker sends until it exits, then restart it if need be."""
+        exited = self._exit_of(worker.process)
+        sending = self._loop.create_task(worker.link.send_queued())
+        receiving = self._loop.create_task(self._receive(worker))
+        either = {receiving, exited}
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if ended.done():
-            await asyncio.wait({hearing}, timeout=_LAST_SECONDS)
-        self._lose(worker)
-        if not ended.done():  # it says no more, and may finish what it has let in
-            await asyncio.wait({ended}, timeout=self._last_seconds)
-        if not ended.done():
-            self.give_up(worker, "says no more and does not end")
-            await ended
-        hearing.cancel()
-        talking.cancel()
+        if exited.done():
+            await asyncio.wait({receiving}, timeout=_GRACE_SECONDS)
+        self._on_disconnect(worker)
+        if not exited.done():  # its link is closed, and it may finish its requests
+            await asyncio.wait({exited}, timeout=self._max_shutdown_seconds)
+        if not exited.done():
+            self.kill(worker, "says no more and does not end")
+            await exited
+        receiving.cancel()
+        sending.cancel()
         worker.link.close()
         while worker.process.exitcode is None:
             await asyncio.sleep(_REAP_SECONDS)
-        self._bury(worker)
+        self._reap(worker)
 
-    def _end_of(self, process: SpawnProcess) -> "Future[None]":
-        ended: Future[None] = self._loop.create_future()
+    def _exit_of(self, process: SpawnProcess) -> "Future[None]":
+        exited: Future[None] = self._loop.create_future()
         sentinel = process.sentinel
 
-        def end() -> None:
+        def on_exit() -> None:
             self._loop.remove_reader(sentinel)
-            ended.set_result(None)
+            exited.set_result(None)
 
-        self._loop.add_reader(sentinel, end)
-        return ended
+        self._loop.add_reader(sentinel, on_exit)
+        return exited
 
-    async def _hear(self, worker: Worker) -> None:
+    async def _receive(self, worker: Worker) -> None:
         with suppress(EOFError, OSError):
             while True:
                 message = await worker.link.receive()
                 try:
-                    self._take(worker, message)
+                    self._dispatch(worker, message)
                 except Exception as error:
                     self.fail(error)
                     return
 
-    def _take(self, worker: Worker, message: object) -> None:
+    def _dispatch(self, worker: Worker, message: object) -> None:
         if isinstance(message, Prepared | Committed):
-            for question in self._questions:
-                question.hear(worker, message)
+            for broadcast in self._broadcasts:
+                broadcast.receive(worker, message)
         else:
             self._on_message(worker, message)
 
-    def _lose(self, worker: Worker) -> None:
-        worker.hears = False
-        for question in self._questions:
-            question.lose(worker)
+    def _on_disconnect(self, worker: Worker) -> None:
+        worker.is_connected = False
+        for broadcast in self._broadcasts:
+            broadcast.drop(worker)
 
-    def _bury(self, worker: Worker) -> None:
+    def _reap(self, worker: Worker) -> None:
         del self.workers[worker.number]
         self.spawner.forget(worker.number)
-        how = ending(worker.process.exitcode)
-        if self.is_ending:
+        exit_text = describe_exit(worker.process.exitcode)
+        if self.is_shutting_down:
             if worker.process.exitcode:
-                logger.error("worker %d did not end well: %s", worker.number, how)
-            self._end_if_alone()
+                logger.error("worker %d did not end well: %s", worker.number, exit_text)
+            self._finish_if_empty()
             return
-        self._on_death()
+        self._on_exit()
         self.metrics.counter("sigmoid_worker_restarts_total").add()
         if worker.state != "serving":
-            self._start_later(worker.number, how)
+            self._start_later(worker.number, exit_text)
             return
-        logger.error("worker %d ended with %s and is replaced", worker.number, how)
+        logger.error(
+            "worker %d ended with %s and is replaced", worker.number, exit_text
+        )
         self._start(worker.number)
 
-    def _start_later(self, number: int, how: str) -> None:
-        pause = self._restarts.died(number)
-        deaths = self._restarts.deaths[number]
+    def _start_later(self, number: int, exit_text: str) -> None:
+        pause = self._backoff.next_pause(number)
+        exits = self._backoff.exits[number]
         is_served = any(each.state == "serving" for each in self.workers.values())
-        if not is_served and deaths >= MOST_DEATHS:
+        if not is_served and exits >= MAX_EXITS:
             sentence = (
-                f"no worker serves: worker {number} ended {deaths} times in a row "
-                f"before it was ready, at last with {how}; the log may say why"
+                f"no worker serves: worker {number} ended {exits} times in a row "
+                f"before it was ready, at last with {exit_text}; the log may say why"
             )
             self.fail(ServingError(sentence))
             return
         logger.error(
             "worker %d ended with %s before it was ready; it is started again in %g s",
             number,
-            how,
+            exit_text,
             pause,
         )
-        self._due[number] = self._loop.call_later(pause, self._start, number)
+        self._restart_at[number] = self._loop.call_later(pause, self._start, number)
 
-    async def _look_after(self) -> None:
-        """Give up those that hang."""
+    async def _check_workers(self) -> None:
+        """Kill those that hang or take too long to be ready."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             for worker in self.workers.values():
-                worker.looks += 1
-                seconds = worker.looks * LOOK_SECONDS
-                if self._watch.hangs(worker.number):
-                    silent = MOST_SILENT_LOOKS * LOOK_SECONDS
-                    self.give_up(worker, f"has given no sign of life for {silent:g} s")
-                elif worker.state in _BOUNDED and worker.looks > worker.most_looks:
-                    self.give_up(worker, f"is not ready after {seconds:g} s")
+                worker.checks += 1
+                seconds = worker.checks * CHECK_SECONDS
+                if self._heartbeat_monitor.hangs(worker.number):
+                    silent = MAX_MISSED_BEATS * CHECK_SECONDS
+                    self.kill(worker, f"has given no sign of life for {silent:g} s")
+                elif worker.is_late:
+                    self.kill(worker, f"is not ready after {seconds:g} s")
 
-    def give_up(self, worker: Worker, why: str) -> None:
-        """Kill a worker, so that another takes its place."""
-        if not worker.is_given_up:
-            worker.is_given_up = True
+    def kill(self, worker: Worker, why: str) -> None:
+        """Kill a worker, so that it is restarted."""
+        if not worker.is_killed:
+            worker.is_killed = True
             logger.error("worker %d %s and is killed", worker.number, why)
             worker.process.kill()
 
     def send(self, worker: Worker, message: object) -> None:
-        """Tell one worker something, if it still listens."""
-        if worker.hears:
+        """Send a message to one worker, if its link is open."""
+        if worker.is_connected:
             worker.link.send(message)
 
-    def greet(self, worker: Worker, message: Serve) -> None:
-        """Tell a worker what to serve; it takes part in whatever is changed then."""
-        worker.state, worker.looks = "loading", 0
-        models = {file.source.name for file in message.files}
-        worker.most_looks = self._settings.load_seconds * len(models) / LOOK_SECONDS
+    def register(self, worker: Worker, message: Serve) -> None:
+        """Tell a worker what to serve; from now on it takes part in all updates."""
+        worker.state, worker.checks = "loading", 0
+        models = {content.file.name for content in message.contents}
+        worker.max_checks = self._settings.load_seconds * len(models) / CHECK_SECONDS
         self.send(worker, message)
-        for question in self._questions:
-            if question.kind is Prepared:
-                question.invite(worker)
-                self.send(worker, question.message)
+        for broadcast in self._broadcasts:
+            if broadcast.reply_type is Prepared:
+                broadcast.add(worker)
+                self.send(worker, broadcast.message)
 
-    def serves(self, worker: Worker) -> None:
-        """Count a worker among those that serve."""
+    def mark_serving(self, worker: Worker) -> None:
+        """Note that a worker serves."""
         self.has_served = True
         worker.state = "serving"
-        self._restarts.served(worker.number)
+        self._backoff.reset(worker.number)
 
     @contextmanager
-    def asking(
+    def broadcast(
         self,
         message: Prepare | Commit | Abort,
-        kind: type[Prepared | Committed],
-    ) -> Iterator[Question[Worker]]:
-        """Ask all workers that were told what to serve."""
+        reply_type: type[Prepared | Committed],
+    ) -> Iterator[Broadcast[Worker]]:
+        """Send a message to all workers that were told what to serve."""
         workers = self.workers.values()
-        asked = [w for w in workers if w.hears and w.state in ("loading", "serving")]
-        question = Question(message, kind, asked)
-        self._questions.add(question)
+        recipients = [
+            w for w in workers if w.is_connected and w.state in ("loading", "serving")
+        ]
+        broadcast = Broadcast(message, reply_type, recipients)
+        self._broadcasts.add(broadcast)
         try:
-            for worker in asked:
+            for worker in recipients:
                 self.send(worker, message)
-            yield question
+            yield broadcast
         finally:
-            self._questions.discard(question)
+            self._broadcasts.discard(broadcast)
 
     @property
-    def _last_seconds(self) -> float:
-        return self._settings.shutdown_seconds + _LAST_SECONDS
+    def _max_shutdown_seconds(self) -> float:
+        return self._settings.shutdown_seconds + _GRACE_SECONDS
 
-    def end(self) -> None:
-        """Let no more connections in, replace no worker, kill those that stay."""
-        self.is_ending = True
-        for due in self._due.values():
+    def shut_down(self) -> None:
+        """Close the listening sockets, restart no worker, kill those that are late."""
+        self.is_shutting_down = True
+        for due in self._restart_at.values():
             due.cancel()
         for listener in self.spawner.listeners:
             listener.close()
-        self._loop.call_later(self._last_seconds, self._end_at_last)
-        self._end_if_alone()
+        self._loop.call_later(self._max_shutdown_seconds, self._kill_overdue)
+        self._finish_if_empty()
 
-    def _end_at_last(self) -> None:
+    def _kill_overdue(self) -> None:
         for worker in self.workers.values():
-            self.give_up(worker, f"has not ended in {self._last_seconds:g} s")
+            self.kill(worker, f"has not ended in {self._max_shutdown_seconds:g} s")
 
-    def _end_if_alone(self) -> None:
-        if not self.workers and not self._over.done():
-            self._over.set_result(None)
+    def _finish_if_empty(self) -> None:
+        if not self.workers and not self._finished.done():
+            self._finished.set_result(None)
 
-    def kill(self) -> None:
-        """End all workers at once."""
+    def kill_all(self) -> None:
+        """Kill all workers at once."""
         for worker in list(self.workers.values()):
             worker.process.kill()

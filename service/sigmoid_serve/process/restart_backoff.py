@@ -1,37 +1,37 @@
-"""When a worker that died is tried again, and when that is given up."""
+"""Exponential backoff of restarts, for workers that exit before they serve."""
 
 import signal
 from collections import Counter
 from typing import Final
 
-_LONGEST_PAUSE_SECONDS: Final = 60.0
+_MAX_PAUSE_SECONDS: Final = 60.0
 
-# So many deaths in a row are no accident.
-MOST_DEATHS: Final = 5
+# After so many exits in a row the service is given up, if no worker serves.
+MAX_EXITS: Final = 5
 
 
-class Restarts:
-    """Counts how often workers died before they served.
+class RestartBackoff:
+    """Counts how often workers exited before they served.
 
     Attributes:
-        deaths: In a row, by the number of the worker.
+        exits: In a row, by the number of the worker.
     """
 
     def __init__(self) -> None:
-        self.deaths: Counter[int] = Counter()
+        self.exits: Counter[int] = Counter()
 
-    def served(self, number: int) -> None:
+    def reset(self, number: int) -> None:
         """Note that a worker serves."""
-        del self.deaths[number]
+        del self.exits[number]
 
-    def died(self, number: int) -> float:
-        """Note that a worker died before it served; return the seconds to wait."""
-        self.deaths[number] += 1
-        return min(2.0 ** (self.deaths[number] - 1), _LONGEST_PAUSE_SECONDS)
+    def next_pause(self, number: int) -> float:
+        """Count an exit before the worker served; return the seconds to wait."""
+        self.exits[number] += 1
+        return min(2.0 ** (self.exits[number] - 1), _MAX_PAUSE_SECONDS)
 
 
-def ending(code: int | None) -> str:
-    """Say how a process ended."""
+def describe_exit(code: int | None) -> str:
+    """Write how a process exited."""
     if code is None or code >= 0:
         return f"exit code {code}"
     try:

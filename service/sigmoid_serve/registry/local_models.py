@@ -1,43 +1,49 @@
-"""The models of the only process that serves, as they are changed."""
+"""Two-phase commit of models in one process, without other workers."""
 
 import asyncio
 from collections.abc import Collection, Sequence
 
-from sigmoid_serve.registry.daemon_threads import ErrandError, Errands
-from sigmoid_serve.registry.loading import Loaded
+from sigmoid_serve.registry.daemon_threads import DaemonThreads, TooManyThreadsError
+from sigmoid_serve.registry.loading import LoadedVersions
 from sigmoid_serve.registry.registry import Repository
-from sigmoid_serve.registry.reloading import Found, Refused, judge
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.load_problems import Trouble, log_passed_over, replaced
-from sigmoid_serve.repository.model_repository import File
+from sigmoid_serve.registry.reloading import FoundFiles, ReloadError, check_update
+from sigmoid_serve.registry.updating import ModelUpdater
+from sigmoid_serve.repository.load_problems import (
+    LoadProblem,
+    log_passed_over,
+    replaced,
+)
+from sigmoid_serve.repository.model_repository import CheckpointContent
 
 
-class OwnModels:
-    """See `sigmoid_serve.registry.reloader.Models`.
+class LocalModels:
+    """The models of this process; see `sigmoid_serve.registry.reloader.ServedModels`.
 
     Args:
-        repository: What serves.
-        exchanger: Puts models in its place.
+        repository: The models that serve.
+        updater: Replaces them.
     """
 
-    def __init__(self, repository: Repository, exchanger: Exchanger) -> None:
+    def __init__(self, repository: Repository, updater: ModelUpdater) -> None:
         self._repository = repository
-        self._exchanger = exchanger
-        self._errands = Errands()
-        self._loaded: dict[str, Loaded] = {}
-        self._accepted: Sequence[Trouble] = ()
+        self._updater = updater
+        self._threads = DaemonThreads()
+        self._prepared: dict[str, LoadedVersions] = {}
+        self._accepted: Sequence[LoadProblem] = ()
 
-    def start(self, files: Sequence[File], troubles: Sequence[Trouble]) -> None:
-        """Serve the first models.
+    def start(
+        self, contents: Sequence[CheckpointContent], problems: Sequence[LoadProblem]
+    ) -> None:
+        """Load and serve the first models.
 
         Args:
-            files: All versions of all models.
-            troubles: What cannot be served and was found out before.
+            contents: Of the files of all versions of all models.
+            problems: Of the files that could not be read.
 
         Raises:
             ServingError: What was named cannot be served, or nothing can.
         """
-        log_passed_over(self._exchanger.start(files, troubles))
+        log_passed_over(self._updater.start(contents, problems))
         self._accepted = self._repository.passed_over
 
     @property
@@ -51,41 +57,43 @@ class OwnModels:
         return self._repository.models
 
     @property
-    def passed_over(self) -> Sequence[Trouble]:
-        """List what cannot be served."""
+    def passed_over(self) -> Sequence[LoadProblem]:
+        """List the problems of all models."""
         return self._repository.passed_over
 
-    async def load(self, name: str, found: Found) -> None:
-        """Load the files of a model beside what serves.
+    async def prepare(self, name: str, found: FoundFiles) -> None:
+        """Load the files of a model, beside the versions that serve.
 
         Raises:
-            Refused: The model stays as it was.
+            ReloadError: The model keeps its running versions.
         """
         try:
-            future = self._errands.start(self._exchanger.load, found.files)
-        except ErrandError as error:
-            raise Refused(f"loads do not end: {error}") from None
-        loaded = await asyncio.wrap_future(future)
+            future = self._threads.start(self._updater.prepare, found.contents)
+        except TooManyThreadsError as error:
+            raise ReloadError(f"loads do not end: {error}") from None
+        prepared = await asyncio.wrap_future(future)
         served = self._repository.models.get(name, {})
-        loaded = Loaded(loaded.versions, [*found.troubles, *loaded.troubles])
-        judge(
+        prepared = LoadedVersions(
+            prepared.versions, [*found.problems, *prepared.problems]
+        )
+        check_update(
             {version: each.sha256 for version, each in served.items()},
-            {each.version: each.sha256 for each in loaded.versions},
-            loaded.troubles,
+            {each.version: each.sha256 for each in prepared.versions},
+            prepared.problems,
             self._accepted,
         )
-        self._loaded[name] = loaded
+        self._prepared[name] = prepared
 
-    async def put(self, name: str) -> Sequence[Trouble]:
-        """Serve what was loaded of a model; return what is passed over of it."""
-        versions, troubles = self._loaded.pop(name)
-        passed_over = replaced(self.passed_over, name, troubles)
-        self._exchanger.put(versions, passed_over)
-        self._accepted = replaced(self._accepted, name, troubles)
-        return troubles
+    async def commit(self, name: str) -> Sequence[LoadProblem]:
+        """Serve the prepared versions of a model; return its problems."""
+        versions, problems = self._prepared.pop(name)
+        passed_over = replaced(self.passed_over, name, problems)
+        self._updater.commit(versions, passed_over)
+        self._accepted = replaced(self._accepted, name, problems)
+        return problems
 
-    async def give_up(self, name: str, troubles: Sequence[Trouble] | None) -> None:
-        """Forget what was loaded of a model; see `registry.reloader`."""
-        self._loaded.pop(name, None)
-        if troubles is not None:
-            self._exchanger.pass_over(replaced(self.passed_over, name, troubles))
+    async def abort(self, name: str, problems: Sequence[LoadProblem] | None) -> None:
+        """Forget the prepared versions of a model; see `registry.reloader`."""
+        self._prepared.pop(name, None)
+        if problems is not None:
+            self._updater.pass_over(replaced(self.passed_over, name, problems))

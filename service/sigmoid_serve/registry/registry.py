@@ -7,7 +7,7 @@ from typing import Literal
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
-from sigmoid_serve.repository.load_problems import Trouble, told
+from sigmoid_serve.repository.load_problems import LoadProblem, told
 
 _MOST_TOLD = 2
 
@@ -57,7 +57,7 @@ class Repository:
     def __init__(self) -> None:
         self.default = ""
         self.models: dict[str, dict[str, Version]] = {}
-        self.passed_over: Sequence[Trouble] = ()
+        self.passed_over: Sequence[LoadProblem] = ()
 
     @property
     def is_loading(self) -> bool:
@@ -115,13 +115,13 @@ class Repository:
         return versions[version]
 
     def _refuse_passed_over(self, name: str, version: str | None = None) -> None:
-        troubles = [
+        problems = [
             each
             for each in self.passed_over
             if each.name == name and version in (None, each.version)
         ]
-        if troubles:
-            why = "; ".join(told(troubles, _MOST_TOLD))
+        if problems:
+            why = "; ".join(told(problems, _MOST_TOLD))
             raise ServiceError("not_ready", f"it cannot be served: {why}")
 
     def faults(self) -> list[str]:

@@ -1,24 +1,25 @@
-"""What lies at a place: a model, under the name that the place gives it."""
+"""Candidates for models: what lies at a path, under the name that the path gives."""
 
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from sigmoid_models.checkpoint import MAX_BYTES
-from sigmoid_serve.repository.load_problems import Trouble, Weight, trouble
-from sigmoid_serve.repository.naming import is_name, name_fault
-from sigmoid_serve.repository.places import fault_of
+from sigmoid_serve.repository.load_problems import LoadProblem, Severity, load_problem
+from sigmoid_serve.repository.naming import describe_bad_name, is_name
+from sigmoid_serve.repository.places import describe_os_error
 
 LAYOUT: Final = "expected NAME/VERSION/model.safetensors"
 
 
-class Source(NamedTuple):
-    """A checkpoint file and what it is served as.
+class CheckpointFile(NamedTuple):
+    """A checkpoint file on disk, and the model and version that it is served as.
 
     Attributes:
         name: Of the model.
-        version: As its folder has it; 1 for a file.
+        version: The name of its folder; 1 for a file outside of a version folder.
         path: Of the file.
-        is_named: Whether the start stops where nothing of its model can be served.
+        is_named: Whether it was named; then the start fails if nothing of its model
+            can be served.
         max_bytes: Most bytes that the file may have.
     """
 
@@ -29,63 +30,65 @@ class Source(NamedTuple):
     max_bytes: int = MAX_BYTES
 
 
-class Claim(NamedTuple):
-    """A place that gives a model its name.
+class Candidate(NamedTuple):
+    """A file or folder that may be a model.
 
     Attributes:
-        name: Any text.
-        place: A file or a folder.
-        sources: What may be served.
-        troubles: What cannot be.
+        name: That it gives the model; any text.
+        place: Path of the file or folder.
+        files: Its checkpoints that may be served.
+        problems: Why others of it cannot be served.
     """
 
     name: str
     place: Path
-    sources: tuple[Source, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    files: tuple[CheckpointFile, ...] = ()
+    problems: tuple[LoadProblem, ...] = ()
 
     @property
     def is_model(self) -> bool:
-        """Whether it is a model, if only one that cannot be served."""
-        return bool(self.sources) or any(each.is_listed for each in self.troubles)
+        """Whether it is a model, even one that cannot be served."""
+        return bool(self.files) or any(each.is_listed for each in self.problems)
 
     @property
     def is_named(self) -> bool:
-        """Whether the start stops where nothing of it can be served."""
-        return any(each.is_named for each in self.sources)
+        """Whether it was named; then the start fails if nothing of it can be served."""
+        return any(each.is_named for each in self.files)
 
-    def named(self, name: str | None = None) -> "Claim":
-        """Return what it is where this very place was named, and maybe its model."""
+    def named(self, name: str | None = None) -> "Candidate":
+        """Return it as one that was named itself, maybe with a name for its model."""
         name = self.name if name is None else name
-        sources = [each._replace(name=name, is_named=True) for each in self.sources]
-        troubles = [each._replace(name=name) for each in self.troubles]
-        if not sources:
-            troubles = [
-                each._replace(weight="fatal") if each.is_listed else each
-                for each in troubles
+        files = [each._replace(name=name, is_named=True) for each in self.files]
+        problems = [each._replace(name=name) for each in self.problems]
+        if not files:
+            problems = [
+                each._replace(severity="fatal") if each.is_listed else each
+                for each in problems
             ]
-        return self._replace(
-            name=name, sources=tuple(sources), troubles=tuple(troubles)
-        )
+        return self._replace(name=name, files=tuple(files), problems=tuple(problems))
 
-    def checked(self) -> "Claim":
-        """Return what it is once its name was judged."""
-        was_refused = any(each.weight == "fatal" for each in self.troubles)
-        if is_name(self.name) or was_refused or not self.is_model:
+    def checked(self) -> "Candidate":
+        """Return it, or a problem in its place if its name cannot be a model's."""
+        is_refused = any(each.severity == "fatal" for each in self.problems)
+        if is_name(self.name) or is_refused or not self.is_model:
             return self
-        weight: Weight = "fatal" if self.is_named else "listed"
-        fault = trouble(self.name, None, self.place, *name_fault(self.name), weight)
-        return Claim(self.name, self.place, (), (fault,))
+        severity: Severity = "fatal" if self.is_named else "listed"
+        problem = load_problem(
+            self.name, None, self.place, *describe_bad_name(self.name), severity
+        )
+        return Candidate(self.name, self.place, (), (problem,))
 
 
-def refused(name: str, place: Path, finding: str, remedy: str) -> Claim:
-    """Describe a place that was named and cannot be served."""
-    fault = trouble(name, None, place, finding, remedy, "fatal")
-    return Claim(name, place, (), (fault,))
+def unservable(name: str, place: Path, finding: str, remedy: str) -> Candidate:
+    """Describe a path that was named and cannot be served."""
+    problem = load_problem(name, None, place, finding, remedy, "fatal")
+    return Candidate(name, place, (), (problem,))
 
 
-def unreadable(name: str, place: Path, error: OSError) -> Claim:
-    """Describe a place that was found and cannot be looked at."""
-    weight: Weight = "listed" if is_name(name) else "logged"
-    fault = trouble(name, None, place, *fault_of(place, error), weight)
-    return Claim(name, place, (), (fault,))
+def unreadable(name: str, place: Path, error: OSError) -> Candidate:
+    """Describe a path that was found in a folder and cannot be read."""
+    severity: Severity = "listed" if is_name(name) else "logged"
+    problem = load_problem(
+        name, None, place, *describe_os_error(place, error), severity
+    )
+    return Candidate(name, place, (), (problem,))

@@ -1,7 +1,6 @@
-"""What cannot be served, and how that is told.
+"""Problems of models and versions that cannot be loaded, for clients and for the log.
 
-Whoever asks is told by the names of models and versions; where the files lie is for
-the log.
+Clients see the names of models and versions; only the log has the paths of files.
 """
 
 import logging
@@ -12,15 +11,16 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from sigmoid_models.messages import one_line
 from sigmoid_serve.errors import shown
 
-Weight: TypeAlias = Literal["fatal", "listed", "logged", "quiet"]
-"""`fatal` stops the start, and is listed later on; `listed` is told to whoever asks,
-and logged; `logged` is no model at all; `quiet` is what is served by another name."""
+Severity: TypeAlias = Literal["fatal", "listed", "logged", "quiet"]
+"""`fatal` fails the start, and is listed after it; `listed` is shown to clients and
+logged; `logged` is of something that is no model; `quiet` is of a file that is served
+under another name."""
 
 MOST_LISTED: Final = 20
 
 _MOST_LOGGED: Final = 100
 _REASON_CHARACTERS: Final = 320
-_LEVELS: Final[dict[Weight, int]] = {
+_LEVELS: Final[dict[Severity, int]] = {
     "fatal": logging.ERROR,
     "listed": logging.WARNING,
     "logged": logging.WARNING,
@@ -30,29 +30,29 @@ _LEVELS: Final[dict[Weight, int]] = {
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Trouble(NamedTuple):
-    """A model, or a version of it, that cannot be served.
+class LoadProblem(NamedTuple):
+    """Why a model, or a version of it, cannot be served.
 
     Attributes:
-        name: Of the model, as its file or folder has it; any text.
-        version: As its folder has it; None where it is about the whole model.
-        reason: What was found, and what to do; without the path.
+        name: Of the model, as its file or folder is called; any text.
+        version: As its folder is called; None if it is about the whole model.
+        reason: What is wrong, and what to do; without the path.
         sentence: The same with the path.
-        weight: What it means for the others.
-        sha256: Of the file, where it was read.
+        severity: Who is told of it, and whether the start fails.
+        sha256: Of the file, if it was read.
     """
 
     name: str
     version: str | None
     reason: str
     sentence: str
-    weight: Weight
+    severity: Severity
     sha256: str = ""
 
     @property
     def is_listed(self) -> bool:
-        """Whether those who ask are told of it."""
-        return self.weight in ("fatal", "listed")
+        """Whether clients are told of it."""
+        return self.severity in ("fatal", "listed")
 
     @property
     def label(self) -> str:
@@ -61,63 +61,65 @@ class Trouble(NamedTuple):
         return f"{shown(self.name)}{version}"
 
 
-def trouble(
+def load_problem(
     name: str,
     version: str | None,
     path: Path,
     finding: str,
     remedy: str,
-    weight: Weight = "listed",
-) -> Trouble:
-    """Describe what cannot be served.
+    severity: Severity = "listed",
+) -> LoadProblem:
+    """Make the problem of a model or version.
 
     Args:
-        name: See `Trouble`.
-        version: See `Trouble`.
+        name: See `LoadProblem`.
+        version: See `LoadProblem`.
         path: Of the file or folder.
         finding: What is wrong; without a path.
         remedy: What to do.
-        weight: See `Weight`.
+        severity: See `Severity`.
     """
     reason = one_line(f"{finding}; {remedy}")
     if len(reason) > _REASON_CHARACTERS:
         reason = f"{reason[: _REASON_CHARACTERS - 1]}…"
-    return Trouble(name, version, reason, f"{one_line(str(path))}: {reason}", weight)
+    return LoadProblem(
+        name, version, reason, f"{one_line(str(path))}: {reason}", severity
+    )
 
 
-def listed(troubles: Iterable[Trouble]) -> tuple[Trouble, ...]:
-    """Keep those that whoever asks is told of, in the order of their labels."""
-    return tuple(sorted({each for each in troubles if each.is_listed}, key=_place))
+def listed(problems: Iterable[LoadProblem]) -> tuple[LoadProblem, ...]:
+    """Keep the problems that clients are told of, in the order of their labels."""
+    return tuple(sorted({each for each in problems if each.is_listed}, key=_place))
 
 
 def replaced(
-    passed_over: Sequence[Trouble], name: str, troubles: Iterable[Trouble]
-) -> tuple[Trouble, ...]:
-    """Put what is known of one model now in place of what was known of it."""
+    passed_over: Sequence[LoadProblem], name: str, problems: Iterable[LoadProblem]
+) -> tuple[LoadProblem, ...]:
+    """Replace the problems of one model by those that it has now."""
     others = (each for each in passed_over if each.name != name)
-    return listed((*others, *troubles))
+    return listed((*others, *problems))
 
 
-def told(troubles: Sequence[Trouble], most: int = MOST_LISTED) -> list[str]:
-    """Write a sentence each for the first of them, and how many more there are."""
-    sentences = [f"{each.label}: {each.reason}" for each in troubles[:most]]
-    return sentences + more(len(troubles), most)
+def told(problems: Sequence[LoadProblem], most: int = MOST_LISTED) -> list[str]:
+    """Write a sentence for each of the first problems, and how many more there are."""
+    sentences = [f"{each.label}: {each.reason}" for each in problems[:most]]
+    return sentences + more(len(problems), most)
 
 
 def more(count: int, most: int) -> list[str]:
-    """Write how many are not told of, if any."""
+    """Write how many more there are than are shown, if any."""
     return [f"and {count - most} more"] if count > most else []
 
 
-def log_passed_over(troubles: Sequence[Trouble]) -> None:
-    """Name in the log what is not served."""
-    for each in troubles[:_MOST_LOGGED]:
+def log_passed_over(problems: Sequence[LoadProblem]) -> None:
+    """Log what is not served."""
+    for each in problems[:_MOST_LOGGED]:
         logger.log(
-            _LEVELS[each.weight], "passed over: %s: %s", each.label, each.sentence
+            _LEVELS[each.severity], "passed over: %s: %s", each.label, each.sentence
         )
-    for rest in more(len(troubles), _MOST_LOGGED):
+    for rest in more(len(problems), _MOST_LOGGED):
         logger.warning("passed over: %s", rest)
 
 
-def _place(each: Trouble) -> tuple[str, str]:
+def _place(each: LoadProblem) -> tuple[str, str]:
     return each.name, each.version or ""

@@ -1,6 +1,5 @@
-"""Which files are served as what: all that was named, as it is now."""
+"""The model repository on disk: scanned again whenever it is asked, and read."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -9,48 +8,51 @@ from typing import Final, NamedTuple
 import sigmoid_models
 from sigmoid_models.checkpoint import MAX_BYTES, CheckpointError, read_bytes
 from sigmoid_serve.configuration.environment import variable
-from sigmoid_serve.engine.device import as_memory_error
-from sigmoid_serve.repository.candidates import Source
-from sigmoid_serve.repository.load_problems import Trouble, trouble
+from sigmoid_serve.repository.candidates import CheckpointFile
+from sigmoid_serve.repository.load_problems import LoadProblem, load_problem
 from sigmoid_serve.repository.naming import Named, read_named
 from sigmoid_serve.repository.overlaps import (
     without_clashes,
     without_repeats,
     without_stores,
 )
-from sigmoid_serve.repository.scanning import scan
+from sigmoid_serve.repository.scanning import scan_path
 
 PRETRAINED: Final = Path(sigmoid_models.__file__).parent / "pretrained"
 _LIMIT: Final = variable("max_checkpoint_bytes")
 
-logger = logging.getLogger("sigmoid_serve")
 
+class CheckpointContent(NamedTuple):
+    """A checkpoint file as it was read.
 
-class File(NamedTuple):
-    """A source with the bytes that were read from it, and their SHA-256."""
+    Attributes:
+        file: Which it is.
+        data: Its bytes.
+        sha256: Of the bytes, in hexadecimal.
+    """
 
-    source: Source
-    content: bytes
+    file: CheckpointFile
+    data: bytes
     sha256: str
 
 
-class Survey(NamedTuple):
-    """What there is.
+class ScanResult(NamedTuple):
+    """What a scan of the repository has found.
 
     Attributes:
-        sources: What may be served; that of the default model comes first.
-        troubles: What cannot be.
+        files: Those that may be served; one of the default model comes first.
+        problems: Why others cannot be served.
     """
 
-    sources: list[Source]
-    troubles: list[Trouble]
+    files: list[CheckpointFile]
+    problems: list[LoadProblem]
 
 
-class Roots(NamedTuple):
-    """Where models are looked for.
+class ModelRepository(NamedTuple):
+    """The files and folders in which models are looked for.
 
     Attributes:
-        named: Files or folders.
+        named: The files and folders.
         is_ordered: Whether the first model of the first is the default; else it is the
             first by name.
         max_bytes: Most bytes that a file may have.
@@ -60,57 +62,63 @@ class Roots(NamedTuple):
     is_ordered: bool
     max_bytes: int = MAX_BYTES
 
-    def survey(self) -> Survey:
-        """Look at all that was named."""
-        claims = [claim.checked() for each in self.named for claim in scan(each)]
-        claims = without_repeats(claims, [each.path for each in self.named])
-        claims = without_clashes(without_stores(claims))
+    def scan(self) -> ScanResult:
+        """Look at all files and folders as they are now; no file is read."""
+        candidates = [
+            candidate.checked() for each in self.named for candidate in scan_path(each)
+        ]
+        candidates = without_repeats(candidates, [each.path for each in self.named])
+        candidates = without_clashes(without_stores(candidates))
         if not self.is_ordered:
-            claims.sort(key=lambda claim: claim.name)
-        return Survey(
+            candidates.sort(key=lambda candidate: candidate.name)
+        return ScanResult(
             [
-                source._replace(max_bytes=self.max_bytes)
-                for claim in claims
-                for source in claim.sources
+                file._replace(max_bytes=self.max_bytes)
+                for candidate in candidates
+                for file in candidate.files
             ],
-            [each for claim in claims for each in claim.troubles],
+            [each for candidate in candidates for each in candidate.problems],
         )
 
 
-def roots_of(
+def make_repository(
     checkpoints: Sequence[Path], searched: Sequence[Path], max_bytes: int = MAX_BYTES
-) -> Roots:
-    """Say where models are looked for.
+) -> ModelRepository:
+    """Make the repository of what was named.
 
     Args:
-        checkpoints: Of the command line, as `PATH` or `NAME=PATH`; their order counts.
-        searched: The same, of the settings, where there are no `checkpoints`.
+        checkpoints: From the command line, as `PATH` or `NAME=PATH`; their order
+            counts.
+        searched: The same from the settings, used if there are no `checkpoints`.
         max_bytes: Most bytes that a file may have.
     """
     given = checkpoints or searched or (PRETRAINED,)
-    return Roots([read_named(path) for path in given], bool(checkpoints), max_bytes)
+    return ModelRepository(
+        [read_named(path) for path in given], bool(checkpoints), max_bytes
+    )
 
 
-def read_files(sources: Iterable[Source]) -> tuple[list[File], list[Trouble]]:
-    """Read the files, and say which cannot be read."""
-    files, troubles = [], []
-    for source in sources:
+def read_contents(
+    files: Iterable[CheckpointFile],
+) -> tuple[list[CheckpointContent], list[LoadProblem]]:
+    """Read files, and say which cannot be read."""
+    contents, problems = [], []
+    for file in files:
         try:
-            content = read_bytes(source.path, source.max_bytes, _LIMIT)
+            data = read_bytes(file.path, file.max_bytes, _LIMIT)
         except (CheckpointError, MemoryError) as error:
-            troubles.append(trouble_of(source, error))
+            problems.append(problem_from_error(file, error))
         else:
-            files.append(File(source, content, sha256(content).hexdigest()))
-    return files, troubles
+            contents.append(CheckpointContent(file, data, sha256(data).hexdigest()))
+    return contents, problems
 
 
-def trouble_of(source: Source, error: Exception) -> Trouble:
-    """Describe a file that cannot be served, by what was raised."""
+def problem_from_error(
+    file: CheckpointFile, error: CheckpointError | MemoryError
+) -> LoadProblem:
+    """Describe a file that cannot be served, by the error that it caused."""
     if isinstance(error, CheckpointError):
-        return trouble(*source[:3], error.finding, error.remedy)
-    if as_memory_error(error):
+        finding, remedy = error.finding, error.remedy
+    else:
         finding, remedy = "it needs more memory than there is", "give it more"
-        return trouble(*source[:3], finding, remedy)
-    logger.error("%s cannot be loaded", source.path, exc_info=error)
-    finding = f"it cannot be loaded ({type(error).__name__})"
-    return trouble(*source[:3], finding, "the log has more")
+    return load_problem(file.name, file.version, file.path, finding, remedy)
