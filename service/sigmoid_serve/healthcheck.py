@@ -11,7 +11,7 @@ import sys
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 
-from sigmoid_serve.diagnostics.running import Place, find_place
+from sigmoid_serve.diagnostics.server_lookup import Place, find_place
 
 _SECONDS: Final = 2.0
 

@@ -21,7 +21,7 @@ from sigmoid_models.card import Golden, assumed_card
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.diagnostics.running import Place, place_of
+from sigmoid_serve.diagnostics.server_lookup import Place, place_of
 from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.running import TIMEOUT, environment
