@@ -1,4 +1,4 @@
-"""What a container's runtime is told."""
+"""The health check of a container's runtime."""
 
 import os
 import shutil
@@ -215,7 +215,7 @@ def test_certificates_of_options(tmp_path: Path) -> None:
 
 
 def test_several_servers(tmp_path: Path) -> None:
-    """A check is about the server with its environment, or says that it cannot tell."""
+    """The check finds the server of its environment, or fails if there are several."""
     shared = container()
     first, second = port(), port()
     with ExitStack() as stack:
@@ -234,7 +234,7 @@ def test_several_servers(tmp_path: Path) -> None:
         assert checked(**shared).returncode == 0
 
 
-def test_a_server_of_another_environment_is_none_of_ours(tmp_path: Path) -> None:
+def test_servers_with_another_environment_are_ignored(tmp_path: Path) -> None:
     with running(["--port", port()], tmp_path, container()):
         for variables in (container(), {"SIGMOID_PORT": "1"}, {"PORT": "1"}):
             assert checked(**{"SIGMOID_PORT": port(), **variables}).returncode == 1

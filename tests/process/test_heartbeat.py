@@ -1,4 +1,4 @@
-"""Heartbeats of workers: which of them hang."""
+"""Heartbeats of the workers: which of them hang."""
 
 from sigmoid_serve.process.heartbeat import (
     MAX_MISSED_BEATS,
@@ -7,10 +7,10 @@ from sigmoid_serve.process.heartbeat import (
 )
 
 
-def test_who_hangs() -> None:
+def test_which_worker_hangs() -> None:
     heartbeats = new_heartbeats(2)
     monitor = HeartbeatMonitor(heartbeats)
-    for _ in range(3 * MAX_MISSED_BEATS):  # it has not begun
+    for _ in range(3 * MAX_MISSED_BEATS):  # it has no first beat
         assert not monitor.hangs(1)
     for check in range(3 * MAX_MISSED_BEATS):
         heartbeats[1] += check % 2

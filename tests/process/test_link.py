@@ -55,8 +55,8 @@ async def test_there_and_back() -> None:
 
 
 @pytest.mark.anyio
-async def test_nobody_waits_for_who_does_not_read() -> None:
-    """As a worker that is stopped; the contents are not copied for it either."""
+async def test_sending_does_not_wait_for_a_worker_that_does_not_read() -> None:
+    """As a stopped worker; nor are the contents copied for it."""
     ours, theirs = socketpair()
     link = SupervisorLink(ours)
     sending = asyncio.create_task(link.send_queued())

@@ -1,4 +1,4 @@
-"""What is found and cannot be served: the others serve, and it is told by name."""
+"""Models and versions that cannot be loaded: others serve, and these are named."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def fill(models: Path) -> None:
 
 
 class Running(Served):
-    """A running service, of which every worker is asked."""
+    """A running service, all of whose workers are asked."""
 
     def __init__(
         self, client: httpx.Client, models: Path, process: Any, workers: int
@@ -103,7 +103,7 @@ class Running(Served):
         before = self.log_lines()
         self.process.send_signal(signal.SIGHUP)
         until(lambda: f"model {name} was" in "".join(self.log_lines()[len(before) :]))
-        self.client.post(path, headers=ADMIN)  # whatever was under way is over then
+        self.client.post(path, headers=ADMIN)  # then a reload before it is done
 
     def log_lines(self) -> list[str]:
         return (self.models.parent / "log").read_text().splitlines(keepends=True)
@@ -258,7 +258,7 @@ def test_the_root_is_gone_for_a_while(fresh: Running) -> None:
 
 
 @WORKERS
-def test_what_was_passed_over_at_the_start_is_no_news(
+def test_problems_known_from_the_start_do_not_stop_a_reload(
     tmp_path: Path, workers: str
 ) -> None:
     models = tmp_path / "models"

@@ -45,7 +45,7 @@ def labels(found: ScanResult, *severities: str) -> set[str]:
     return {each.label for each in found.problems if each.severity in severities}
 
 
-# What a folder holds beside m/1; what else is served, told to all, and only logged.
+# What a folder holds beside m/1; what of it is served, listed, and only logged.
 FOUND = {
     "lost+found": (["lost+found/"], "", "", "lost+found"),
     "what fsck saved": (["lost+found/#12/a"], "", "", "lost+found"),
@@ -150,7 +150,7 @@ FOUND = {
 
 
 def words(text: str) -> set[str]:
-    """Split, but for the one name with a space."""
+    """Split into words, but for the one name with a space."""
     return {word.replace("a_b", "a b") for word in text.replace("a b", "a_b").split()}
 
 
