@@ -178,37 +178,35 @@ class WorkerPool:
     def _reap(self, worker: Worker) -> None:
         del self.workers[worker.number]
         self.spawner.forget(worker.number)
-        exit_text = describe_exit(worker.process.exitcode)
+        cause = describe_exit(worker.process.exitcode)
         if self.is_shutting_down:
             if worker.process.exitcode:
-                logger.error("worker %d did not end well: %s", worker.number, exit_text)
+                logger.error("worker %d did not end well: %s", worker.number, cause)
             self._finish_if_empty()
             return
         self._on_exit()
         self.metrics.counter("sigmoid_worker_restarts_total").add()
         if worker.state != "serving":
-            self._start_later(worker.number, exit_text)
+            self._start_later(worker.number, cause)
             return
-        logger.error(
-            "worker %d ended with %s and is replaced", worker.number, exit_text
-        )
+        logger.error("worker %d ended with %s and is replaced", worker.number, cause)
         self._start(worker.number)
 
-    def _start_later(self, number: int, exit_text: str) -> None:
+    def _start_later(self, number: int, cause: str) -> None:
         pause = self._backoff.next_pause(number)
         exits = self._backoff.exits[number]
         is_served = any(each.state == "serving" for each in self.workers.values())
         if not is_served and exits >= MAX_EXITS:
             sentence = (
                 f"no worker serves: worker {number} ended {exits} times in a row "
-                f"before it was ready, at last with {exit_text}; the log may say why"
+                f"before it was ready, at last with {cause}; the log may say why"
             )
             self.fail(ServingError(sentence))
             return
         logger.error(
             "worker %d ended with %s before it was ready; it is started again in %g s",
             number,
-            exit_text,
+            cause,
             pause,
         )
         self._restart_at[number] = self._loop.call_later(pause, self._start, number)
@@ -262,10 +260,7 @@ class WorkerPool:
         reply_type: type[Prepared | Committed],
     ) -> Iterator[Broadcast[Worker]]:
         """Send a message to all workers that were told what to serve."""
-        workers = self.workers.values()
-        recipients = [
-            w for w in workers if w.is_connected and w.state in ("loading", "serving")
-        ]
+        recipients = [each for each in self.workers.values() if each.is_registered]
         broadcast = Broadcast(message, reply_type, recipients)
         self._broadcasts.add(broadcast)
         try:

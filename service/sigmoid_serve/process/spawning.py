@@ -42,6 +42,11 @@ class Worker:
     is_killed: bool = False
 
     @property
+    def is_registered(self) -> bool:
+        """Whether it was told what to serve, and takes part in updates."""
+        return self.is_connected and self.state in ("loading", "serving")
+
+    @property
     def is_late(self) -> bool:
         """Whether it has been starting or loading for too long."""
         is_limited = self.state in ("starting", "loading")

@@ -7,7 +7,7 @@ from typing import Literal
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
-from sigmoid_serve.repository.load_problems import LoadProblem, told
+from sigmoid_serve.repository.load_problems import LoadProblem, describe_problems
 
 _MOST_TOLD = 2
 
@@ -121,7 +121,7 @@ class Repository:
             if each.name == name and version in (None, each.version)
         ]
         if problems:
-            why = "; ".join(told(problems, _MOST_TOLD))
+            why = "; ".join(describe_problems(problems, _MOST_TOLD))
             raise ServiceError("not_ready", f"it cannot be served: {why}")
 
     def faults(self) -> list[str]:

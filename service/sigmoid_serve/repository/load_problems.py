@@ -100,7 +100,9 @@ def replaced(
     return listed((*others, *problems))
 
 
-def told(problems: Sequence[LoadProblem], most: int = MOST_LISTED) -> list[str]:
+def describe_problems(
+    problems: Sequence[LoadProblem], most: int = MOST_LISTED
+) -> list[str]:
     """Write a sentence for each of the first problems, and how many more there are."""
     sentences = [f"{each.label}: {each.reason}" for each in problems[:most]]
     return sentences + more(len(problems), most)

@@ -16,7 +16,7 @@ from sigmoid_serve.repository.candidates import (
     unreadable,
     unservable,
 )
-from sigmoid_serve.repository.load_problems import told
+from sigmoid_serve.repository.load_problems import describe_problems
 from sigmoid_serve.repository.naming import Named
 from sigmoid_serve.repository.places import (
     describe_os_error,
@@ -61,7 +61,9 @@ def _select_from_folder(named: Named, found: list[Candidate]) -> list[Candidate]
     models = [candidate for candidate in found if candidate.is_model]
     if not models:
         strange = [each for candidate in found for each in candidate.problems]
-        finding = "; ".join(["the folder has no model", *told(strange, _MOST_NAMED)])
+        finding = "; ".join(
+            ["the folder has no model", *describe_problems(strange, _MOST_NAMED)]
+        )
         return [*found, unservable(_own_name(root), root, finding, LAYOUT)]
     if name is None:
         return found
