@@ -35,7 +35,7 @@ class ServedFiles:
         """List the contents of all models."""
         return [content for contents in self.models.values() for content in contents]
 
-    def start(self, problems: Sequence[LoadProblem]) -> None:
+    def keep_loaded(self, problems: Sequence[LoadProblem]) -> None:
         """Keep only what the first worker that serves could load.
 
         Args:

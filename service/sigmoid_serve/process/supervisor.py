@@ -170,7 +170,7 @@ class Supervisor:
         """Let a worker that has loaded serve, if it serves what the others do."""
         if not self._pool.has_served:
             self._first_problems = set(problems)
-            self._served_files.start(problems)
+            self._served_files.keep_loaded(problems)
             log_passed_over(problems)
         elif (
             worker.process.pid in self._told_early
