@@ -1,4 +1,4 @@
-"""Checkpoints that a process cannot get done with, and control that fails."""
+"""Checkpoints that a process cannot get done with, and worker channels that fail."""
 
 import os
 from pathlib import Path
@@ -28,11 +28,11 @@ pickle.loads = loads
 
 
 def hook(folder: Path, message: bytes = b"") -> tuple[Path, dict[str, str]]:
-    """Have marked checkpoints hang, and the control of workers fail.
+    """Have marked checkpoints hang, and the channels of workers fail.
 
     Args:
         folder: Where the hook goes.
-        message: Kind of the messages at which control fails, while the mark is there.
+        message: Kind of the messages at which a channel fails, while the mark is there.
 
     Returns:
         The mark, and the variables of the service.

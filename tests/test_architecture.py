@@ -32,7 +32,7 @@ ARROWS = {
     "inference": "registry engine admission payload json configuration errors "
     "sigmoid_models",
     "registry": "repository monitoring engine configuration errors sigmoid_models",
-    "repository": "engine configuration errors sigmoid_models",
+    "repository": "configuration errors sigmoid_models",
     "monitoring": "admission errors",
     "engine": "admission errors sigmoid_models",
     "admission": "errors",

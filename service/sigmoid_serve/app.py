@@ -19,14 +19,14 @@ from sigmoid_serve.http.middleware import RequestContext
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
-from sigmoid_serve.registry.own_models import OwnModels
+from sigmoid_serve.registry.local_models import LocalModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.reloading import Reload
-from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import roots_of
+from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.registry.updating import ModelUpdater
+from sigmoid_serve.repository.model_repository import make_repository
 
 DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabilities and
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
@@ -48,11 +48,15 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> FastAPI:
     telemetry = Telemetry(new_memory(1), 0)
     registry = ModelRegistry()
     loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(registry, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(registry, exchanger)
-    models.start(*first_look(roots, settings.load_seconds))
-    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
+    updater = ModelUpdater(registry, loader, telemetry)
+    model_repository = make_repository(
+        checkpoints, settings.models, settings.max_checkpoint_bytes
+    )
+    models = LocalModels(registry, updater)
+    models.start(*read_at_startup(model_repository, settings.load_seconds))
+    reloader = Reloader(
+        settings.load_seconds, model_repository, models, telemetry.metrics
+    )
     return make_app(settings, registry, telemetry, reloader.reload)
 
 
@@ -69,7 +73,10 @@ def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
 
 
 def make_app(
-    settings: Settings, registry: ModelRegistry, telemetry: Telemetry, reload: Reload
+    settings: Settings,
+    registry: ModelRegistry,
+    telemetry: Telemetry,
+    reload: ReloadFunction,
 ) -> FastAPI:
     """Make the application that serves what is in a registry, now or later.
 

@@ -1,8 +1,8 @@
-"""`python -m sigmoid_serve.healthcheck`: 0 where this machine's service is ready.
+"""`python -m sigmoid_serve.healthcheck`: exits with 0 if the server here is ready.
 
-It needs nothing but the standard library, so that a container's runtime may call it
-every few seconds. Where clients must show a certificate it has none to show: then it is
-enough that somebody listens.
+It needs only the standard library, so that a container's runtime may call it every few
+seconds. If clients must show a certificate, it has none to show: then it is enough that
+the server accepts a connection.
 """
 
 import socket
@@ -11,35 +11,35 @@ import sys
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 
-from sigmoid_serve.diagnostics.running import Place, find_place
+from sigmoid_serve.diagnostics.server_lookup import ServerAddress, find_server
 
 _SECONDS: Final = 2.0
 
 
-def is_ready(place: Place) -> bool:
+def is_ready(address: ServerAddress) -> bool:
     """Ask `/readyz`."""
-    with _connect(place) as wire:
-        if place.is_mutual:
+    with _connect(address) as wire:
+        if address.is_mutual:
             return True
         connection = HTTPConnection("localhost")
-        connection.sock = _over_tls(wire) if place.is_tls else wire
+        connection.sock = _over_tls(wire) if address.is_tls else wire
         connection.request("GET", "/readyz")
         return connection.getresponse().status == 200
 
 
-def _connect(place: Place) -> socket.socket:
-    if place.uds:
+def _connect(address: ServerAddress) -> socket.socket:
+    if address.uds:
         wire = socket.socket(socket.AF_UNIX)
         wire.settimeout(_SECONDS)
-        wire.connect(str(place.uds))
+        wire.connect(str(address.uds))
         return wire
-    *others, last = place.hosts
+    *others, last = address.hosts
     for host in others:
         try:
-            return socket.create_connection((host, place.port), _SECONDS)
+            return socket.create_connection((host, address.port), _SECONDS)
         except OSError:
             continue
-    return socket.create_connection((last, place.port), _SECONDS)
+    return socket.create_connection((last, address.port), _SECONDS)
 
 
 def _over_tls(wire: socket.socket) -> socket.socket:
@@ -52,6 +52,6 @@ def _over_tls(wire: socket.socket) -> socket.socket:
 
 if __name__ == "__main__":
     try:
-        sys.exit(not is_ready(find_place()))
+        sys.exit(not is_ready(find_server()))
     except (OSError, HTTPException, ValueError) as error:
         sys.exit(f"not ready: {error}")

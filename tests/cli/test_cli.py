@@ -20,7 +20,7 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_models.probabilities import labels, probabilities
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.engine.engine import Engine
-from sigmoid_serve.repository.sources import PRETRAINED
+from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.running import COMMAND, TIMEOUT, environment, serving, until_ready
 
 

@@ -27,7 +27,7 @@ CALM = Machine(
     memory_bytes=2**34,
     open_files=4096,
     device="cpu",
-    device_fault=None,
+    device_error=None,
     cuda={},
     in_container=False,
     unreadable=(),
@@ -92,7 +92,7 @@ def test_nothing_to_find() -> None:
         ({}, {"in_container": True}, {}, "HOST is 127.0.0.1 in a container, .*0.0.0.0"),
         ({"host": "::1"}, {"in_container": True}, {}, "HOST is ::1 in a container"),
         ({"device": "auto"}, {}, {}, "no CUDA device was found, so the CPU computes"),
-        ({"device": "cuda"}, {"device": "", "device_fault": "gone"}, {}, "gone"),
+        ({"device": "cuda"}, {"device": "", "device_error": "gone"}, {}, "gone"),
         ({"workers": 2}, {"device": "cuda:0"}, {}, "each of the 2 workers holds its"),
         ({}, {}, {"OMP_NUM_THREADS": "2"}, "OMP_NUM_THREADS is '2', but SIGMOID_"),
         ({}, {}, {"MKL_NUM_THREADS": "9" * 500}, "MKL_NUM_THREADS is '9{127}…'"),
@@ -109,7 +109,7 @@ def test_nothing_to_find() -> None:
             {},
             r"SIGMOID_TLS_KEY_FILE names /a\\nb, which cannot be read",
         ),
-        ({}, {"faults": ("SIGMOID_UDS is in \n",)}, {}, r"^SIGMOID_UDS is in \\n$"),
+        ({}, {"errors": ("SIGMOID_UDS is in \n",)}, {}, r"^SIGMOID_UDS is in \\n$"),
     ],
 )
 def test_one_finding(
@@ -202,7 +202,7 @@ def test_found_machine(mark: str | None, tmp_path: Path) -> None:
     assert machine.cpus == Cpus(len(os.sched_getaffinity(0)))
     assert machine.in_container == bool(mark)
     assert machine.unreadable == (("SIGMOID_MODELS", tmp_path / "absent"),)
-    assert (machine.device, machine.device_fault) == ("cpu", None)
+    assert (machine.device, machine.device_error) == ("cpu", None)
 
 
 def test_files_that_do_not_go_together(tmp_path: Path) -> None:
@@ -213,15 +213,15 @@ def test_files_that_do_not_go_together(tmp_path: Path) -> None:
     )
     machine = find_machine(settings, tmp_path)
     assert machine.unreadable == ()
-    first, second = machine.faults
+    first, second = machine.errors
     assert first.startswith("SIGMOID_TLS_CERT_FILE: expected PEM files that fit ")
     assert second.startswith(f"SIGMOID_UDS is in {tmp_path}/absent, where this process")
     certificate.unlink()
     machine = find_machine(settings, tmp_path)
     assert machine.unreadable == (("SIGMOID_TLS_CERT_FILE", certificate),)
-    assert machine.faults == (second,)
+    assert machine.errors == (second,)
     fine = Settings(device="cpu", uds=tmp_path / "s")
-    assert find_machine(fine, tmp_path).faults == ()
+    assert find_machine(fine, tmp_path).errors == ()
 
 
 def test_device_that_is_not_there() -> None:
@@ -229,7 +229,7 @@ def test_device_that_is_not_there() -> None:
     with pytest.raises(DeviceError) as caught:
         resolve_device(settings.device)
     machine = find_machine(settings)
-    assert (machine.device, machine.device_fault) == ("", str(caught.value))
+    assert (machine.device, machine.device_error) == ("", str(caught.value))
     shown = rows(rendered(doctor.render(settings, machine, {}, []), 200), "Device")
     assert shown[:2] == [
         ["SIGMOID_DEVICE", "cuda:99"],

@@ -1,4 +1,4 @@
-"""What a container's runtime is told."""
+"""The health check of a container's runtime."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from sigmoid_models.card import Golden, assumed_card
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.diagnostics.running import Place, place_of
+from sigmoid_serve.diagnostics.server_lookup import ServerAddress, server_address
 from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.running import TIMEOUT, environment
@@ -111,12 +111,12 @@ def at(
     uds: str | None = None,
     tls: bool = False,
     mutual: bool = False,
-) -> Place:
-    return Place(hosts or HERE, port, Path(uds) if uds else None, tls, mutual)
+) -> ServerAddress:
+    return ServerAddress(hosts or HERE, port, Path(uds) if uds else None, tls, mutual)
 
 
 @pytest.mark.parametrize(
-    ("options", "variables", "place"),
+    ("options", "variables", "address"),
     [
         ("", {}, at()),
         ("--port 9", {}, at(port=9)),
@@ -145,8 +145,10 @@ def at(
         ("", {"SIGMOID_TLS_CERT_FILE": "", "SIGMOID_TLS_CLIENT_CA_FILE": ""}, at()),
     ],
 )
-def test_places(options: str, variables: dict[str, str], place: Place) -> None:
-    assert place_of(variables, options.split(), Path("/f")) == place
+def test_addresses(
+    options: str, variables: dict[str, str], address: ServerAddress
+) -> None:
+    assert server_address(variables, options.split(), Path("/f")) == address
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_certificates_of_options(tmp_path: Path) -> None:
 
 
 def test_several_servers(tmp_path: Path) -> None:
-    """A check is about the server with its environment, or says that it cannot tell."""
+    """The check finds the server of its environment, or fails if there are several."""
     shared = container()
     first, second = port(), port()
     with ExitStack() as stack:
@@ -232,7 +234,7 @@ def test_several_servers(tmp_path: Path) -> None:
         assert checked(**shared).returncode == 0
 
 
-def test_a_server_of_another_environment_is_none_of_ours(tmp_path: Path) -> None:
+def test_servers_with_another_environment_are_ignored(tmp_path: Path) -> None:
     with running(["--port", port()], tmp_path, container()):
         for variables in (container(), {"SIGMOID_PORT": "1"}, {"PORT": "1"}):
             assert checked(**{"SIGMOID_PORT": port(), **variables}).returncode == 1

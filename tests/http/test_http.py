@@ -14,7 +14,7 @@ from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier
 from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.repository.sources import PRETRAINED
+from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
 
 PRETRAINED_FILE = PRETRAINED / "breast-cancer" / "1" / "model.safetensors"

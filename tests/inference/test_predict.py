@@ -16,7 +16,7 @@ from sigmoid_models.dtype import Float64Array
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.engine import Engine
-from sigmoid_serve.repository.sources import PRETRAINED
+from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
 
 NAMES = ["breast-cancer", "digits"]

@@ -18,7 +18,7 @@ from sigmoid_models.training.metrics import (
     one_against_rest,
 )
 from sigmoid_serve.engine.engine import Engine
-from sigmoid_serve.repository.sources import PRETRAINED
+from sigmoid_serve.repository.model_repository import PRETRAINED
 
 DEEP = TrainingOptions(model="deep")
 SHIPPED = {"breast-cancer": TrainingOptions(), "digits": DEEP}

@@ -1,4 +1,4 @@
-"""Workers, loads and disks that hang: told, given up, and holding up nothing."""
+"""Workers, loads and disks that hang: logged, given up, and no delay for others."""
 
 import os
 import signal
@@ -106,7 +106,7 @@ def shas(found: Served, workers: int) -> set[str]:
     return set(answers.values())
 
 
-def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
+def test_a_stopped_worker_is_restarted(tmp_path: Path) -> None:
     with served(tmp_path, 2) as found:
         victim = children(found.process.pid)[0]
         os.kill(victim, signal.SIGSTOP)
@@ -125,11 +125,11 @@ def test_a_stopped_worker_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_reload_while_a_worker_is_stopped(tmp_path: Path) -> None:
-    """It is answered, whatever has become of it, and nobody is deaf afterwards."""
+    """It gets a response, whatever its result, and all workers serve afterwards."""
     with served(tmp_path, 2) as found:
         old = shas(found, 2)
         os.kill(children(found.process.pid)[0], signal.SIGSTOP)
-        # So large that nobody who is stopped has room for it in his socket.
+        # Too large for the socket buffer of a stopped worker.
         put_large(found.file(1), 100_000)
         reload = Reloading(found)
         reload.join(25)
@@ -142,7 +142,7 @@ def test_a_reload_while_a_worker_is_stopped(tmp_path: Path) -> None:
         assert shas(found, 2) == new != old
 
 
-def test_the_end_while_a_worker_is_stopped(tmp_path: Path) -> None:
+def test_shutdown_while_a_worker_is_stopped(tmp_path: Path) -> None:
     with served(tmp_path, 2, SIGMOID_SHUTDOWN_SECONDS="3") as found:
         os.kill(children(found.process.pid)[0], signal.SIGSTOP)
         found.process.send_signal(signal.SIGTERM)
@@ -152,8 +152,8 @@ def test_the_end_while_a_worker_is_stopped(tmp_path: Path) -> None:
         assert "has not ended in 4 s and is killed" in log_of(found)
 
 
-def test_nobody_is_replaced_where_all_were_stopped(tmp_path: Path) -> None:
-    """As a container that is frozen for a while, or a machine that sleeps."""
+def test_no_worker_is_restarted_if_all_were_stopped(tmp_path: Path) -> None:
+    """As when a container is frozen for a while, or a machine sleeps."""
     with served(tmp_path, 2) as found:
         workers = children(found.process.pid)
         everyone = [found.process.pid, *workers]
@@ -169,8 +169,8 @@ def test_nobody_is_replaced_where_all_were_stopped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("message", [b"Commit", b"Abort"], ids=["1", "2"])
-def test_control_that_fails(tmp_path: Path, message: bytes) -> None:
-    """Whoever does not know what to do ends, and is replaced by one that does."""
+def test_a_channel_that_fails(tmp_path: Path, message: bytes) -> None:
+    """A worker whose channel fails exits, and a new one takes its place."""
     mark, variables = hook(tmp_path, message)
     with served(tmp_path, 2, **variables) as found:
         if message == b"Commit":
@@ -181,7 +181,7 @@ def test_control_that_fails(tmp_path: Path, message: bytes) -> None:
         reload = Reloading(found)
         reload.join()
         mark.unlink()
-        # A new one may meet the same message.
+        # A new worker may get the same message.
         until(lambda: started(tmp_path) >= 4)
         assert log_of(found).count("unexpected error in a worker's control") >= 2
         put(found.file(1), 2)
@@ -195,8 +195,8 @@ def test_control_that_fails(tmp_path: Path, message: bytes) -> None:
         assert shas(found, 2) == new
 
 
-def test_a_worker_that_is_told_to_end_alone(tmp_path: Path) -> None:
-    """It finishes what it has, and the others go on to listen."""
+def test_a_worker_that_is_told_to_shut_down_alone(tmp_path: Path) -> None:
+    """It finishes its requests, and the others go on to listen."""
     with served(tmp_path, 2) as found:
         for victim in children(found.process.pid):
             os.kill(victim, signal.SIGTERM)
@@ -206,7 +206,7 @@ def test_a_worker_that_is_told_to_end_alone(tmp_path: Path) -> None:
         assert ask(found)
 
 
-def test_workers_end_in_time_without_their_supervisor(tmp_path: Path) -> None:
+def test_workers_shut_down_in_time_without_their_supervisor(tmp_path: Path) -> None:
     """Whatever their clients do."""
     with served(tmp_path, 2, SIGMOID_SHUTDOWN_SECONDS="2") as found:
         workers = children(found.process.pid)
@@ -250,7 +250,7 @@ if "--multiprocessing-fork" in sys.orig_argv and not os.path.exists({mark!r}):
 """
 
 
-def test_a_first_worker_that_hangs_before_it_says_anything(tmp_path: Path) -> None:
+def test_a_first_worker_that_hangs_before_it_connects(tmp_path: Path) -> None:
     code = _FIRST_HANGS.format(mark=str(tmp_path / "mark"))
     (tmp_path / "sitecustomize.py").write_text(code)
     start = monotonic()
@@ -259,7 +259,7 @@ def test_a_first_worker_that_hangs_before_it_says_anything(tmp_path: Path) -> No
     ) as found:
         assert monotonic() - start < 45
         assert "worker 0 is not ready after 21 s and is killed" in log_of(found)
-        # Whoever waited for it has not hung.
+        # The worker that waited for it has not hung.
         assert log_of(found).count("is killed") == 1
         assert ask(found)
 

@@ -1,4 +1,4 @@
-"""Reloads that hang, or need more memory than there is, and the end in their midst."""
+"""Reloads that hang or lack memory, and shutdown while one runs."""
 
 import resource
 import signal
@@ -19,7 +19,7 @@ from tests.running import TIMEOUT
 @WORKERS
 @pytest.mark.parametrize("where", ["anywhere", "in workers"])
 def test_a_load_that_hangs(tmp_path: Path, workers: int, where: str) -> None:
-    """It is refused at its time; meanwhile other models are reloaded."""
+    """It fails at its time limit; meanwhile other models are reloaded."""
     if (workers, where) == (1, "in workers"):
         pytest.skip("one process does both")
     _, variables = hook(tmp_path)
@@ -44,13 +44,13 @@ def test_a_load_that_hangs(tmp_path: Path, workers: int, where: str) -> None:
         assert found.reload().status_code == 200
         new = {sha256(found.file(1).read_bytes()).hexdigest()}
         assert shas(found, workers) == new
-        # What was told to happen during the reload that hung has happened as well.
+        # The signal during the reload that hung has had its effect as well.
         until(lambda: log_of(found).count("model other was reloaded") == 2)
 
 
 @WORKERS
 @pytest.mark.parametrize("where", ["anywhere", "in workers"])
-def test_the_end_in_the_midst_of_a_reload(
+def test_shutdown_while_a_reload_hangs(
     tmp_path: Path, workers: int, where: str
 ) -> None:
     if (workers, where) == (1, "in workers"):
@@ -73,10 +73,10 @@ def test_the_end_in_the_midst_of_a_reload(
 
 @WORKERS
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.2, 0.6])
-def test_the_end_at_a_moment_of_a_reload(
+def test_shutdown_at_a_moment_of_a_reload(
     tmp_path: Path, workers: int, delay: float
 ) -> None:
-    """Nothing hangs; the signal comes before, between or after the steps."""
+    """Nothing hangs; the signal comes before, between or after the two phases."""
     with served(tmp_path, workers) as found:
         put_large(found.file(1), 2**20)
         reload = Reloading(found)
@@ -90,7 +90,7 @@ def test_the_end_at_a_moment_of_a_reload(
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-def test_a_second_signal_in_the_midst_of_a_reload(tmp_path: Path) -> None:
+def test_a_second_signal_while_a_reload_hangs(tmp_path: Path) -> None:
     _, variables = hook(tmp_path)
     with served(tmp_path, 2, **variables, SIGMOID_DRAIN_SECONDS="60") as found:
         put_hanging(found.file(1), "anywhere")
@@ -125,7 +125,7 @@ def test_no_memory_for_a_reload(tmp_path: Path, who: str) -> None:
 
 
 def limit_memory(pid: int, more: int) -> None:
-    """Let a process have so many bytes more than it has."""
+    """Limit the memory of a process to so many bytes more than it has."""
     status = Path(f"/proc/{pid}/status").read_text().split()
     size = 1024 * int(status[status.index("VmSize:") + 1])
     hard = resource.prlimit(pid, resource.RLIMIT_AS)[1]

@@ -10,60 +10,60 @@ import pytest
 
 from sigmoid_serve.process.link import SupervisorLink, WorkerLink
 from sigmoid_serve.process.messages import Committed, Drain, Prepare, Prepared
-from sigmoid_serve.repository.claims import Source
-from sigmoid_serve.repository.sources import File
+from sigmoid_serve.repository.candidates import CheckpointFile
+from sigmoid_serve.repository.model_repository import CheckpointContent
 
 
-def file(content: bytes) -> File:
-    return File(Source("m", "1", Path("m.pt")), content, "0" * 64)
+def content(data: bytes) -> CheckpointContent:
+    return CheckpointContent(CheckpointFile("m", "1", Path("m.pt")), data, "0" * 64)
 
 
 @pytest.mark.anyio
 async def test_there_and_back() -> None:
     ours, theirs = socketpair()
     link, other = SupervisorLink(ours), WorkerLink(theirs)
-    talking = asyncio.create_task(link.talk())
-    heard: list[Any] = []
+    sending = asyncio.create_task(link.send_queued())
+    received: list[Any] = []
 
     def answer() -> None:
         for _ in range(3):
-            heard.append(other.receive())
+            received.append(other.receive())
             other.send(Prepared(7, [(str(n),) for n in range(20_000)]))  # type: ignore[misc]
             other.send(Committed(7))
 
     sent = [
-        Prepare(7, [file(b"x" * 10_000_000), file(b"")]),
+        Prepare(7, [content(b"x" * 10_000_000), content(b"")]),
         Drain(1.5),
-        Prepare(8, [file(b"y")]),
+        Prepare(8, [content(b"y")]),
     ]
     for message in sent:
         link.send(message)
     thread = Thread(target=answer)
     thread.start()
     for _ in range(3):
-        assert len((await link.receive()).troubles) == 20_000
+        assert len((await link.receive()).problems) == 20_000
         assert await link.receive() == Committed(7)
     thread.join()
-    assert [message for message, _ in heard] == sent
-    assert all(is_whole for _, is_whole in heard)
-    assert isinstance(heard[0].message.files[0].content, bytes)
+    assert [message for message, _ in received] == sent
+    assert all(is_whole for _, is_whole in received)
+    assert isinstance(received[0].message.contents[0].data, bytes)
     other.close()
     with pytest.raises(EOFError):
         await link.receive()
-    talking.cancel()
+    sending.cancel()
     link.close()
 
 
 @pytest.mark.anyio
-async def test_nobody_waits_for_who_does_not_read() -> None:
-    """As a worker that is stopped; the contents are not copied for it either."""
+async def test_sending_does_not_wait_for_a_worker_that_does_not_read() -> None:
+    """As a stopped worker; nor are the contents copied for it."""
     ours, theirs = socketpair()
     link = SupervisorLink(ours)
-    talking = asyncio.create_task(link.talk())
+    sending = asyncio.create_task(link.send_queued())
     for _ in range(100):
-        link.send(Prepare(1, [file(b"x" * 1_000_000)]))
+        link.send(Prepare(1, [content(b"x" * 1_000_000)]))
     await asyncio.sleep(0.05)
-    assert not talking.done()
+    assert not sending.done()
     theirs.close()
-    await talking
+    await sending
     link.close()

@@ -1,4 +1,4 @@
-"""Workers that die before they serve: tried again, and given up in the end."""
+"""Workers that exit before they serve: restarted with backoff, and given up at last."""
 
 import os
 import re
@@ -11,7 +11,7 @@ import httpx
 import torch
 
 from sigmoid_models.classifier import Classifier
-from sigmoid_serve.process.restarts import Restarts, ending
+from sigmoid_serve.process.restart_backoff import RestartBackoff, describe_exit
 from tests.cli.test_cli import call
 from tests.process.test_workers import children, until
 from tests.running import TIMEOUT, serving, until_ready
@@ -25,14 +25,14 @@ if "--multiprocessing-fork" in sys.orig_argv and os.path.exists({mark!r}):
 
 
 def die(folder: Path, how: str) -> tuple[Path, dict[str, str]]:
-    """Have new workers die as long as a file is there; return it, and variables."""
+    """Have new workers exit while a file is there; return it, and variables."""
     mark = folder / "mark"
     mark.touch()
     (folder / "sitecustomize.py").write_text(DYING.format(mark=str(mark), how=how))
     return mark, {"PYTHONPATH": str(folder), "SIGMOID_WORKERS": "2"}
 
 
-def test_the_service_ends_where_no_worker_can_start(tmp_path: Path) -> None:
+def test_the_service_exits_if_no_worker_can_start(tmp_path: Path) -> None:
     _, variables = die(tmp_path, "os._exit(7)")
     start = monotonic()
     outcome = call("serve", "--port", "0", folder=None, **variables)
@@ -68,7 +68,7 @@ if "--multiprocessing-fork" in sys.orig_argv and not os.path.exists({mark!r}):
 """
 
 
-def test_who_is_ready_stays_ready_while_others_start(tmp_path: Path) -> None:
+def test_the_service_stays_ready_while_workers_start(tmp_path: Path) -> None:
     """The first worker listens before it has models; no other may be ready before."""
     code = SLOW.format(mark=str(tmp_path / "mark"))
     (tmp_path / "sitecustomize.py").write_text(code)
@@ -88,7 +88,7 @@ def test_who_is_ready_stays_ready_while_others_start(tmp_path: Path) -> None:
     assert statuses == sorted(statuses, reverse=True)
 
 
-def test_others_serve_while_one_is_tried_again(tmp_path: Path) -> None:
+def test_others_serve_while_one_is_restarted(tmp_path: Path) -> None:
     mark, variables = die(tmp_path, "os._exit(7)")
     mark.unlink()
     log = tmp_path / "log"
@@ -105,22 +105,22 @@ def test_others_serve_while_one_is_tried_again(tmp_path: Path) -> None:
         with httpx.Client(base_url=address, timeout=TIMEOUT) as another:
             answer = another.post("/sigmoid", json={"inputs": 0})
             assert answer.json()["outputs"] == 0.5
-        # To end, it waits for no pause.
+        # Shutdown waits for no pause.
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    restarts = Restarts()
-    pauses = [restarts.died(0) for _ in range(9)]
+    backoff = RestartBackoff()
+    pauses = [backoff.next_pause(0) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert restarts.died(1) == 1
-    restarts.served(0)
-    assert restarts.died(0) == 1
-    assert restarts.deaths == {0: 1, 1: 1}
+    assert backoff.next_pause(1) == 1
+    backoff.reset(0)
+    assert backoff.next_pause(0) == 1
+    assert backoff.exits == {0: 1, 1: 1}
 
 
-def test_how_a_process_ended() -> None:
-    assert ending(3) == "exit code 3"
-    assert ending(-11) == "signal 11 (SIGSEGV)"
-    assert ending(-35) == "signal 35"
+def test_how_a_process_exited() -> None:
+    assert describe_exit(3) == "exit code 3"
+    assert describe_exit(-11) == "signal 11 (SIGSEGV)"
+    assert describe_exit(-35) == "signal 35"

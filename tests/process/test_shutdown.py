@@ -1,4 +1,4 @@
-"""The end: not ready at once, nothing lost that was let in, exit code 0."""
+"""Graceful shutdown: not ready at once, no accepted request lost, exit code 0."""
 
 import http.client
 import json
@@ -22,7 +22,7 @@ BODY = json.dumps({"inputs": [0.5] * 30}).encode()
 
 
 class Asking(threading.Thread):
-    """A client that asks until nobody listens, and notes what became of it."""
+    """A client that sends requests until it is refused, and notes their results."""
 
     def __init__(self, url: httpx.URL) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Asking(threading.Thread):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nothing_is_lost_at_the_end(tmp_path: Path, workers: str) -> None:
+def test_nothing_is_lost_at_shutdown(tmp_path: Path, workers: str) -> None:
     log = tmp_path / "log"
     variables = {"SIGMOID_WORKERS": workers, "SIGMOID_DRAIN_SECONDS": "1"}
     with serving(log, **variables) as (process, address):
@@ -90,7 +90,7 @@ def test_nothing_is_lost_at_the_end(tmp_path: Path, workers: str) -> None:
     assert min(client.refused for client in clients) - told >= 1
 
 
-def test_what_was_let_in_is_finished(tmp_path: Path) -> None:
+def test_accepted_requests_are_finished(tmp_path: Path) -> None:
     """Requests that take longer than the delay, and one that is half sent."""
     torch.manual_seed(0)
     wide = tmp_path / "wide.pt"
@@ -128,7 +128,7 @@ def test_what_was_let_in_is_finished(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_second_signal_ends_at_once(
+def test_a_second_signal_exits_at_once(
     tmp_path: Path, workers: str, number: signal.Signals
 ) -> None:
     variables = {"SIGMOID_WORKERS": workers, "SIGMOID_DRAIN_SECONDS": "3000"}

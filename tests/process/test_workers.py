@@ -1,4 +1,4 @@
-"""Several processes that serve as one: totals, deaths, starts that fail."""
+"""Several workers that serve as one: totals, restarts, starts that fail."""
 
 import os
 import re
@@ -23,7 +23,7 @@ BODY = {"inputs": [[0.5] * 30] * 3}
 
 
 def children(pid: int) -> list[int]:
-    """List the workers of a supervisor, first started first."""
+    """List the workers of a supervisor, in the order in which they were started."""
     tasks = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     workers = []
     for task in tasks:
@@ -154,7 +154,7 @@ def test_totals_are_exact(
             assert counted(another, "sigmoid_queue_elements") == 0
 
 
-def test_a_worker_that_dies_is_replaced(
+def test_a_worker_that_dies_is_restarted(
     pair: tuple[subprocess.Popen[str], httpx.Client, Path],
 ) -> None:
     process, client, log = pair
@@ -170,11 +170,11 @@ def test_a_worker_that_dies_is_replaced(
         until(lambda: counted(another, "sigmoid_ready") == 1)
         ask_often(client.base_url, 10)
         assert counted(another, "sigmoid_worker_restarts_total") == 1
-        # What the dead one counted is not lost.
+        # The counts of the dead worker are kept.
         assert counted(another, "sigmoid_requests_total", route="/predict") == 20
 
 
-def test_workers_end_with_their_supervisor(
+def test_workers_exit_with_their_supervisor(
     pair: tuple[subprocess.Popen[str], httpx.Client, Path],
 ) -> None:
     process, _, _ = pair

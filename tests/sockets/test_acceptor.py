@@ -13,7 +13,7 @@ import pytest
 
 from sigmoid_serve.sockets.acceptor import Acceptor
 from sigmoid_serve.sockets.balance import Balance, new_counts
-from sigmoid_serve.sockets.connection_limits import Admission
+from sigmoid_serve.sockets.connection_limits import ConnectionLimits
 from tests.running import TIMEOUT, serving, until_ready
 from tests.server.test_connection import answer, post
 
@@ -33,7 +33,7 @@ def test_all_who_come_at_once_are_answered(client: httpx.Client) -> None:
         wire.close()
 
 
-def test_who_comes_when_there_is_no_room_is_answered_later(tmp_path: Path) -> None:
+def test_connections_beyond_the_open_files_are_answered_later(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with serving(log) as (process, address):
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
@@ -55,17 +55,22 @@ def test_who_comes_when_there_is_no_room_is_answered_later(tmp_path: Path) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a filter is of Linux")
 @pytest.mark.parametrize("is_locked", [False, True])
-def test_nobody_connects_before_it_is_closed(
+def test_no_new_connections_before_it_is_closed(
     is_locked: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where the kernel lets it; where it does not, the log says so."""
+    """If the kernel allows it; if not, that is logged."""
 
     async def end(listener: socket.socket) -> None:
         balance = Balance(new_counts(1), 0)
         acceptor = Acceptor(
-            [listener], lambda _: asyncio.Protocol(), None, 1, balance, Admission(9)
+            [listener],
+            lambda _: asyncio.Protocol(),
+            None,
+            1,
+            balance,
+            ConnectionLimits(9),
         )
-        acceptor.refuse()
+        acceptor.stop_new_connections()
         with socket.socket() as late:
             late.settimeout(0.3)
             if is_locked:
@@ -73,7 +78,7 @@ def test_nobody_connects_before_it_is_closed(
             else:
                 with pytest.raises(TimeoutError):
                     late.connect(listener.getsockname())
-        acceptor.close()
+        acceptor.drain_backlog_and_close()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if is_locked:
@@ -82,8 +87,8 @@ def test_nobody_connects_before_it_is_closed(
     assert ("may be reset, not refused" in caplog.text) is is_locked
 
 
-def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
-    """Whoever has connected already is let in."""
+def test_no_new_connections_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
+    """Connections in the backlog are accepted."""
     path = str(tmp_path / "s")
     let_in: list[object] = []
 
@@ -95,11 +100,11 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
     async def end(listener: socket.socket, early: list[socket.socket]) -> None:
         balance = Balance(new_counts(1), 0)
         acceptor = Acceptor(
-            [listener], lambda _: Closing(), None, 1, balance, Admission(1000)
+            [listener], lambda _: Closing(), None, 1, balance, ConnectionLimits(1000)
         )
         for wire in early:
             wire.connect(path)
-        acceptor.refuse()
+        acceptor.stop_new_connections()
         with (
             socket.socket(socket.AF_UNIX) as late,
             pytest.raises(ConnectionRefusedError),
@@ -107,7 +112,7 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
             late.connect(path)
         await asyncio.sleep(0.1)
         assert len(let_in) == len(early)
-        acceptor.close()
+        acceptor.drain_backlog_and_close()
 
     with socket.socket(socket.AF_UNIX) as listener, ExitStack() as stack:
         listener.bind(path)
@@ -115,8 +120,8 @@ def test_nobody_connects_at_a_path_before_it_is_closed(tmp_path: Path) -> None:
         asyncio.run(end(listener, early))
 
 
-def test_a_worker_that_ends_is_never_the_one_with_the_fewest() -> None:
-    """It may still have taken connections in; none waits for it to take more."""
+def test_a_worker_that_shuts_down_never_has_the_fewest() -> None:
+    """It may still have connections; no worker waits for it to accept more."""
     counts = new_counts(2)
     ending, other = Balance(counts, 0), Balance(counts, 1)
     ending.start()

@@ -117,7 +117,7 @@ def served(files: Files, caplog: pytest.LogCaptureFixture) -> Iterator[Served]:
 
 
 def test_renewed_one_after_the_other(served: Served, new: Files) -> None:
-    """As certbot does; who is connected stays so."""
+    """As certbot does; open connections stay open."""
     old = served.shown()
     assert old == der(served.files.chain)
     with served.connect() as wire:
@@ -178,7 +178,7 @@ def test_a_broken_file_changes_nothing(
     assert served.log().count(_BROKEN) == 1
     assert told in served.log()
     assert len(served.log().splitlines()[-1]) < 400
-    # Mended, it is read, and the next fault is told again.
+    # Once mended it is read, and the next error is logged again.
     if kind == "folder":
         path.rmdir()
     else:
@@ -201,7 +201,7 @@ def test_one_file_with_both(
 
 
 def test_a_file_that_is_written_in_parts(served: Served, new: Files) -> None:
-    """What is still being changed is not tried."""
+    """Files that still change are not read."""
     for target, source in (
         (served.files.chain, new.chain),
         (served.files.key, new.key),
@@ -221,7 +221,7 @@ def test_a_file_that_is_written_in_parts(served: Served, new: Files) -> None:
 def test_a_secret_of_kubernetes(
     tmp_path: Path, files: Files, new: Files, workers: str
 ) -> None:
-    """It is swapped by a link to a folder; every worker takes the new one."""
+    """A link to a folder is replaced; every worker reads the new files."""
     secret = tmp_path / "secret"
     for name, source in (("..1", files), ("..2", new)):
         (secret / name).mkdir(parents=True)

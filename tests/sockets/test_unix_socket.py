@@ -1,4 +1,4 @@
-"""A service at a path: who may take its place, and what becomes of the file."""
+"""A service on a Unix socket: who may replace it, and what happens to the file."""
 
 import os
 import re
@@ -101,7 +101,7 @@ def test_what_a_dead_server_left_is_replaced(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_server_that_lives_is_left_alone(tmp_path: Path) -> None:
+def test_a_running_server_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "s"
     with serving_at(path, tmp_path / "log"), client_of(path) as client:
         told = refused("serve", SIGMOID_UDS=str(path))
@@ -159,7 +159,7 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
 
 
 def test_the_file_of_the_next_server_stays(tmp_path: Path) -> None:
-    """Whoever began when the first had closed, or lost its file, keeps its own."""
+    """A server that started after the first closed, or lost its file, keeps its own."""
     path = tmp_path / "s"
     with serving_at(path, tmp_path / "first") as first:
         path.unlink()
@@ -171,8 +171,8 @@ def test_the_file_of_the_next_server_stays(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-def test_two_that_begin_at_once(tmp_path: Path) -> None:
-    """One listens, and the other says why not."""
+def test_two_servers_that_start_at_once(tmp_path: Path) -> None:
+    """One listens, and the other fails with the reason."""
     path = tmp_path / "s"
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
@@ -228,8 +228,8 @@ def test_an_odd_path_is_one_line_of_the_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nothing_is_lost_at_the_end(tmp_path: Path, workers: str) -> None:
-    """Whoever connects is answered, until nobody can connect."""
+def test_nothing_is_lost_at_shutdown(tmp_path: Path, workers: str) -> None:
+    """All accepted connections are answered, until new ones are refused."""
     path = tmp_path / "s"
     outcomes: list[list[str]] = []
 

@@ -104,9 +104,9 @@ def _serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
 
     tls_context(settings)  # a fault is told before anything is started
     if settings.workers == 1:
-        from sigmoid_serve.process.worker import serve_alone
+        from sigmoid_serve.process.single import run_single_process
 
-        serve_alone(settings, checkpoints or ())
+        run_single_process(settings, checkpoints or ())
     else:
         from sigmoid_serve.process.supervisor import Supervisor
 

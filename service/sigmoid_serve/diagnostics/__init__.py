@@ -1,5 +1,5 @@
-"""What an operator asks of a machine: the doctor, and where a service listens.
+"""Diagnostics for operators: the doctor, and the address of a running server.
 
-In: settings and the machine. Out: findings in words. May import `sockets`,
-`repository`, `engine` and what is below them.
+In: settings, the machine and its processes. Out: findings in words, and an address. May
+import `sockets`, `repository`, `engine` and what is below them.
 """

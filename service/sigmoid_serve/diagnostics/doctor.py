@@ -1,4 +1,4 @@
-"""What a server would find on this machine: versions, devices, limits, settings."""
+"""The doctor's report: versions, devices, limits and settings, and findings on them."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ FEW_FILES = 1024
 
 
 def report(settings: Settings) -> Group:
-    """Show what a server with these settings would find on this machine."""
+    """Report what a server with these settings would find on this machine."""
     machine, ignored = find_machine(settings), ignored_variables()
     return render(settings, machine, os.environ, ignored)
 
@@ -45,9 +45,9 @@ def render(
     environment: Mapping[str, str],
     ignored: list[str],
 ) -> Group:
-    """Show a table for each subject; the findings come last.
+    """Render a table for each subject, then the findings.
 
-    Of files that the settings name, the paths are shown, not the contents.
+    Of files that the settings name only the paths are shown, not the contents.
     """
     found = findings(settings, machine, environment, ignored)
     listed = [(str(number), sentence) for number, sentence in enumerate(found, 1)]
@@ -71,13 +71,13 @@ def findings(
     environment: Mapping[str, str],
     ignored: list[str],
 ) -> list[str]:
-    """Say, a sentence each, what is likely wrong or worth knowing.
+    """List what is likely wrong or worth knowing, in a sentence each.
 
     Args:
         settings: In force.
-        machine: What was found.
+        machine: On which the server would run.
         environment: Of the process.
-        ignored: What there is to say of variables that look like settings.
+        ignored: Findings on variables that look like settings and are none.
     """
     return [
         *ignored,
@@ -91,7 +91,7 @@ def findings(
 def _setting_findings(settings: Settings, machine: Machine) -> Iterator[str]:
     for name, path in machine.unreadable:
         yield f"{name} names {shown(str(path))}, which cannot be read"
-    yield from map(one_line, machine.faults)
+    yield from map(one_line, machine.errors)
     if settings.uds:
         return
     local = settings.host in LOOPBACK
@@ -137,8 +137,8 @@ def _cpu_findings(
 
 
 def _device_findings(settings: Settings, machine: Machine) -> Iterator[str]:
-    if machine.device_fault:
-        yield machine.device_fault
+    if machine.device_error:
+        yield machine.device_error
     if settings.device == "auto" and machine.device == "cpu":
         yield (
             "no CUDA device was found, so the CPU computes; SIGMOID_DEVICE=cuda would "
@@ -158,7 +158,7 @@ def _limit_findings(settings: Settings, machine: Machine) -> Iterator[str]:
             f"the limit of open files is {files}, and each connection is one; raise it "
             f"to {FEW_FILES} or more, as with ulimit -n"
         )
-    # A number waits as float64.
+    # Each queued element is a float64.
     queued = settings.workers * settings.max_queue_elements * 8
     if memory is not None and queued > memory:
         yield (
@@ -173,7 +173,7 @@ def _versions() -> dict[str, str]:
 
 
 def _device(settings: Settings, machine: Machine) -> dict[str, str]:
-    computes = machine.device_fault or machine.device
+    computes = machine.device_error or machine.device
     return {"SIGMOID_DEVICE": settings.device, "computes on": computes, **machine.cuda}
 
 
@@ -222,7 +222,7 @@ def _table(title: str, rows: Iterable[Sequence[str]], *heads: str) -> Table:
     table = Table(title=title, title_justify="left", show_header=bool(heads))
     cells = [[Text(one_line(cell)) for cell in row] for row in rows]
     for position in range(len(cells[0])):
-        # Folded, a long path is shown to its end.
+        # Folding shows all of a long path.
         head = heads[position] if heads else ""
         table.add_column(head, style="" if position else "bold", overflow="fold")
     for row in cells:

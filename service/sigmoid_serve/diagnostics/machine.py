@@ -1,4 +1,4 @@
-"""What was found around this process: CPUs, memory, devices, files."""
+"""The machine around this process: CPUs, memory, devices, files."""
 
 import os
 from collections.abc import Iterator
@@ -18,44 +18,44 @@ CONTAINER_FILES: Final = (".dockerenv", "run/.containerenv")
 
 
 class Machine(NamedTuple):
-    """What was found around the process.
+    """What was found around this process.
 
     Attributes:
         cpus: That it may use.
-        memory_bytes: That it may use; None where that is not known.
-        open_files: The soft limit of its open files and connections; None where there
-            is none, or it is not known.
-        device: What computes; empty where the setting cannot be followed.
-        device_fault: Why the setting cannot be followed, if so.
-        cuda: Each CUDA device's name and memory, by `cuda:N`.
-        in_container: Whether Docker or Podman marked the root folder as a container's.
+        memory_bytes: That it may use; None if that is not known.
+        open_files: Soft limit of its open files and connections; None if there is none,
+            or it is not known.
+        device: On which models would compute; empty if the set one is not there.
+        device_error: Why the set device cannot be used, if so.
+        cuda: Name and memory of each CUDA device, by `cuda:N`.
+        in_container: Whether it runs in a container of Docker or Podman.
         unreadable: Files that the settings name and that cannot be read, by variable.
-        faults: Why what the settings name cannot be used otherwise, a sentence each.
+        errors: Other reasons why the settings cannot be used, a sentence each.
     """
 
     cpus: Cpus
     memory_bytes: int | None
     open_files: int | None
     device: str
-    device_fault: str | None
+    device_error: str | None
     cuda: dict[str, str]
     in_container: bool
     unreadable: tuple[tuple[str, Path], ...]
-    faults: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 def find_machine(settings: Settings, root: Path = Path("/")) -> Machine:
     """Look at the machine and at the limits of this process.
 
     Args:
-        settings: The device and the files to look for.
-        root: Where `proc`, the cgroups and the marks of containers lie.
+        settings: Name the device and the files to look for.
+        root: The folder of `proc`, the cgroups and the marker files of containers.
     """
-    device, fault = "", None
+    device, device_error = "", None
     try:
         device = str(resolve_device(settings.device))
     except DeviceError as error:
-        fault = str(error)
+        device_error = str(error)
     open_files = _system_value("SC_OPEN_MAX")
     unreadable = tuple(
         (variable, path)
@@ -67,18 +67,18 @@ def find_machine(settings: Settings, root: Path = Path("/")) -> Machine:
         memory_bytes=memory_bytes(root),
         open_files=None if open_files == -1 else open_files,
         device=device,
-        device_fault=fault,
+        device_error=device_error,
         cuda=dict(_cuda_devices()),
         in_container=any((root / name).exists() for name in CONTAINER_FILES),
         unreadable=unreadable,
-        faults=tuple(_faults(settings, {name for name, _ in unreadable})),
+        errors=tuple(_setting_errors(settings, {name for name, _ in unreadable})),
     )
 
 
 def memory_bytes(root: Path = Path("/")) -> int | None:
-    """Return the tightest memory limit of the cgroups, else the physical memory.
+    """Return the lowest memory limit of the cgroups, else the physical memory.
 
-    None where neither is known. Source of the formats: the Linux kernel's
+    None if neither is known. Source of the formats: the Linux kernel's
     Documentation/admin-guide/cgroup-v2.rst (`memory.max`, `max` for none) and
     Documentation/admin-guide/cgroup-v1/memory.rst (`memory.limit_in_bytes`, more than
     any machine has for none).
@@ -105,7 +105,7 @@ def _paths(settings: Settings) -> Iterator[tuple[str, Path]]:
                 yield variable(name), read_named(path).path if is_model else path
 
 
-def _faults(settings: Settings, unreadable: set[str]) -> Iterator[str]:
+def _setting_errors(settings: Settings, unreadable: set[str]) -> Iterator[str]:
     if not any(name.startswith(variable("tls_")) for name in unreadable):
         try:
             tls_context(settings)
@@ -133,5 +133,5 @@ def _system_value(name: str) -> int | None:
 
 
 def gibibytes(count: int) -> str:
-    """Write a number of bytes for people."""
+    """Format a number of bytes for people."""
     return f"{count / 2**30:,.2f} GiB"

@@ -22,7 +22,7 @@ from sigmoid_serve.http.error_handlers import STATUSES, problem
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import Reload
+from sigmoid_serve.registry.reloading import ReloadFunction
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -56,7 +56,7 @@ class Context(NamedTuple):
     admission: AdmissionLimit
     background: BackgroundExecutor
     telemetry: Telemetry
-    reload: Reload
+    reload: ReloadFunction
 
     def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and log it where every request is logged.

@@ -10,9 +10,9 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.http.openapi import problem_responses
-from sigmoid_serve.http.schemas import Health, Reloaded
+from sigmoid_serve.http.schemas import Health, ReloadResponse
 from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
-from sigmoid_serve.repository.troubles import more
+from sigmoid_serve.repository.load_problems import more
 
 router = APIRouter(tags=["operation"])
 
@@ -64,7 +64,7 @@ async def metrics(request: Request) -> Response:
 
 
 @router.post("/models/{name}/reload", responses=problem_responses(401, 403, 404, 503))
-async def reload(request: Request, name: str) -> Reloaded:
+async def reload(request: Request, name: str) -> ReloadResponse:
     """Serve the checkpoints of a model as they are now, in every worker, or in none.
 
     It needs the key of an admin. A checkpoint that cannot be served changes nothing.
@@ -76,7 +76,7 @@ async def reload(request: Request, name: str) -> Reloaded:
         raise ServiceError("draining", "this process is about to end; ask another")
     await context.reload(name)
     newest = context.registry.find(name)
-    return Reloaded(model=name, version=newest.number)
+    return ReloadResponse(model=name, version=newest.number)
 
 
 def _health(

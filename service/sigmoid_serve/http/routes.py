@@ -25,7 +25,7 @@ from sigmoid_serve.inference.predict import answer_predict
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.repository.troubles import MOST_LISTED
+from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 inference = APIRouter(route_class=InferenceRoute)
 router = APIRouter()

@@ -11,7 +11,7 @@ from typing_extensions import TypeAliasType
 
 from sigmoid_models.dtype import DtypeName
 from sigmoid_serve.inference.schemas import Body, Numbers
-from sigmoid_serve.repository.troubles import MOST_LISTED
+from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
 
@@ -123,7 +123,7 @@ class Card(ServedModel):
     thresholds: list[float] | None
 
 
-class Reloaded(BaseModel):
+class ReloadResponse(BaseModel):
     """What serves after a reload."""
 
     model: str

@@ -1,5 +1,5 @@
-"""The processes that serve: one alone, or a supervisor and its worker processes.
+"""The processes of a service: a single one, or a supervisor and its workers.
 
-In: settings, paths, signals. Out: processes that serve the same models, changed in all
-of them or in none, and ended together. May import `server` and what is below it.
+In: settings, paths, signals. Out: processes that serve the same models, are updated all
+or none, and shut down together. May import `server` and what is below it.
 """

@@ -1,9 +1,9 @@
-"""Whether workers still run, as memory tells that they share with their supervisor.
+"""Heartbeats of the workers, in memory that they share with the supervisor.
 
-A worker counts on, on a thread of its own, so that a long computation does not look
-like a standstill. No clock is compared with another, and the supervisor counts how
-often it has looked: where all of them are stopped for a while, as a machine that
-sleeps or a frozen container is, nobody has been silent.
+A worker counts its beats on a thread of its own, so that a long computation does not
+look like a hang. No clocks are compared, and the supervisor counts its checks, not
+seconds: if all processes are stopped for a while, as when the machine sleeps or the
+container is frozen, no beat has been missed.
 """
 
 from ctypes import Array, c_uint64
@@ -12,53 +12,55 @@ from threading import Thread
 from time import sleep
 from typing import Final, NoReturn, TypeAlias
 
-LOOK_SECONDS: Final = 1.0
-"""Time between two looks of the supervisor."""
+CHECK_SECONDS: Final = 1.0
+"""Time between two checks by the supervisor."""
 
-MOST_SILENT_LOOKS: Final = 10
-"""A worker that is silent so many times in a row hangs."""
+MAX_MISSED_BEATS: Final = 10
+"""A worker without a beat in so many checks in a row hangs."""
 
 _BEAT_SECONDS: Final = 0.5
 
-Beats: TypeAlias = "Array[c_uint64]"
+Heartbeats: TypeAlias = "Array[c_uint64]"
 
 
-def new_beats(workers: int) -> Beats:
-    """Make memory that the workers share: how often each has counted on."""
+def new_heartbeats(workers: int) -> Heartbeats:
+    """Make the shared memory: the number of beats of each worker."""
     return RawArray(c_uint64, workers)
 
 
-def begin_beating(beats: Beats, number: int) -> None:
-    """Count on from now on, in the place of one worker."""
-    Thread(target=_beat, args=(beats, number), daemon=True, name="heartbeat").start()
+def start_heartbeat(heartbeats: Heartbeats, number: int) -> None:
+    """Start the beats of one worker, on a thread."""
+    Thread(
+        target=_beat, args=(heartbeats, number), daemon=True, name="heartbeat"
+    ).start()
 
 
-def _beat(beats: Beats, number: int) -> NoReturn:
+def _beat(heartbeats: Heartbeats, number: int) -> NoReturn:
     while True:
-        beats[number] += 1
+        heartbeats[number] += 1
         sleep(_BEAT_SECONDS)
 
 
-class Watch:
-    """The supervisor's part.
+class HeartbeatMonitor:
+    """Checks the heartbeats of the workers, for the supervisor.
 
     Args:
-        beats: Of all workers.
+        heartbeats: Of all workers.
     """
 
-    def __init__(self, beats: Beats) -> None:
-        self._beats = beats
-        self._seen = [0] * len(beats)
-        self._silent = [0] * len(beats)
+    def __init__(self, heartbeats: Heartbeats) -> None:
+        self._heartbeats = heartbeats
+        self._seen = [0] * len(heartbeats)
+        self._missed = [0] * len(heartbeats)
 
     def hangs(self, number: int) -> bool:
-        """Look at a worker; one that has not begun to count does not hang yet."""
-        seen: int = self._beats[number]
-        is_silent = seen == self._seen[number] != 0
-        self._silent[number] = self._silent[number] + 1 if is_silent else 0
+        """Check a worker; one without a first beat does not hang yet."""
+        seen: int = self._heartbeats[number]
+        is_missed = seen == self._seen[number] != 0
+        self._missed[number] = self._missed[number] + 1 if is_missed else 0
         self._seen[number] = seen
-        return self._silent[number] >= MOST_SILENT_LOOKS
+        return self._missed[number] >= MAX_MISSED_BEATS
 
     def forget(self, number: int) -> None:
-        """Begin anew, as another process takes the place of a worker."""
-        self._beats[number] = self._seen[number] = self._silent[number] = 0
+        """Start again from zero, as another process takes the place of a worker."""
+        self._heartbeats[number] = self._seen[number] = self._missed[number] = 0

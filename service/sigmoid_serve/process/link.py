@@ -1,9 +1,9 @@
-"""Messages between the supervisor and a worker, over a pair of sockets.
+"""The link between the supervisor and a worker: messages over a pair of sockets.
 
-A message is a header, then a pickle, then the contents of its files as they are: so
-that nobody copies a large file, and that a worker which has no memory for it can pass
-over it and still understands what comes next. The header has the length of the pickle
-and the number of the contents, then the length of each.
+A message is a header, then a pickle, then the bytes of its files as they are: so no
+large file is copied, and a worker without memory for one can skip it and still read the
+next message. The header has the length of the pickle and the number of files, then the
+length of each file.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from socket import socket
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from sigmoid_serve.repository.sources import File
+from sigmoid_serve.repository.model_repository import CheckpointContent
 
 _HEAD: Final = struct.Struct(">II")
 _LENGTH: Final = struct.Struct(">Q")
@@ -26,11 +26,11 @@ _Part: TypeAlias = "bytes | memoryview[int]"
 
 
 class Received(NamedTuple):
-    """What a worker was told.
+    """A message that a worker received.
 
     Attributes:
         message: One of `sigmoid_serve.process.messages`.
-        is_whole: Whether there was memory for its files; else some are empty.
+        is_whole: Whether there was memory for all of its files; else some are empty.
     """
 
     message: Any
@@ -39,9 +39,9 @@ class Received(NamedTuple):
 
 class _Pickler(pickle.Pickler):
     def reducer_override(self, value: Any) -> Any:
-        if not isinstance(value, File):
+        if not isinstance(value, CheckpointContent):
             return NotImplemented
-        return File, tuple(
+        return CheckpointContent, tuple(
             pickle.PickleBuffer(each) if isinstance(each, bytes) else each
             for each in value
         )
@@ -58,7 +58,7 @@ def _parts(message: object) -> list[_Part]:
 
 
 class WorkerLink:
-    """The worker's end, which waits; any thread may send.
+    """The worker's end: its calls block, and any thread may send.
 
     Args:
         end: One of a pair of sockets.
@@ -71,10 +71,10 @@ class WorkerLink:
         self._lock = Lock()
 
     def send(self, message: object) -> None:
-        """Tell the supervisor something.
+        """Send a message to the supervisor.
 
         Raises:
-            OSError: It has gone.
+            OSError: It has exited.
         """
         with self._lock:
             for part in _parts(message):
@@ -84,7 +84,7 @@ class WorkerLink:
         """Wait for a message.
 
         Raises:
-            EOFError: The supervisor has gone.
+            EOFError: The supervisor has exited.
             OSError: The same.
         """
         length, count = _HEAD.unpack(self._read(_HEAD.size))
@@ -115,7 +115,7 @@ class WorkerLink:
 
 
 class SupervisorLink:
-    """The supervisor's end, which never waits but on the running event loop.
+    """The supervisor's end, which waits on the running event loop only.
 
     Args:
         end: One of a pair of sockets.
@@ -128,23 +128,23 @@ class SupervisorLink:
         self._unsent: Queue[Sequence[_Part]] = Queue()
 
     def send(self, message: object) -> None:
-        """Tell the worker something as soon as it reads it."""
+        """Queue a message to the worker."""
         self._unsent.put_nowait(_parts(message))
 
-    async def talk(self) -> None:
-        """Send what there is to send, until the worker has gone."""
+    async def send_queued(self) -> None:
+        """Send the queued messages, until the worker has exited."""
         try:
             while True:
                 for part in await self._unsent.get():
                     await self._loop.sock_sendall(self._end, part)
         except OSError:
-            return  # its end is seen as such
+            return  # the exit is seen elsewhere
 
     async def receive(self) -> Any:
         """Wait for a message; those of workers have no files.
 
         Raises:
-            EOFError: The worker has gone.
+            EOFError: The worker has exited.
             OSError: The same.
         """
         length, _ = _HEAD.unpack(await self._read(_HEAD.size))

@@ -1,99 +1,101 @@
-"""What the supervisor and its workers say to each other.
+"""The messages between the supervisor and its workers.
 
-A worker says `Hello`, and is told what to `Serve`. A change of a model is `Prepare` to
-all workers; each answers `Prepared`; then `Commit` to all, or `Abort`.
+A worker sends `WorkerConnected`, is told what to `Serve`, and sends its `LoadResult`.
+An update of a model is `Prepare` to all workers; each replies `Prepared`; then `Commit`
+or `Abort` to all, and each replies `Committed`. A worker that was asked for a reload
+sends a `ReloadRequest`, and gets a `ReloadResult`.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from sigmoid_serve.errors import Code
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble
+from sigmoid_serve.repository.load_problems import LoadProblem
+from sigmoid_serve.repository.model_repository import CheckpointContent
 
 
 class Serve(NamedTuple):
-    """To a worker: what it serves from now on.
+    """To a worker: load and serve these files.
 
     Attributes:
-        files: Of all models.
-        default: Name of the default model; the first that can be served where empty.
-        passed_over: What cannot be served.
-        is_known: Whether others serve all of the files.
+        contents: Of the files of all models.
+        default: Name of the default model; if empty, the first that can be served.
+        passed_over: The problems of other files.
+        is_known: Whether other workers serve all of the files.
     """
 
-    files: Sequence[File]
+    contents: Sequence[CheckpointContent]
     default: str
-    passed_over: Sequence[Trouble]
+    passed_over: Sequence[LoadProblem]
     is_known: bool
 
 
 class Prepare(NamedTuple):
     """To a worker: load all versions of a model, but do not serve them yet."""
 
-    change: int
-    files: Sequence[File]
+    update: int
+    contents: Sequence[CheckpointContent]
 
 
 class Commit(NamedTuple):
-    """To a worker: serve what it prepared, and tell what cannot be served."""
+    """To a worker: serve what it prepared; these are the problems of all models now."""
 
-    change: int
-    passed_over: Sequence[Trouble]
+    update: int
+    passed_over: Sequence[LoadProblem]
 
 
 class Abort(NamedTuple):
-    """To a worker: forget what it prepared, and tell what cannot be served."""
+    """To a worker: forget what it prepared; these are the problems of all models."""
 
-    change: int
-    passed_over: Sequence[Trouble]
+    update: int
+    passed_over: Sequence[LoadProblem]
 
 
 class Drain(NamedTuple):
-    """To a worker: end, in so many seconds."""
+    """To a worker: shut down in so many seconds."""
 
     seconds: float
 
 
-class Reloaded(NamedTuple):
-    """To a worker: how the reload ended that it asked for."""
+class ReloadResult(NamedTuple):
+    """To a worker: the result of its `ReloadRequest`; no code for success."""
 
     request: int
     code: Code | None
     detail: str
 
 
-class Hello(NamedTuple):
-    """To the supervisor: the worker listens."""
+class WorkerConnected(NamedTuple):
+    """To the supervisor: the worker has started, and receives messages."""
 
 
-class Started(NamedTuple):
+class LoadResult(NamedTuple):
     """To the supervisor: the worker serves, or why it cannot.
 
     Attributes:
-        fault: Why it cannot, if so.
-        troubles: Of which files it found out that they cannot be served.
+        error: Why it cannot serve, if so.
+        problems: Of files that it could not load.
     """
 
-    fault: str | None
-    troubles: Sequence[Trouble] = ()
+    error: str | None
+    problems: Sequence[LoadProblem] = ()
 
 
 class Prepared(NamedTuple):
-    """To the supervisor: the worker is ready to swap; which files cannot be served."""
+    """To the supervisor: the worker has loaded an update, but for these problems."""
 
-    change: int
-    troubles: Sequence[Trouble]
+    update: int
+    problems: Sequence[LoadProblem]
 
 
 class Committed(NamedTuple):
-    """To the supervisor: the worker has swapped, or has forgotten."""
+    """To the supervisor: the worker has committed an update, or forgotten it."""
 
-    change: int
+    update: int
 
 
-class Reload(NamedTuple):
-    """To the supervisor: an admin wants a model reloaded."""
+class ReloadRequest(NamedTuple):
+    """To the supervisor: a client of the worker asks for the reload of a model."""
 
     request: int
     name: str

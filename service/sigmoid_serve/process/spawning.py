@@ -1,4 +1,4 @@
-"""How a process is made that serves, with the memory that all of them share."""
+"""Starting of worker processes, with the memory that all of them share."""
 
 import multiprocessing
 from dataclasses import dataclass
@@ -8,51 +8,61 @@ from typing import Final, Literal
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.monitoring.metrics import SLAB_BYTES, Metrics
-from sigmoid_serve.process.heartbeat import LOOK_SECONDS, new_beats
+from sigmoid_serve.process.heartbeat import CHECK_SECONDS, new_heartbeats
 from sigmoid_serve.process.link import SupervisorLink
-from sigmoid_serve.process.worker import serve_as_worker
-from sigmoid_serve.sockets.balance import NOBODY, new_counts
+from sigmoid_serve.process.worker import worker_main
+from sigmoid_serve.sockets.balance import NOT_ACCEPTING, new_counts
 
-# Time to be started and to say so, however short the time is to load a model.
+# Time for a process to start and connect, however short the time to load a model is.
 _LEAST_START_SECONDS: Final = 20.0
 
 
 @dataclass(eq=False)
 class Worker:
-    """A process that serves, or is about to.
+    """A worker process, as the supervisor sees it.
 
     Attributes:
         number: Its place among the workers.
-        process: That it is.
-        link: To it.
-        state: What it does: it starts, it waits to be told what to serve, it loads
-            that, it serves.
-        most_looks: That it may remain in this state, where it starts or loads.
-        looks: At it, in this state.
-        hears: Whether its link is open.
-        is_given_up: Whether it was killed.
+        process: Its process.
+        link: To the process.
+        max_checks: Most checks in this state, while it starts or loads.
+        state: It starts, waits to be told what to serve, loads that, or serves.
+        checks: So far in this state.
+        is_connected: Whether its link is open.
+        is_killed: Whether it was killed by the supervisor.
     """
 
     number: int
     process: SpawnProcess
     link: SupervisorLink
-    most_looks: float
+    max_checks: float
     state: Literal["starting", "waiting", "loading", "serving"] = "starting"
-    looks: int = 0
-    hears: bool = True
-    is_given_up: bool = False
+    checks: int = 0
+    is_connected: bool = True
+    is_killed: bool = False
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether it was told what to serve, and takes part in updates."""
+        return self.is_connected and self.state in ("loading", "serving")
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has been starting or loading for too long."""
+        is_limited = self.state in ("starting", "loading")
+        return is_limited and self.checks > self.max_checks
 
 
 class Spawner:
-    """Makes the processes of workers.
+    """Starts the processes of workers.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
 
     Attributes:
-        listeners: That they share; to be set before any is made.
-        metrics: Of the process that supervises.
-        beats: Of all workers; see `sigmoid_serve.process.heartbeat`.
+        listeners: That they share; to be set before any is started.
+        metrics: Of the supervisor.
+        heartbeats: Of all workers; see `sigmoid_serve.process.heartbeat`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,7 +73,7 @@ class Spawner:
         self._connections = new_counts(settings.workers)
         self.listeners: list[socket] = []
         self.metrics = Metrics(self._memory, settings.workers)
-        self.beats = new_beats(settings.workers)
+        self.heartbeats = new_heartbeats(settings.workers)
 
     def spawn(self, number: int, *, is_first: bool) -> Worker:
         """Start the process of a worker.
@@ -74,14 +84,14 @@ class Spawner:
         """
         ours, theirs = socketpair()
         process = self._context.Process(
-            target=serve_as_worker,
+            target=worker_main,
             args=(
                 self._settings,
                 number,
                 self.listeners,
                 self._memory,
                 self._connections,
-                self.beats,
+                self.heartbeats,
                 theirs,
             ),
             kwargs={"is_first": is_first},
@@ -96,8 +106,8 @@ class Spawner:
         finally:
             theirs.close()
         seconds = max(self._settings.load_seconds, _LEAST_START_SECONDS)
-        return Worker(number, process, SupervisorLink(ours), seconds / LOOK_SECONDS)
+        return Worker(number, process, SupervisorLink(ours), seconds / CHECK_SECONDS)
 
     def forget(self, number: int) -> None:
-        """Let others not wait for a worker that has ended."""
-        self._connections[number] = NOBODY
+        """Take a worker that has exited out of the balance of connections."""
+        self._connections[number] = NOT_ACCEPTING

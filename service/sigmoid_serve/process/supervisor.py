@@ -1,10 +1,9 @@
-"""Several workers: told what to serve, changed together, ended together.
+"""The supervisor of the workers: they serve the same models and shut down together.
 
-The supervisor serves nothing and computes nothing; no device is touched here. It keeps
-the bytes of all checkpoints that serve, so that a new worker serves the same. All it
-does is done on one event loop: it waits for signals, for the ends of workers, for what
-they say and for times, and for nothing else. What may hang, such as reading a file, is
-done on other threads.
+It serves nothing and computes nothing; no device is touched here. It keeps the bytes of
+all checkpoints that serve, so that a new worker serves the same. It runs on one event
+loop, which waits for signals, exits of workers, their messages and timers only. What
+may hang, such as reading a file, is done on other threads.
 """
 
 import asyncio
@@ -20,22 +19,22 @@ from sigmoid_serve.configuration.settings import ServingError, Settings
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.monitoring.logs import count_dropped_lines
-from sigmoid_serve.process.catalogue import Catalogue
-from sigmoid_serve.process.crew import Crew
-from sigmoid_serve.process.crew_models import CrewModels
 from sigmoid_serve.process.messages import (
     Drain,
-    Hello,
-    Reload,
-    Reloaded,
+    LoadResult,
+    ReloadRequest,
+    ReloadResult,
     Serve,
-    Started,
+    WorkerConnected,
 )
+from sigmoid_serve.process.pool import WorkerPool
+from sigmoid_serve.process.pool_models import PoolModels
+from sigmoid_serve.process.served_files import ServedFiles
 from sigmoid_serve.process.spawning import Worker
 from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.repository.sources import roots_of
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
+from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over
+from sigmoid_serve.repository.model_repository import make_repository
 from sigmoid_serve.sockets.listening import listen
 
 logger = logging.getLogger("sigmoid_serve")
@@ -56,18 +55,21 @@ class Supervisor:
     def __init__(self, settings: Settings, checkpoints: Sequence[Path]) -> None:
         self._settings = settings
         ApiKeys(settings.api_keys_file)  # each worker reads them for itself
-        self._roots = roots_of(
+        self._model_repository = make_repository(
             checkpoints, settings.models, settings.max_checkpoint_bytes
         )
-        self._catalogue = Catalogue(*first_look(self._roots, settings.load_seconds))
-        self._crew = Crew(settings, self._handle, self._greet)
-        count_dropped_lines(self._crew.metrics)
-        # Processes that were told what to serve before any did, and what the first of
-        # them that served could not load; those that were not told yet.
-        self._early: set[int | None] = set()
-        self._waiting: list[Worker] = []
-        self._verdict: set[Trouble] = set()
-        self._is_told_to_end = False
+        self._served_files = ServedFiles(
+            *read_at_startup(self._model_repository, settings.load_seconds)
+        )
+        self._pool = WorkerPool(settings, self._handle, self._register_waiting)
+        count_dropped_lines(self._pool.metrics)
+        # Workers that wait to be told what to serve.
+        self._connected: list[Worker] = []
+        # The process ids of those that were told before any served, and what the first
+        # of them that served could not load: all of them must load the same.
+        self._told_early: set[int | None] = set()
+        self._first_problems: set[LoadProblem] = set()
+        self._is_shutting_down = False
 
     def run(self) -> None:
         """Serve until a signal ends it.
@@ -76,18 +78,21 @@ class Supervisor:
             SettingsError: It cannot listen.
             ServingError: No worker can serve.
         """
-        self._crew.spawner.listeners = listen(self._settings)
+        self._pool.spawner.listeners = listen(self._settings)
         try:
             asyncio.run(self._run())
         finally:
-            self._crew.kill()
+            self._pool.kill_all()
 
     async def _run(self) -> None:
-        models = CrewModels(self._crew, self._catalogue)
+        models = PoolModels(self._pool, self._served_files)
         self._reloader = Reloader(
-            self._settings.load_seconds, self._roots, models, self._crew.metrics
+            self._settings.load_seconds,
+            self._model_repository,
+            models,
+            self._pool.metrics,
         )
-        self._reloader.is_ending = lambda: self._crew.is_ending
+        self._reloader.is_shutting_down = lambda: self._pool.is_shutting_down
         self._loop = asyncio.get_running_loop()
         wake, waker = socketpair()
         with wake, waker:
@@ -98,7 +103,7 @@ class Supervisor:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, self._on_signal)
             try:
-                await self._crew.run()
+                await self._pool.run()
             finally:
                 signal.set_wakeup_fd(-1)
 
@@ -106,81 +111,85 @@ class Supervisor:
         if number == signal.SIGHUP:
             self._loop.call_soon_threadsafe(self._reloader.reload_all)
             return
-        if self._is_told_to_end:
-            self._crew.kill()
+        if self._is_shutting_down:
+            self._pool.kill_all()
             os._exit(128 + number)
-        self._is_told_to_end = True
+        self._is_shutting_down = True
         is_patient = number != signal.SIGINT
         seconds = self._settings.drain_seconds if is_patient else 0
-        self._loop.call_soon_threadsafe(self._end, seconds)
+        self._loop.call_soon_threadsafe(self._shut_down, seconds)
 
-    def _end(self, seconds: float) -> None:
+    def _shut_down(self, seconds: float) -> None:
         logger.info("ending, in %g s", seconds)
-        for worker in self._crew.workers.values():
-            self._crew.send(worker, Drain(seconds))
-        self._crew.end()
+        for worker in self._pool.workers.values():
+            self._pool.send(worker, Drain(seconds))
+        self._pool.shut_down()
 
-    def _greet(self) -> None:
-        """Tell workers what to serve: at first only the one that listens already.
+    def _register_waiting(self) -> None:
+        """Tell the connected workers what to serve, the first worker before the others.
 
-        Else another might be ready before it, and say so to whoever then asks both.
+        The first worker listens before it has loaded. If another were ready before it,
+        the service would seem ready at one request, and not at the next.
         """
-        first = self._crew.workers.get(0)
-        waiting, self._waiting = self._waiting, []
-        for worker in waiting:
-            if self._crew.has_served or first in (None, worker):
-                self._tell_what_to_serve(worker)
+        first = self._pool.workers.get(0)
+        connected, self._connected = self._connected, []
+        for worker in connected:
+            if self._pool.has_served or first in (None, worker):
+                self._send_files(worker)
             else:
-                self._waiting.append(worker)
+                self._connected.append(worker)
 
-    def _tell_what_to_serve(self, worker: Worker) -> None:
-        if self._crew.workers.get(worker.number) is not worker:
+    def _send_files(self, worker: Worker) -> None:
+        if self._pool.workers.get(worker.number) is not worker:
             return
-        catalogue = self._catalogue
-        if not self._crew.has_served:
-            self._early.add(worker.process.pid)
-        models = catalogue.files(), catalogue.default, catalogue.passed_over
-        self._crew.greet(worker, Serve(*models, is_known=self._crew.has_served))
+        served_files = self._served_files
+        if not self._pool.has_served:
+            self._told_early.add(worker.process.pid)
+        models = served_files.contents(), served_files.default, served_files.passed_over
+        self._pool.register(worker, Serve(*models, is_known=self._pool.has_served))
 
     def _handle(self, worker: Worker, message: object) -> None:
-        is_gone = self._crew.workers.get(worker.number) is not worker
+        has_exited = self._pool.workers.get(worker.number) is not worker
         match message:
-            case Hello():
+            case WorkerConnected():
                 worker.state = "waiting"
-                self._waiting.append(worker)
-            case Started(None, _) if is_gone:
+                self._connected.append(worker)
+            case LoadResult(None, _) if has_exited:
                 pass
-            case Started(None, troubles):
-                self._welcome(worker, troubles)
-            case Started(str(fault)) if self._crew.has_served:
-                logger.error("worker %d cannot serve: %s", worker.number, fault)
-            case Started(str(fault)):
-                raise ServingError(fault)
-            case Reload(request, name):
-                self._crew.do(self._reload(worker, request, name))
-        self._greet()
+            case LoadResult(None, problems):
+                self._on_loaded(worker, problems)
+            case LoadResult(str(error)) if self._pool.has_served:
+                logger.error("worker %d cannot serve: %s", worker.number, error)
+            case LoadResult(str(error)):
+                raise ServingError(error)
+            case ReloadRequest(request, name):
+                self._pool.run_in_background(self._reload(worker, request, name))
+        self._register_waiting()
 
-    def _welcome(self, worker: Worker, troubles: Sequence[Trouble]) -> None:
-        """Count a worker among those that serve, where it serves what the others do."""
-        if not self._crew.has_served:
-            self._verdict = set(troubles)
-            self._catalogue.begin(troubles)
-            log_passed_over(troubles)
-        elif worker.process.pid in self._early and set(troubles) != self._verdict:
-            self._crew.give_up(worker, "cannot load what others can")
+    def _on_loaded(self, worker: Worker, problems: Sequence[LoadProblem]) -> None:
+        """Let a worker that has loaded serve, if it serves what the others do."""
+        if not self._pool.has_served:
+            self._first_problems = set(problems)
+            self._served_files.keep_loaded(problems)
+            log_passed_over(problems)
+        elif (
+            worker.process.pid in self._told_early
+            and set(problems) != self._first_problems
+        ):
+            self._pool.kill(worker, "cannot load what others can")
             return
-        self._crew.serves(worker)
+        self._pool.mark_serving(worker)
 
     async def _reload(self, worker: Worker, request: int, name: str) -> None:
-        """Change a model in all workers, or in none, and answer who asked for it."""
-        answer = Reloaded(request, None, "")
+        """Reload a model in all workers or in none, and send the result to one."""
+        result = ReloadResult(request, None, "")
         try:
             await self._reloader.reload(name)
         except ServiceError as error:
-            answer = Reloaded(request, error.code, error.detail)
+            result = ReloadResult(request, error.code, error.detail)
         # Whatever it is, it concerns this reload alone.
         except Exception as error:
             logger.error("unexpected error in a reload", exc_info=error)
             detail = "the server failed; its log has more"
-            answer = Reloaded(request, "internal_error", detail)
-        self._crew.send(worker, answer)
+            result = ReloadResult(request, "internal_error", detail)
+        self._pool.send(worker, result)

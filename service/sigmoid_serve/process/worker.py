@@ -1,103 +1,37 @@
-"""The process that serves, alone or as one of several workers."""
+"""The main function of a worker: one of several processes that serve."""
 
-import atexit
-import logging
 import signal
-from collections.abc import Sequence
-from concurrent.futures import TimeoutError as FuturesTimeout
 from ctypes import Array, c_int
-from pathlib import Path
+from functools import partial
 from socket import socket
 from threading import Thread
 
-import torch
+from typing_extensions import Buffer
 
-from sigmoid_serve.app import make_app, make_loader
-from sigmoid_serve.configuration.settings import ServingError, Settings
-from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
+from sigmoid_serve.app import make_app
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.monitoring.line_writer import exit_at_once
-from sigmoid_serve.monitoring.logs import configure_logs, count_dropped_lines
-from sigmoid_serve.monitoring.metrics import new_memory
-from sigmoid_serve.monitoring.telemetry import Telemetry
-from sigmoid_serve.process.heartbeat import Beats, begin_beating
+from sigmoid_serve.monitoring.logs import configure_logs
+from sigmoid_serve.process.assembly import log_device, make_parts, run_server
+from sigmoid_serve.process.heartbeat import Heartbeats, start_heartbeat
 from sigmoid_serve.process.link import WorkerLink
-from sigmoid_serve.process.worker_channel import Control
-from sigmoid_serve.registry.errands import Errands
-from sigmoid_serve.registry.loading import Loader, freeze
-from sigmoid_serve.registry.own_models import OwnModels
-from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.startup import first_look, late
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import roots_of
+from sigmoid_serve.process.worker_channel import WorkerChannel
 from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.balance import Balance
-from sigmoid_serve.sockets.listening import listen
-
-logger = logging.getLogger("sigmoid_serve")
 
 
-def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
-    """Serve with this process, until it is told to end.
-
-    Raises:
-        DeviceError: The device is not there.
-        KeysError: The file of keys cannot be used.
-        ServingError: What was named cannot be served, or nothing can.
-        SettingsError: It cannot listen.
-    """
-    telemetry = Telemetry(new_memory(1), 0)
-    count_dropped_lines(telemetry.metrics)
-    registry = ModelRegistry()
-    loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(registry, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(registry, exchanger)
-    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
-    app = make_app(settings, registry, telemetry, reloader.reload)
-    readiness = app.state.context.readiness
-    reloader.is_ending = lambda: readiness.is_draining
-    files, troubles = first_look(roots, settings.load_seconds)
-    seconds = settings.load_seconds * max(1, len(files))
-    faults: list[Exception] = []
-
-    def load() -> None:
-        try:
-            Errands().start(models.start, files, troubles).result(seconds)
-            files.clear()
-            freeze()
-        except FuturesTimeout:
-            faults.append(ServingError(late(seconds)))
-        # Whatever it is, it is raised where the process ends.
-        except Exception as error:
-            faults.append(error)
-        if faults:
-            server.should_exit = True
-
-    listeners = listen(settings)
-    _log_device(settings, loader)
-    server = Server(app, reloader.reload_all, on_overdue=_end_at_once)
-    Thread(target=load, daemon=True).start()
-    _run(server, listeners)
-    if faults:
-        raise faults[0]
-    # A thread may still load or wait for a disk, and nothing waits for it.
-    atexit._run_exitfuncs()
-    exit_at_once(0)
-
-
-def serve_as_worker(
+def worker_main(
     settings: Settings,
     number: int,
     listeners: list[socket],
-    memory: object,
+    memory: Buffer,
     connections: "Array[c_int]",
-    beats: Beats,
+    heartbeats: Heartbeats,
     end: socket,
     *,
     is_first: bool,
 ) -> None:
-    """Serve with one of several processes; the target of a new process.
+    """Serve as a worker; the target of a new process.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
@@ -105,59 +39,34 @@ def serve_as_worker(
         listeners: That all workers share.
         memory: Of the metrics of all processes.
         connections: How many each worker has; see `sigmoid_serve.sockets.balance`.
-        beats: Of all workers; see `sigmoid_serve.process.heartbeat`.
-        end: Of the link to the process that supervises.
-        is_first: Whether nobody serves yet; then it listens before it has loaded.
+        heartbeats: Of all workers; see `sigmoid_serve.process.heartbeat`.
+        end: The worker's end of the link to the supervisor.
+        is_first: Whether no worker serves yet; then it listens before it has loaded.
     """
-    begin_beating(beats, number)
+    start_heartbeat(heartbeats, number)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # As long as nothing was let in, nothing is lost.
+    # Before any connection is accepted there is nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configure_logs(settings.log_format)
-    control = Control(
+    channel = WorkerChannel(
         WorkerLink(end),
         is_first=is_first,
         shutdown_seconds=settings.shutdown_seconds,
     )
     try:
-        telemetry = Telemetry(memory, number)  # type: ignore[arg-type]
-        count_dropped_lines(telemetry.metrics)
-        registry = ModelRegistry()
-        loader = make_loader(settings, telemetry)
-        exchanger = Exchanger(registry, loader, telemetry)
-        app = make_app(settings, registry, telemetry, control.reload)
+        parts = make_parts(settings, memory, number)
+        app = make_app(settings, parts.registry, parts.telemetry, channel.reload)
         balance = Balance(connections, number)
-        server = Server(app, balance=balance, on_overdue=_end_at_once)
-        _log_device(settings, loader)
+        exit_overdue = partial(exit_at_once, 0)
+        server = Server(app, balance=balance, on_overdue=exit_overdue)
+        log_device(settings, parts.loader)
     except Exception as error:
-        control.fail(error)
+        channel.report_failure(error)
         exit_at_once(1)
-    Thread(target=control.run, args=(exchanger, server), daemon=True).start()
+    Thread(target=channel.run, args=(parts.updater, server), daemon=True).start()
     if not is_first:
-        control.has_loaded.wait()
-    _run(server, listeners)
-    # A thread may still load, and nothing would wait for it in good order.
+        channel.has_loaded.wait()
+    run_server(server, listeners)
+    # Other threads may still load; they are not waited for.
     exit_at_once(0)
-
-
-def _run(server: Server, listeners: list[socket]) -> None:
-    # Each operation on a tensor is shorter in this mode, and none here needs gradients.
-    with torch.inference_mode():
-        server.run(sockets=listeners)
-
-
-def _end_at_once() -> None:
-    exit_at_once(0)
-
-
-def _log_device(settings: Settings, loader: Loader) -> None:
-    logger.info("device: %s (setting: %s)", loader.device, settings.device)
-    cpus = available_cpus()
-    logger.info(
-        "threads: %d (CPUs by affinity: %d, by quota: %s; workers: %d)",
-        threads_per_worker(settings.threads, settings.workers, cpus),
-        cpus.affinity,
-        "no limit" if cpus.quota is None else f"{cpus.quota:g}",
-        settings.workers,
-    )

@@ -1,6 +1,6 @@
-"""The worker's end of the link: it does what the supervisor says.
+"""The worker's side of the channel to the supervisor: it handles the messages.
 
-What may take long is done on threads of its own, so that the worker is never deaf.
+What may take long is done on other threads, so that messages are always received.
 """
 
 import asyncio
@@ -22,37 +22,37 @@ from sigmoid_serve.process.messages import (
     Commit,
     Committed,
     Drain,
-    Hello,
+    LoadResult,
     Prepare,
     Prepared,
-    Reload,
-    Reloaded,
+    ReloadRequest,
+    ReloadResult,
     Serve,
-    Started,
+    WorkerConnected,
 )
-from sigmoid_serve.registry.errands import ErrandError, Errands
-from sigmoid_serve.registry.loading import freeze
+from sigmoid_serve.registry.daemon_threads import DaemonThreads, TooManyThreadsError
+from sigmoid_serve.registry.loading import freeze, load_failure
 from sigmoid_serve.registry.registry import ModelVersion
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import File, trouble_of
-from sigmoid_serve.repository.troubles import Trouble, trouble
+from sigmoid_serve.registry.updating import ModelUpdater
+from sigmoid_serve.repository.load_problems import LoadProblem, load_problem
+from sigmoid_serve.repository.model_repository import CheckpointContent
 from sigmoid_serve.server.server import Server
 
-_LOOK_SECONDS: Final = 0.05
+_CHECK_SECONDS: Final = 0.05
 
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Control:
-    """The worker's end of the link.
+class WorkerChannel:
+    """Handles the supervisor's messages, and asks it for reloads.
 
     Args:
         link: To the supervisor.
         is_first: Whether the worker listens before it has loaded.
-        shutdown_seconds: Longest time of the end, once the supervisor has gone.
+        shutdown_seconds: Longest time to shut down, once the supervisor has exited.
 
     Attributes:
-        has_loaded: Set once there is no model to wait for.
+        has_loaded: Set once the models are loaded.
     """
 
     def __init__(
@@ -62,153 +62,158 @@ class Control:
         self._is_first = is_first
         self._shutdown_seconds = shutdown_seconds
         self.has_loaded = Event()
-        self._numbers = count()
-        self._waiting: dict[int, tuple[AbstractEventLoop, Future[None]]] = {}
-        self._errands = Errands()
+        self._request_numbers = count()
+        self._pending_reloads: dict[int, tuple[AbstractEventLoop, Future[None]]] = {}
+        self._threads = DaemonThreads()
         self._lock = Lock()
-        # What is loaded of each change; nothing as long as it is being loaded.
-        self._changes: dict[int, Sequence[ModelVersion] | None] = {}
-        self._is_over = False
+        # The versions of each update; None while it is being loaded.
+        self._updates: dict[int, Sequence[ModelVersion] | None] = {}
+        self._is_closed = False
 
     async def reload(self, name: str) -> None:
         """Have a model reloaded in all workers.
 
         Raises:
-            ServiceError: It stays as it was.
+            ServiceError: It keeps its running versions.
         """
-        # What is there answers requests a moment before the supervisor is told so.
+        # The models answer requests a moment before the supervisor knows of it.
         while not self.has_loaded.is_set():
-            await asyncio.sleep(_LOOK_SECONDS)
-        request = next(self._numbers)
+            await asyncio.sleep(_CHECK_SECONDS)
+        request = next(self._request_numbers)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._waiting[request] = loop, future
-        if self._is_over:
-            self._end_reload(request, "draining", "this process is about to end")
+        self._pending_reloads[request] = loop, future
+        if self._is_closed:
+            self._finish_reload(request, "draining", "this process is about to end")
         # Another thread may be sending, and the supervisor may be stopped.
-        message = Reload(request, name)
+        message = ReloadRequest(request, name)
         Thread(target=self._send, args=(message,), daemon=True).start()
         await future
 
-    def fail(self, error: Exception) -> None:
-        """Tell that this worker cannot serve."""
-        self._send(Started(one_line(str(error)) or type(error).__name__))
+    def report_failure(self, error: Exception) -> None:
+        """Tell the supervisor that this worker cannot serve."""
+        self._send(LoadResult(one_line(str(error)) or type(error).__name__))
 
     def _send(self, message: object) -> None:
         try:
             self._link.send(message)
-        except (OSError, ValueError):  # it has gone, which is seen where it is heard
+        except (OSError, ValueError):  # it has exited, as `run` sees too
             logger.debug("the supervisor does not listen any more")
 
-    def run(self, exchanger: Exchanger, server: Server) -> None:
-        """Do what the supervisor says, until it has gone; on a thread of its own."""
+    def run(self, updater: ModelUpdater, server: Server) -> None:
+        """Handle messages until the supervisor has exited, then shut down.
+
+        Runs on a thread of its own, and does not return: it exits the process.
+        """
         server.ends_alone = True  # unless it is told otherwise
         try:
-            self._send(Hello())
+            self._send(WorkerConnected())
             while True:
                 message, is_whole = self._link.receive()
-                self._obey(message, is_whole, exchanger, server)
+                self._handle(message, is_whole, updater, server)
         except (EOFError, OSError):
             server.ends_alone = False  # all others end as well
-        # Whatever it is, this process must not go on without being told anything.
+        # Whatever it is, this process must not go on without its supervisor.
         except Exception as error:
             logger.critical("unexpected error in a worker's control", exc_info=error)
-        # What was let in is finished.
-        self._is_over = True
+        # Requests that were accepted are finished.
+        self._is_closed = True
         self._drain(server, 0)
         self._link.close()
-        for request in list(self._waiting):
-            self._end_reload(request, "draining", "this process is about to end")
+        for request in list(self._pending_reloads):
+            self._finish_reload(request, "draining", "this process is about to end")
         sleep(self._shutdown_seconds)
         exit_at_once(1)
 
-    def _obey(
-        self, message: object, is_whole: bool, exchanger: Exchanger, server: Server
+    def _handle(
+        self, message: object, is_whole: bool, updater: ModelUpdater, server: Server
     ) -> None:
         match message:
             case Serve():
-                self._errands.start(self._serve, exchanger, message, is_whole)
+                self._threads.start(self._serve, updater, message, is_whole)
             case Prepare():
-                self._begin(exchanger, message, is_whole)
+                self._start_prepare(updater, message, is_whole)
             case Commit():
-                self._commit(exchanger, message)
-            case Abort(change, passed_over):
+                self._commit(updater, message)
+            case Abort(update, passed_over):
                 with self._lock:
-                    self._changes.pop(change, None)
-                exchanger.pass_over(passed_over)
-                self._send(Committed(change))
+                    self._updates.pop(update, None)
+                updater.pass_over(passed_over)
+                self._send(Committed(update))
             case Drain(seconds):
                 server.ends_alone = False
                 self._drain(server, seconds)
-            case Reloaded():
-                self._end_reload(*message)
+            case ReloadResult():
+                self._finish_reload(*message)
 
     def _drain(self, server: Server, seconds: float) -> None:
         with self._lock:
             if not (self._is_first or self.has_loaded.is_set()):
-                exit_at_once(0)  # it does not listen yet, nor begins to meanwhile
+                exit_at_once(0)  # it does not listen yet, and the lock keeps it so
         server.drain(seconds)
 
-    def _serve(self, exchanger: Exchanger, message: Serve, is_whole: bool) -> None:
-        files, default, passed_over, is_known = message
+    def _serve(self, updater: ModelUpdater, message: Serve, is_whole: bool) -> None:
+        contents, default, passed_over, is_known = message
         try:
             if not is_whole:
                 raise ServingError("the models need more memory than there is")
-            troubles = exchanger.start(files, passed_over, default)
-            if troubles and is_known:
-                raise ServingError(troubles[0].sentence)
+            problems = updater.start(contents, passed_over, default)
+            if problems and is_known:
+                raise ServingError(problems[0].sentence)
             freeze()
-        # Whatever it is, the supervisor is told, and this process is of no use.
+        # Whatever it is, the supervisor is told, and this process cannot serve.
         except Exception as error:
-            self.fail(error)
+            self.report_failure(error)
             exit_at_once(1)
         with self._lock:
             self.has_loaded.set()
-        self._send(Started(None, troubles))
+        self._send(LoadResult(None, problems))
 
-    def _begin(self, exchanger: Exchanger, message: Prepare, is_whole: bool) -> None:
-        """Begin to load what may be served later."""
-        change, files = message
+    def _start_prepare(
+        self, updater: ModelUpdater, message: Prepare, is_whole: bool
+    ) -> None:
+        """Start to load an update, on another thread."""
+        update, contents = message
         with self._lock:
-            self._changes[change] = None
+            self._updates[update] = None
         try:
             if not is_whole:
                 raise MemoryError
-            self._errands.start(self._prepare, exchanger, change, files)
-        except (ErrandError, MemoryError) as error:
-            self._send(Prepared(change, _troubles(files, error)))
+            self._threads.start(self._prepare, updater, update, contents)
+        except (TooManyThreadsError, MemoryError) as error:
+            self._send(Prepared(update, _load_problems(contents, error)))
 
     def _prepare(
-        self, exchanger: Exchanger, change: int, files: Sequence[File]
+        self, updater: ModelUpdater, update: int, contents: Sequence[CheckpointContent]
     ) -> None:
         self.has_loaded.wait()
         versions: Sequence[ModelVersion] = ()
-        troubles: Sequence[Trouble]
+        problems: Sequence[LoadProblem]
         try:
-            versions, troubles = exchanger.load(files)
+            versions, problems = updater.prepare(contents)
         except Exception as error:
-            troubles = _troubles(files, error)
+            problems = _load_problems(contents, error)
         with self._lock:
-            if change not in self._changes:
-                return  # it was given up meanwhile
-            self._changes[change] = versions
-        self._send(Prepared(change, troubles))
+            if update not in self._updates:
+                return  # it was aborted meanwhile
+            self._updates[update] = versions
+        self._send(Prepared(update, problems))
 
-    def _commit(self, exchanger: Exchanger, message: Commit) -> None:
+    def _commit(self, updater: ModelUpdater, message: Commit) -> None:
         try:
             with self._lock:
-                versions = self._changes.pop(message.change)
+                versions = self._updates.pop(message.update)
             if versions is None:
                 raise LookupError("it was not loaded")
-            exchanger.put(versions, message.passed_over)
-        # All others serve it: another process is to do so in place of this one.
+            updater.commit(versions, message.passed_over)
+        # The other workers serve it: a new process has to replace this one.
         except Exception as error:
             logger.critical("a change cannot be put in place", exc_info=error)
             exit_at_once(1)
-        self._send(Committed(message.change))
+        self._send(Committed(message.update))
 
-    def _end_reload(self, request: int, code: Code | None, detail: str) -> None:
-        loop, future = self._waiting.pop(request)
+    def _finish_reload(self, request: int, code: Code | None, detail: str) -> None:
+        loop, future = self._pending_reloads.pop(request)
 
         def end() -> None:
             if future.done():
@@ -221,9 +226,11 @@ class Control:
         loop.call_soon_threadsafe(end)
 
 
-def _troubles(files: Sequence[File], error: Exception) -> list[Trouble]:
-    """Describe why none of some files was loaded."""
-    if isinstance(error, ErrandError):
+def _load_problems(
+    contents: Sequence[CheckpointContent], error: Exception
+) -> list[LoadProblem]:
+    """Describe why none of the files was loaded."""
+    if isinstance(error, TooManyThreadsError):
         reason, remedy = f"loads do not end: {error}", "restart the service"
-        return [trouble(*file.source[:3], reason, remedy) for file in files]
-    return [trouble_of(file.source, error) for file in files]
+        return [load_problem(*content.file[:3], reason, remedy) for content in contents]
+    return [load_failure(content.file, error) for content in contents]

@@ -1,4 +1,4 @@
-"""Files to versions that are ready to serve: loaded, warm and checked."""
+"""From checkpoint files to versions that are ready: loaded, warmed up, verified."""
 
 import gc
 import logging
@@ -8,38 +8,42 @@ from typing import NamedTuple
 
 import torch
 
-from sigmoid_models.checkpoint import load_checkpoint
+from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_serve.engine.batching import Batcher
-from sigmoid_serve.engine.device import DeviceThreads, use_one_thread
+from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, use_one_thread
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.registry.registry import ModelVersion
-from sigmoid_serve.repository.sources import File, trouble_of
-from sigmoid_serve.repository.troubles import Trouble
+from sigmoid_serve.repository.candidates import CheckpointFile
+from sigmoid_serve.repository.load_problems import LoadProblem, load_problem
+from sigmoid_serve.repository.model_repository import (
+    CheckpointContent,
+    problem_from_error,
+)
 
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Loaded(NamedTuple):
-    """What became of files.
+class LoadedVersions(NamedTuple):
+    """The result of loading some files.
 
     Attributes:
         versions: That were loaded, in the order of the files.
-        troubles: Of the files that cannot be served.
+        problems: Of the files that cannot be served.
     """
 
     versions: list[ModelVersion]
-    troubles: list[Trouble]
+    problems: list[LoadProblem]
 
 
 class Loader:
     """Loads models onto one device.
 
     Args:
-        device: Where they compute.
-        threads: That compute on a CPU; what is computed elsewhere is given one.
+        device: On which they compute.
+        threads: Number of threads on a CPU; another device is fed by one.
         max_batch_rows: Rows per batch.
         on_batch: Given a model and a version, makes the function that its batcher
-            tells the rows of each batch.
+            calls with the number of rows of each batch.
     """
 
     def __init__(
@@ -55,42 +59,44 @@ class Loader:
         self._threads = DeviceThreads.of(device, threads)
 
     def load(
-        self, files: Iterable[File], served: Mapping[str, Mapping[str, ModelVersion]]
-    ) -> Loaded:
-        """Load versions, and check each against its golden rows.
+        self,
+        contents: Iterable[CheckpointContent],
+        served: Mapping[str, Mapping[str, ModelVersion]],
+    ) -> LoadedVersions:
+        """Load versions, and verify each with its golden rows.
 
         Args:
-            files: Of one model or more.
-            served: What is there already; a version with the same bytes stays.
+            contents: Of the files of one model or more.
+            served: What serves already; a version with the same bytes is kept.
         """
         use_one_thread()
-        versions, troubles = [], []
-        for file in files:
-            there = served.get(file.source.name, {}).get(file.source.version)
-            if there and there.sha256 == file.sha256:
+        versions, problems = [], []
+        for content in contents:
+            there = served.get(content.file.name, {}).get(content.file.version)
+            if there and there.sha256 == content.sha256:
                 versions.append(there)
                 continue
             try:
-                versions.append(self._load(file))
+                versions.append(self._load(content))
             # Whatever it is, such as no memory, the other files may be served.
             except Exception as error:
-                found = trouble_of(file.source, error)
-                troubles.append(found._replace(sha256=file.sha256))
-        return Loaded(versions, troubles)
+                problem = load_failure(content.file, error)
+                problems.append(problem._replace(sha256=content.sha256))
+        return LoadedVersions(versions, problems)
 
-    def _load(self, file: File) -> ModelVersion:
+    def _load(self, content: CheckpointContent) -> ModelVersion:
         start = perf_counter()
-        source = file.source
-        checkpoint = load_checkpoint(source.path, file.content)
-        # Its trial of batch sizes warms it up, too.
+        file = content.file
+        checkpoint = load_checkpoint(file.path, content.data)
+        # Verifying the batch sizes also warms it up.
         engine = Engine(checkpoint, self.device, self._max_batch_rows)
         golden_error, fault = engine.golden_check()
         card = checkpoint.card
         logger.log(
             logging.ERROR if fault else logging.INFO,
             "model %s version %s: %s %s, %s parameters, %s, activation %s, %s",
-            source.name,
-            source.version,
+            file.name,
+            file.version,
             card.architecture.kind,
             "-".join(map(str, card.architecture.sizes)),
             f"{card.architecture.parameters:,}",
@@ -99,13 +105,13 @@ class Loader:
             fault or "ready",
         )
         return ModelVersion(
-            source.name,
-            source.version,
+            file.name,
+            file.version,
             engine,
             Batcher(
                 engine,
                 self._threads,
-                self._on_batch(source.name, source.version),
+                self._on_batch(file.name, file.version),
             ),
             checkpoint.sha256,
             fault,
@@ -114,7 +120,18 @@ class Loader:
         )
 
 
+def load_failure(file: CheckpointFile, error: Exception) -> LoadProblem:
+    """Describe a file that was not loaded, by the error that it caused."""
+    if isinstance(error, CheckpointError):
+        return problem_from_error(file, error)
+    if as_memory_error(error):
+        return problem_from_error(file, MemoryError())
+    logger.error("%s cannot be loaded", file.path, exc_info=error)
+    finding = f"it cannot be loaded ({type(error).__name__})"
+    return load_problem(*file[:3], finding, "the log has more")
+
+
 def freeze() -> None:
-    """Spare the garbage collector what stays: to look through it again takes time."""
+    """Exempt all objects from garbage collection: the models stay, scans take time."""
     gc.collect()
     gc.freeze()

@@ -1,7 +1,7 @@
 """Whether requests should come to this process, as `/readyz` says it."""
 
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.repository.troubles import told
+from sigmoid_serve.repository.load_problems import describe_problems
 
 
 class Readiness:
@@ -27,4 +27,4 @@ class Readiness:
 
     def remarks(self) -> list[str]:
         """Say what is not served beside what is."""
-        return told(self._registry.passed_over)
+        return describe_problems(self._registry.passed_over)

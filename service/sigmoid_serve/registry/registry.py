@@ -7,7 +7,7 @@ from typing import Literal
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
-from sigmoid_serve.repository.troubles import Trouble, told
+from sigmoid_serve.repository.load_problems import LoadProblem, describe_problems
 
 _MOST_TOLD = 2
 
@@ -57,7 +57,7 @@ class ModelRegistry:
     def __init__(self) -> None:
         self.default = ""
         self.models: dict[str, dict[str, ModelVersion]] = {}
-        self.passed_over: Sequence[Trouble] = ()
+        self.passed_over: Sequence[LoadProblem] = ()
 
     @property
     def is_loading(self) -> bool:
@@ -117,13 +117,13 @@ class ModelRegistry:
         return versions[version]
 
     def _refuse_passed_over(self, name: str, version: str | None = None) -> None:
-        troubles = [
+        problems = [
             each
             for each in self.passed_over
             if each.name == name and version in (None, each.version)
         ]
-        if troubles:
-            why = "; ".join(told(troubles, _MOST_TOLD))
+        if problems:
+            why = "; ".join(describe_problems(problems, _MOST_TOLD))
             raise ServiceError("not_ready", f"it cannot be served: {why}")
 
     def faults(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Changes of models, made one step after the other, each within a time."""
+"""Reloads of models, by two-phase commit and each within a time limit."""
 
 import asyncio
 import logging
@@ -10,23 +10,23 @@ from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
 from sigmoid_serve.engine.device import as_memory_error
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.monitoring.metrics import Metrics
-from sigmoid_serve.registry.errands import ErrandError, Errands
+from sigmoid_serve.registry.daemon_threads import DaemonThreads, TooManyThreadsError
+from sigmoid_serve.registry.reload_slots import ReloadSlots
 from sigmoid_serve.registry.reloading import (
-    Found,
-    Refused,
-    count_reload,
-    find_files,
+    FoundFiles,
+    ReloadError,
+    find_contents,
     names_to_reload,
-    refusal_error,
+    record_reload,
+    reload_service_error,
 )
-from sigmoid_serve.registry.turns import Turns
-from sigmoid_serve.repository.sources import Roots, Survey
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
+from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over
+from sigmoid_serve.repository.model_repository import ModelRepository, ScanResult
 
-# So often it is looked whether the process is about to end.
-_LOOK_SECONDS: Final = 0.1
+# Interval of the checks whether the process is shutting down.
+_CHECK_SECONDS: Final = 0.1
 
-# So long one model of many may hold up the next.
+# Longest time that one model of many may delay the next.
 _PATIENCE_SECONDS: Final = 5.0
 
 Arguments = TypeVarTuple("Arguments")
@@ -35,8 +35,11 @@ Result = TypeVar("Result")
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Models(Protocol):
-    """What serves, in one process or in several, as it is changed by a `Reloader`."""
+class ServedModels(Protocol):
+    """The models of one process, or of all workers, as a `Reloader` updates them.
+
+    An update of a model is prepared, then committed or aborted.
+    """
 
     @property
     def has_begun(self) -> bool:
@@ -47,167 +50,175 @@ class Models(Protocol):
         """Name the models that serve."""
 
     @property
-    def passed_over(self) -> Sequence[Trouble]:
-        """List what cannot be served."""
+    def passed_over(self) -> Sequence[LoadProblem]:
+        """List the problems of all models."""
 
-    async def load(self, name: str, found: Found) -> None:
-        """Load the files of a model beside what serves.
+    async def prepare(self, name: str, found: FoundFiles) -> None:
+        """Load the files of a model, beside the versions that serve.
 
         Raises:
-            Refused: The model stays as it was.
+            ReloadError: The model keeps its running versions.
         """
 
-    async def put(self, name: str) -> Sequence[Trouble]:
-        """Serve what was loaded of a model; return what is passed over of it."""
+    async def commit(self, name: str) -> Sequence[LoadProblem]:
+        """Serve the prepared versions of a model; return its problems."""
 
-    async def give_up(self, name: str, troubles: Sequence[Trouble] | None) -> None:
-        """Forget what was loaded of a model.
+    async def abort(self, name: str, problems: Sequence[LoadProblem] | None) -> None:
+        """Forget the prepared versions of a model.
 
         Args:
             name: Of the model.
-            troubles: What cannot be served of it; None where nothing new is known.
+            problems: That it has now; None if nothing new is known.
         """
 
 
 class Reloader:
-    """Changes models, each within a time; what hangs is given up and holds up nothing.
+    """Reloads models; one that takes too long is given up and delays no other.
 
     Args:
-        seconds: Longest time for each.
-        roots: Where models are looked for.
-        models: What serves.
+        seconds: Longest time for each model.
+        model_repository: Where their files are.
+        models: That serve.
         metrics: Of this process.
 
     Attributes:
-        is_ending: Tells whether the process is about to end; then no load is awaited.
+        is_shutting_down: Tells whether the process is; then no load is waited for.
     """
 
     def __init__(
-        self, seconds: float, roots: Roots, models: Models, metrics: Metrics
+        self,
+        seconds: float,
+        model_repository: ModelRepository,
+        models: ServedModels,
+        metrics: Metrics,
     ) -> None:
         self._seconds = seconds
-        self._roots = roots
+        self._model_repository = model_repository
         self._models = models
         self._metrics = metrics
-        self._errands = Errands()
-        self._turns = Turns(seconds)
-        # Those that are not given up any more.
-        self._putting: set[asyncio.Task[Any] | None] = set()
-        self._sweep: asyncio.Task[None] | None = None
-        self._must_sweep = False
-        self.is_ending: Callable[[], bool] = lambda: False
+        self._threads = DaemonThreads()
+        self._slots = ReloadSlots(seconds)
+        # Those that are not cancelled any more.
+        self._committing: set[asyncio.Task[Any] | None] = set()
+        self._reload_all_task: asyncio.Task[None] | None = None
+        self._is_reload_all_wanted = False
+        self.is_shutting_down: Callable[[], bool] = lambda: False
 
     async def reload(self, name: str) -> None:
         """Reload the model of a name.
 
         Raises:
-            ServiceError: It stays as it was.
+            ServiceError: It keeps its running versions.
         """
-        if self._sweep:  # it was wanted before
-            await asyncio.wait({self._sweep}, timeout=_PATIENCE_SECONDS)
+        if self._reload_all_task:  # it was asked for before
+            await asyncio.wait({self._reload_all_task}, timeout=_PATIENCE_SECONDS)
         await self._reload(name)
 
     def reload_all(self) -> None:
-        """Begin to reload whatever serves, is there to serve or was passed over."""
-        self._must_sweep = True
-        if self._sweep is None or self._sweep.done():
-            self._sweep = asyncio.create_task(self._reload_all())
+        """Start to reload all models that serve, have files or were passed over."""
+        self._is_reload_all_wanted = True
+        if self._reload_all_task is None or self._reload_all_task.done():
+            self._reload_all_task = asyncio.create_task(self._reload_all())
 
     async def _reload_all(self) -> None:
-        while self._must_sweep and not self.is_ending():
+        while self._is_reload_all_wanted and not self.is_shutting_down():
             if not self._models.has_begun:
-                await asyncio.sleep(_LOOK_SECONDS)
+                await asyncio.sleep(_CHECK_SECONDS)
                 continue
-            self._must_sweep = False
+            self._is_reload_all_wanted = False
             try:
                 async with asyncio.timeout(self._seconds):
-                    survey = await self._aside(self._roots.survey)
-            except (Refused, TimeoutError) as error:
-                reason = str(error) or self._late()
+                    scanned = await self._run_in_thread(self._model_repository.scan)
+            except (ReloadError, TimeoutError) as error:
+                reason = str(error) or self._timeout_reason()
                 logger.error("no model was reloaded: %s", reason)
                 continue
             models = self._models
-            for name in names_to_reload(survey, models.served, models.passed_over):
-                task = asyncio.create_task(self._reload_quietly(name, survey))
+            for name in names_to_reload(scanned, models.served, models.passed_over):
+                task = asyncio.create_task(self._reload_quietly(name, scanned))
                 await asyncio.wait({task}, timeout=_PATIENCE_SECONDS)
 
-    async def _reload_quietly(self, name: str, survey: Survey) -> None:
+    async def _reload_quietly(self, name: str, scanned: ScanResult) -> None:
         with suppress(ServiceError):  # it is in the log
-            await self._reload(name, survey)
+            await self._reload(name, scanned)
 
-    async def _reload(self, name: str, survey: Survey | None = None) -> None:
-        task = asyncio.create_task(self._change(name, survey))
+    async def _reload(self, name: str, scanned: ScanResult | None = None) -> None:
+        task = asyncio.create_task(self._change(name, scanned))
         while not task.done():
-            await asyncio.wait({task}, timeout=_LOOK_SECONDS)
-            if self.is_ending() and task not in self._putting:
+            await asyncio.wait({task}, timeout=_CHECK_SECONDS)
+            if self.is_shutting_down() and task not in self._committing:
                 task.cancel()
         if task.cancelled():
             raise ServiceError("draining", "this process is about to end; ask another")
         task.result()
 
-    async def _change(self, name: str, survey: Survey | None) -> None:
+    async def _change(self, name: str, scanned: ScanResult | None) -> None:
         models = self._models
-        async with self._turns.of(name):
+        async with self._slots.acquire(name):
             if not models.has_begun:
                 raise ServiceError("not_ready", "the models are being loaded")
             is_served = name in models.served
             try:
-                await self._load(name, survey, is_served)
-                troubles = await self._put(name)
-            except Refused as refusal:
-                await models.give_up(name, refusal.troubles)
-                count_reload(self._metrics, name, refusal)
-                raise refusal_error(name, refusal, is_served=is_served) from None
+                await self._prepare(name, scanned, is_served)
+                problems = await self._commit(name)
+            except ReloadError as error:
+                await models.abort(name, error.problems)
+                record_reload(self._metrics, name, error)
+                raise reload_service_error(name, error, is_served=is_served) from None
             except ServiceError:
-                await models.give_up(name, ())
+                await models.abort(name, ())
                 raise
-        count_reload(self._metrics, name, None)
-        log_passed_over(troubles)
+        record_reload(self._metrics, name, None)
+        log_passed_over(problems)
 
-    async def _load(self, name: str, survey: Survey | None, is_served: bool) -> None:
-        """Take the first step; whatever keeps it from its end is a refusal."""
+    async def _prepare(
+        self, name: str, scanned: ScanResult | None, is_served: bool
+    ) -> None:
+        """Find and load the files of a model; any failure is a `ReloadError`."""
         try:
             async with asyncio.timeout(self._seconds):
-                survey = survey or await self._aside(self._roots.survey)
-                find = partial(find_files, is_served=is_served)
-                found = await self._aside(find, survey, name)
-                await self._models.load(name, found)
-        except (Refused, ServiceError):
+                scanned = scanned or await self._run_in_thread(
+                    self._model_repository.scan
+                )
+                find = partial(find_contents, is_served=is_served)
+                found = await self._run_in_thread(find, scanned, name)
+                await self._models.prepare(name, found)
+        except (ReloadError, ServiceError):
             raise
         except TimeoutError:
-            raise Refused(self._late()) from None
+            raise ReloadError(self._timeout_reason()) from None
         except Exception as error:
-            raise Refused(_unforeseen(name, error)) from None
+            raise ReloadError(_unexpected_reason(name, error)) from None
 
-    async def _put(self, name: str) -> Sequence[Trouble]:
-        """Take the second step."""
+    async def _commit(self, name: str) -> Sequence[LoadProblem]:
+        """Serve what was prepared; from here on it is not cancelled."""
         this = asyncio.current_task()
-        self._putting.add(this)
+        self._committing.add(this)
         try:
-            return await self._models.put(name)
+            return await self._models.commit(name)
         except Exception as error:
-            raise Refused(_unforeseen(name, error)) from None
+            raise ReloadError(_unexpected_reason(name, error)) from None
         finally:
-            self._putting.discard(this)
+            self._committing.discard(this)
 
-    async def _aside(
+    async def _run_in_thread(
         self, function: Callable[[*Arguments], Result], *args: *Arguments
     ) -> Result:
         """Call a function that may wait for a disk.
 
         Raises:
-            Refused: It cannot be called now.
+            ReloadError: It cannot be called now.
         """
         try:
-            return await asyncio.wrap_future(self._errands.start(function, *args))
-        except ErrandError as error:
-            raise Refused(f"the disk does not answer: {error}") from None
+            return await asyncio.wrap_future(self._threads.start(function, *args))
+        except TooManyThreadsError as error:
+            raise ReloadError(f"the disk does not answer: {error}") from None
 
-    def _late(self) -> str:
+    def _timeout_reason(self) -> str:
         return f"it took longer than {self._seconds:g} s (SIGMOID_LOAD_SECONDS)"
 
 
-def _unforeseen(name: str, error: Exception) -> str:
+def _unexpected_reason(name: str, error: Exception) -> str:
     if as_memory_error(error):
         return "it needs more memory than there is"
     logger.error("model %s cannot be reloaded", shown(name), exc_info=error)

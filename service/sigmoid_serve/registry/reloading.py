@@ -1,4 +1,4 @@
-"""Whether a model changes to what its files are now."""
+"""Rules of a reload: whether a model may be replaced by what its files are now."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
@@ -6,121 +6,129 @@ from typing import NamedTuple
 
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.monitoring.metrics import Metrics
+from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over
+from sigmoid_serve.repository.model_repository import (
+    CheckpointContent,
+    ScanResult,
+    read_contents,
+)
 from sigmoid_serve.repository.naming import is_version
-from sigmoid_serve.repository.sources import File, Survey, read_files
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over
 
-Reload = Callable[[str], Awaitable[None]]
-"""Reloads the model of a name; raises a `ServiceError` where it stays as it was."""
+ReloadFunction = Callable[[str], Awaitable[None]]
+"""Reloads the model of a name; raises a `ServiceError` if it keeps its versions."""
 
 logger = logging.getLogger("sigmoid_serve")
 
 
-class Refused(Exception):
-    """Why a model stays as it was.
+class ReloadError(Exception):
+    """A model keeps its running versions.
 
     Attributes:
-        troubles: What of its files cannot be served; None where nothing new is known.
+        problems: Of its files; None if nothing new is known.
     """
 
-    def __init__(self, reason: str, troubles: Sequence[Trouble] | None = None) -> None:
+    def __init__(
+        self, reason: str, problems: Sequence[LoadProblem] | None = None
+    ) -> None:
         super().__init__(reason)
-        self.troubles = troubles
+        self.problems = problems
 
 
-class Found(NamedTuple):
-    """The files of one model as they are now, and what cannot be served of them."""
+class FoundFiles(NamedTuple):
+    """The files of one model as they are now, and the problems of those not read."""
 
-    files: list[File]
-    troubles: list[Trouble]
+    contents: list[CheckpointContent]
+    problems: list[LoadProblem]
 
 
-def find_files(survey: Survey, name: str, *, is_served: bool) -> Found:
+def find_contents(scanned: ScanResult, name: str, *, is_served: bool) -> FoundFiles:
     """Read the files of one model.
 
     Raises:
-        ServiceError: `model_not_found` for a name that is neither there nor served.
-        Refused: They are gone.
+        ServiceError: `model_not_found` for a name that has no files and is not served.
+        ReloadError: Its files are gone.
     """
-    files, unread = read_files(s for s in survey.sources if s.name == name)
-    seen = [each for each in survey.troubles if each.name == name and each.is_listed]
-    found = Found(files, [*seen, *unread])
+    contents, unread = read_contents(s for s in scanned.files if s.name == name)
+    seen = [each for each in scanned.problems if each.name == name and each.is_listed]
+    found = FoundFiles(contents, [*seen, *unread])
     if any(found):
         return found
     if is_served:
-        raise Refused("its checkpoint is not there any more", ())
+        raise ReloadError("its checkpoint is not there any more", ())
     detail = f"there is no model {shown(name)}, nor a checkpoint of that name"
     raise ServiceError("model_not_found", detail)
 
 
-def judge(
+def check_update(
     served: Mapping[str, str],
     ready: Mapping[str, str],
-    troubles: Iterable[Trouble],
-    accepted: Collection[Trouble],
+    problems: Iterable[LoadProblem],
+    accepted: Collection[LoadProblem],
 ) -> None:
-    """Let a model change to what is ready of its files, or not.
+    """Check whether a model may be replaced by what is ready of its files.
 
-    A model that does not serve yet changes to whatever is ready. One that serves stays
-    as it was where the newest version that is there, one that serves, or all that is
-    new cannot be served; but what was passed over when it was put in is no news.
+    A model that does not serve yet becomes whatever is ready. One that serves keeps its
+    versions if its newest file, a version that serves, or all that is new cannot be
+    served; but a problem that was accepted with the running versions does not count.
 
     Args:
         served: The SHA-256 of each version that serves.
-        ready: The SHA-256 of each version that could.
-        troubles: What cannot be served of the model's files.
-        accepted: What could not be when the versions that serve were put in.
+        ready: The SHA-256 of each version that could serve.
+        problems: Of the model's files.
+        accepted: The problems that there were when the running versions were committed.
 
     Raises:
-        Refused: It stays as it was.
+        ReloadError: It keeps its running versions.
     """
     if not ready or served:
         newest = max(map(int, ready), default=-1)
         known = accepted if ready else ()
-        found = sorted(troubles, key=_number, reverse=True)
+        found = sorted(problems, key=_number, reverse=True)
         for each in (each for each in found if each not in known):
             is_wanted = each.version in served or _number(each) > newest
             if is_wanted or not ready or served == ready:
-                raise Refused(_described(each), found)
+                raise ReloadError(_described(each), found)
 
 
-def _described(each: Trouble) -> str:
+def _described(each: LoadProblem) -> str:
     version = "" if each.version is None else f"version {shown(each.version)}: "
     return f"{version}{each.reason}"
 
 
-def _number(each: Trouble) -> int:
+def _number(each: LoadProblem) -> int:
     return int(each.version) if each.version and is_version(each.version) else -1
 
 
-def refusal_error(name: str, refusal: Refused, *, is_served: bool) -> ServiceError:
-    """Make the answer that tells why a model stays as it was."""
+def reload_service_error(
+    name: str, error: ReloadError, *, is_served: bool
+) -> ServiceError:
+    """Make the error response that says why a model keeps its versions."""
     what = (
         f"the model {name} stays as it was, the new one is not ready"
         if is_served
         else f"the model {shown(name)} cannot be served"
     )
-    return ServiceError("not_ready", f"{what}: {refusal}")
+    return ServiceError("not_ready", f"{what}: {error}")
 
 
-def count_reload(metrics: Metrics, name: str, refusal: Refused | None) -> None:
-    """Count a reload, and log how it ended."""
-    result = "refused" if refusal else "swapped"
+def record_reload(metrics: Metrics, name: str, error: ReloadError | None) -> None:
+    """Count a reload, and log its result."""
+    result = "refused" if error else "swapped"
     metrics.counter("sigmoid_reloads_total", shown(name), result).add()
-    if refusal:
-        logger.error("model %s was not reloaded: %s", shown(name), refusal)
+    if error:
+        logger.error("model %s was not reloaded: %s", shown(name), error)
     else:
         logger.info("model %s was reloaded", name)
 
 
 def names_to_reload(
-    survey: Survey, served: Iterable[str], passed_over: Iterable[Trouble]
+    scanned: ScanResult, served: Iterable[str], passed_over: Iterable[LoadProblem]
 ) -> list[str]:
-    """Name all models that serve, are there to serve or were passed over.
+    """Name all models that serve, have files or were passed over.
 
-    What is no model at all is named in the log.
+    What is no model at all is logged.
     """
-    log_passed_over([each for each in survey.troubles if not each.is_listed])
-    found = (source.name for source in survey.sources)
-    refused = (each.name for each in survey.troubles if each.is_listed)
+    log_passed_over([each for each in scanned.problems if not each.is_listed])
+    found = (file.name for file in scanned.files)
+    refused = (each.name for each in scanned.problems if each.is_listed)
     return sorted({*served, *found, *refused, *(each.name for each in passed_over)})

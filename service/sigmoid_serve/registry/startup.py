@@ -1,14 +1,22 @@
-"""What serves first: what is named must, what is found in a folder may."""
+"""Reading of all models at the start.
+
+A model that was named must be served, or the start fails; one that was found in a
+folder may be passed over.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import TimeoutError as FuturesTimeout
 from typing import Final, TypeVar, TypeVarTuple
 
 from sigmoid_serve.configuration.settings import ServingError
-from sigmoid_serve.registry.errands import Errands
-from sigmoid_serve.repository.claims import Source
-from sigmoid_serve.repository.sources import File, Roots, read_files
-from sigmoid_serve.repository.troubles import Trouble, log_passed_over, more
+from sigmoid_serve.registry.daemon_threads import DaemonThreads
+from sigmoid_serve.repository.candidates import CheckpointFile
+from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over, more
+from sigmoid_serve.repository.model_repository import (
+    CheckpointContent,
+    ModelRepository,
+    read_contents,
+)
 
 _MOST_NAMED: Final = 5
 
@@ -16,62 +24,64 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-def first_look(
-    roots: Roots, seconds: float = 300.0
-) -> tuple[list[File], list[Trouble]]:
-    """Read all that there is, and name in the log what is passed over.
+def read_at_startup(
+    model_repository: ModelRepository, seconds: float = 300.0
+) -> tuple[list[CheckpointContent], list[LoadProblem]]:
+    """Read all files of the registry, and log what is passed over.
 
     Args:
-        roots: Where models are looked for.
-        seconds: Longest time to look, and to read a file.
+        model_repository: To be read.
+        seconds: Longest time to scan it, and to read each file.
 
     Raises:
         ServingError: What was named cannot be served, or nothing can.
     """
-    sources, troubles = _within(seconds, roots.survey)
-    files, unread = _within(seconds * max(1, len(sources)), read_files, sources)
-    troubles = [*troubles, *unread]
-    require(sources, {file.source.name for file in files}, troubles)
-    log_passed_over(troubles)
-    return files, troubles
+    files, problems = _within(seconds, model_repository.scan)
+    contents, unread = _within(seconds * max(1, len(files)), read_contents, files)
+    problems = [*problems, *unread]
+    require_named_models(files, {content.file.name for content in contents}, problems)
+    log_passed_over(problems)
+    return contents, problems
 
 
 def _within(
     seconds: float, function: Callable[[*Arguments], Result], *args: *Arguments
 ) -> Result:
-    """Call a function that may wait for a disk."""
+    """Call a function that may wait for a disk, and give it up after some time."""
     try:
-        return Errands().start(function, *args).result(seconds)
+        return DaemonThreads().start(function, *args).result(seconds)
     except FuturesTimeout:
-        raise ServingError(late(seconds)) from None
+        raise ServingError(load_timeout(seconds)) from None
 
 
-def late(seconds: float) -> str:
-    """Say that the models were not there in time."""
+def load_timeout(seconds: float) -> str:
+    """Write the error of models that were not loaded in time."""
     return (
         f"the models were not read and loaded within {seconds:g} s; mend the disk that "
         "they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
     )
 
 
-def require(
-    sources: Iterable[Source], names: Collection[str], troubles: Sequence[Trouble]
+def require_named_models(
+    files: Iterable[CheckpointFile],
+    names: Collection[str],
+    problems: Sequence[LoadProblem],
 ) -> None:
-    """Stop the start, unless what was named is among what can be served.
+    """Fail the start unless all models that were named can be served, and at least one.
 
     Args:
-        sources: What was found.
+        files: All that were found.
         names: Of the models that can be served.
-        troubles: All that cannot.
+        problems: Of those that cannot.
 
     Raises:
-        ServingError: In one sentence, what was found.
+        ServingError: In one sentence, what is wrong.
     """
-    missing = {s.name for s in sources if s.is_named and s.name not in names}
-    for each in troubles:
-        if each.weight == "fatal" or (each.is_listed and each.name in missing):
+    missing = {s.name for s in files if s.is_named and s.name not in names}
+    for each in problems:
+        if each.severity == "fatal" or (each.is_listed and each.name in missing):
             raise ServingError(each.sentence)
     if not names:
-        sentences = [each.sentence for each in troubles if each.weight != "quiet"]
+        sentences = [each.sentence for each in problems if each.severity != "quiet"]
         told = [*sentences[:_MOST_NAMED], *more(len(sentences), _MOST_NAMED)]
         raise ServingError(f"there is nothing to serve: {'; '.join(told)}")

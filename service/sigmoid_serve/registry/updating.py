@@ -1,27 +1,27 @@
-"""Other versions of models in place of those that serve, in one process.
+"""Updates of the models of one process, in two phases.
 
-A change has two steps. First the files are loaded, verified and warmed up, beside those
-that serve; only if all is well are they put in their place, all at once. Where several
-processes serve, all of them take the first step before any takes the second.
+An update is prepared: its files are loaded, warmed up and verified, beside the versions
+that serve. Only if all is well it is committed: they replace those versions, all at
+once. If several processes serve, all of them prepare before any commits.
 """
 
 from collections.abc import Iterable, Sequence
 
 from sigmoid_serve.monitoring.telemetry import Telemetry
-from sigmoid_serve.registry.loading import Loaded, Loader
+from sigmoid_serve.registry.loading import LoadedVersions, Loader
 from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
-from sigmoid_serve.registry.startup import require
-from sigmoid_serve.repository.sources import File
-from sigmoid_serve.repository.troubles import Trouble, listed, trouble
+from sigmoid_serve.registry.startup import require_named_models
+from sigmoid_serve.repository.load_problems import LoadProblem, listed, load_problem
+from sigmoid_serve.repository.model_repository import CheckpointContent
 
 
-class Exchanger:
-    """Takes both steps.
+class ModelUpdater:
+    """Prepares and commits updates.
 
     Args:
-        registry: What serves.
-        loader: Loads what shall serve.
-        telemetry: Told of what was put in and what went.
+        registry: The models that serve.
+        loader: Loads new versions.
+        telemetry: Records which versions were loaded and which were replaced.
     """
 
     def __init__(
@@ -32,57 +32,64 @@ class Exchanger:
         self._telemetry = telemetry
 
     def start(
-        self, files: Sequence[File], passed_over: Iterable[Trouble], default: str = ""
-    ) -> list[Trouble]:
-        """Serve the first models; one that fails its golden check must not answer.
+        self,
+        contents: Sequence[CheckpointContent],
+        passed_over: Iterable[LoadProblem],
+        default: str = "",
+    ) -> list[LoadProblem]:
+        """Load and serve the first models.
+
+        A version that fails its golden check is there, but must not answer.
 
         Args:
-            files: All versions of all models.
-            passed_over: What cannot be served and was found out before.
+            contents: Of the files of all versions of all models.
+            passed_over: The problems of files that could not be read.
             default: Name of the default model; by default the first that is loaded.
 
         Returns:
-            Of which files it is found out now.
+            The problems of files that could not be loaded.
 
         Raises:
             ServingError: What was named cannot be served, or nothing can.
         """
-        versions, troubles = self._loader.load(files, self._registry.models)
-        all_troubles = [*passed_over, *troubles]
+        versions, problems = self._loader.load(contents, self._registry.models)
+        all_problems = [*passed_over, *problems]
         names = {version.name for version in versions}
-        require([file.source for file in files], names, all_troubles)
-        # Once the first are put in, nobody is told any more that they are being loaded.
-        self.pass_over(listed(all_troubles))
-        self.put(versions, listed(all_troubles), default or versions[0].name)
-        return troubles
+        require_named_models(
+            [content.file for content in contents], names, all_problems
+        )
+        # Before the models: with the first of them the process is not loading any more.
+        self.pass_over(listed(all_problems))
+        self.commit(versions, listed(all_problems), default or versions[0].name)
+        return problems
 
-    def load(self, files: Sequence[File]) -> Loaded:
-        """Take the first step, on any thread: what is not ready is a trouble.
+    def prepare(self, contents: Sequence[CheckpointContent]) -> LoadedVersions:
+        """Load an update, on any thread; a version that is not ready is a problem.
 
         Args:
-            files: All versions of a model.
+            contents: Of the files of all versions of a model.
         """
-        versions, troubles = self._loader.load(files, self._registry.models)
-        paths = {file.source.version: file.source.path for file in files}
+        versions, problems = self._loader.load(contents, self._registry.models)
+        paths = {content.file.version: content.file.path for content in contents}
         for each in versions:
             if each.fault:
                 place = each.name, each.number, paths[each.number]
-                found = trouble(*place, each.fault, "write it again")
-                troubles.append(found._replace(sha256=each.sha256))
-        return Loaded([each for each in versions if not each.fault], troubles)
+                found = load_problem(*place, each.fault, "write it again")
+                problems.append(found._replace(sha256=each.sha256))
+        return LoadedVersions([each for each in versions if not each.fault], problems)
 
-    def put(
+    def commit(
         self,
         versions: Sequence[ModelVersion],
-        passed_over: Sequence[Trouble],
+        passed_over: Sequence[LoadProblem],
         default: str = "",
     ) -> None:
-        """Take the second step.
+        """Serve the versions of an update.
 
         Args:
             versions: All that each of their models has from now on.
-            passed_over: All that cannot be served.
-            default: Becomes the default model, where it is given.
+            passed_over: The problems of all models.
+            default: Becomes the default model, if it is given.
         """
         known = {
             id(version)
@@ -101,6 +108,6 @@ class Exchanger:
                 )
         self.pass_over(passed_over)
 
-    def pass_over(self, passed_over: Sequence[Trouble]) -> None:
-        """Tell those who ask what cannot be served."""
+    def pass_over(self, passed_over: Sequence[LoadProblem]) -> None:
+        """Replace the problems that clients are told of."""
         self._registry.passed_over = passed_over

@@ -1,6 +1,6 @@
 """The model repository on disk: which files are which versions of which models.
 
-In: paths as they were named. Out: files with names and versions, and what cannot be
-served with the reason. Reads no weights. May import `configuration`, `errors` and
-`sigmoid_models`.
+In: paths from the command line or the settings. Out: checkpoint files with their names,
+versions and bytes, and a reason for each that cannot be served. Loads no weights. May
+import `configuration`, `errors` and `sigmoid_models`.
 """

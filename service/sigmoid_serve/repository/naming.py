@@ -44,7 +44,7 @@ def is_version(text: str) -> bool:
     return bool(_VERSION.fullmatch(text))
 
 
-def name_fault(name: str) -> tuple[str, str]:
+def describe_bad_name(name: str) -> tuple[str, str]:
     """Say what is wrong with a name, and what to do."""
     return (
         f"a model cannot be called {shown(name)}",

@@ -1,103 +1,108 @@
-"""Places that lead to the same files, or give two models one name."""
+"""Candidates that are the same files, or that give two models one name."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from sigmoid_models.messages import one_line
-from sigmoid_serve.repository.claims import Claim
+from sigmoid_serve.repository.candidates import Candidate
+from sigmoid_serve.repository.load_problems import load_problem
 from sigmoid_serve.repository.naming import is_name
 from sigmoid_serve.repository.places import real
-from sigmoid_serve.repository.troubles import trouble
 
 
-def without_repeats(claims: Sequence[Claim], named: Iterable[Path]) -> list[Claim]:
-    """Make little of the links that were found and lead to what is there anyway.
+def without_repeats(
+    candidates: Sequence[Candidate], named: Iterable[Path]
+) -> list[Candidate]:
+    """Leave out links that were found in a folder and lead to another candidate.
 
     Args:
-        claims: All of them.
-        named: What was named: files and folders.
+        candidates: All of them.
+        named: The files and folders that were named.
     """
     known = {real(path) for path in named}
-    for claim in claims:
-        # A place whose name is of no use may be served by that of a link.
-        is_usable = claim.is_model and is_name(claim.name)
-        if is_usable and not _is_found_link(claim):
-            known.update(_places(claim))
+    for candidate in candidates:
+        # A model whose own name is not allowed may be served under that of a link.
+        is_usable = candidate.is_model and is_name(candidate.name)
+        if is_usable and not _is_found_link(candidate):
+            known.update(_places(candidate))
     kept = []
-    for claim in claims:
-        if not _is_found_link(claim):
-            kept.append(claim)
+    for candidate in candidates:
+        if not _is_found_link(candidate):
+            kept.append(candidate)
             continue
-        target = real(claim.place)
-        is_loop = Path(real(claim.place.parent)).is_relative_to(target)
-        kept.append(_repeat(claim) if is_loop or target in known else claim)
+        target = real(candidate.place)
+        is_loop = Path(real(candidate.place.parent)).is_relative_to(target)
+        kept.append(_repeat(candidate) if is_loop or target in known else candidate)
         known.add(target)
     return kept
 
 
-def without_stores(claims: Sequence[Claim]) -> list[Claim]:
-    """Make little of a folder that is no model, but holds a file that is served."""
+def without_stores(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Do not list folders that are no models, but only hold files that are served."""
     folders = {
         str(folder)
-        for claim in claims
-        for source in claim.sources
-        for folder in Path(real(source.path)).parents
+        for candidate in candidates
+        for file in candidate.files
+        for folder in Path(real(file.path)).parents
     }
     return [
-        _unlisted(claim)
-        if not claim.sources and real(claim.place) in folders
-        else claim
-        for claim in claims
+        _unlisted(candidate)
+        if not candidate.files and real(candidate.place) in folders
+        else candidate
+        for candidate in candidates
     ]
 
 
-def without_clashes(claims: Sequence[Claim]) -> list[Claim]:
-    """Serve no model whose name two places give."""
-    firsts: dict[str, Claim] = {}
-    seconds: dict[str, Claim] = {}
-    for claim in claims:
-        if claim.sources and firsts.setdefault(claim.name, claim) is not claim:
-            seconds.setdefault(claim.name, claim)
+def without_clashes(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Serve no model whose name is given by two candidates."""
+    firsts: dict[str, Candidate] = {}
+    seconds: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if (
+            candidate.files
+            and firsts.setdefault(candidate.name, candidate) is not candidate
+        ):
+            seconds.setdefault(candidate.name, candidate)
     kept = [
-        claim._replace(sources=()) if claim.name in seconds else claim
-        for claim in claims
+        candidate._replace(files=()) if candidate.name in seconds else candidate
+        for candidate in candidates
     ]
     return [*kept, *(_clash(firsts[name], seconds[name]) for name in seconds)]
 
 
-def _is_found_link(claim: Claim) -> bool:
-    place = claim.place
-    return not claim.is_named and os.path.islink(place) and os.path.exists(place)
+def _is_found_link(candidate: Candidate) -> bool:
+    place = candidate.place
+    return not candidate.is_named and os.path.islink(place) and os.path.exists(place)
 
 
-def _places(claim: Claim) -> Iterator[str]:
-    """List what the place, its versions and its files really are."""
-    yield real(claim.place)
-    for source in claim.sources:
-        yield real(source.path)
-        if os.path.isdir(claim.place):
-            yield real(source.path.parent)
+def _places(candidate: Candidate) -> Iterator[str]:
+    """List the paths of a candidate, its versions and its files, without links."""
+    yield real(candidate.place)
+    for file in candidate.files:
+        yield real(file.path)
+        if os.path.isdir(candidate.place):
+            yield real(file.path.parent)
 
 
-def _repeat(claim: Claim) -> Claim:
+def _repeat(candidate: Candidate) -> Candidate:
     finding, remedy = "it leads to what is there without it", "it is left out"
-    note = trouble(claim.name, None, claim.place, finding, remedy, "quiet")
-    return Claim(claim.name, claim.place, (), (note,))
+    note = load_problem(candidate.name, None, candidate.place, finding, remedy, "quiet")
+    return Candidate(candidate.name, candidate.place, (), (note,))
 
 
-def _unlisted(claim: Claim) -> Claim:
-    troubles = [
-        each._replace(weight="logged") if each.weight == "listed" else each
-        for each in claim.troubles
+def _unlisted(candidate: Candidate) -> Candidate:
+    problems = [
+        each._replace(severity="logged") if each.severity == "listed" else each
+        for each in candidate.problems
     ]
-    return claim._replace(troubles=tuple(troubles))
+    return candidate._replace(problems=tuple(problems))
 
 
-def _clash(first: Claim, second: Claim) -> Claim:
-    path, other = second.sources[0].path, first.sources[0].path
+def _clash(first: Candidate, second: Candidate) -> Candidate:
+    path, other = second.files[0].path, first.files[0].path
     name, remedy = second.name, "rename or leave out one of them"
     finding = "another file or folder already gave a model this name"
-    fault = trouble(name, None, path, finding, remedy, "fatal")
+    problem = load_problem(name, None, path, finding, remedy, "fatal")
     sentence = f"{path}: {other} already gave a model the name {name}; {remedy}"
-    return Claim(name, path, (), (fault._replace(sentence=one_line(sentence)),))
+    return Candidate(name, path, (), (problem._replace(sentence=one_line(sentence)),))

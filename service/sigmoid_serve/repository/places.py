@@ -1,4 +1,4 @@
-"""What lies at a path. Links are followed; a name that begins with a dot is hidden."""
+"""Paths on disk. Links are followed; a name that begins with a dot is hidden."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
     """Tell what a path leads to.
 
     Raises:
-        OSError: It leads nowhere, or not all of the way may be gone.
+        OSError: It leads nowhere, or a folder on the way may not be entered.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
@@ -22,9 +22,9 @@ def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
 
 
 def entries(folder: Path) -> list[Path]:
-    """List what is in a folder and may be a model or a version, by name.
+    """List the entries of a folder that may be models or versions, by name.
 
-    Hidden entries, and files of other kinds, of which there may be very many, are not.
+    Hidden entries and files of other kinds are left out: there may be very many.
 
     Raises:
         OSError: It cannot be read.
@@ -41,7 +41,7 @@ def entries(folder: Path) -> list[Path]:
         )
 
 
-def fault_of(path: Path, error: OSError) -> tuple[str, str]:
+def describe_os_error(path: Path, error: OSError) -> tuple[str, str]:
     """Say why a path cannot be followed or read, and what to do."""
     reason = error.strerror or "it cannot be read"
     if os.path.islink(path) and not os.path.exists(path):
@@ -50,7 +50,7 @@ def fault_of(path: Path, error: OSError) -> tuple[str, str]:
 
 
 def real(path: Path) -> str:
-    """Return the path of what a path leads to, without links."""
+    """Return a path with all links resolved."""
     try:
         return os.path.realpath(path)
     except OSError:  # the current folder is gone
@@ -58,24 +58,24 @@ def real(path: Path) -> str:
 
 
 def is_checkpoint_name(path: Path) -> bool:
-    """Whether the name of a path is that of a checkpoint."""
+    """Whether the suffix of a path is that of a checkpoint."""
     return path.suffix in SUFFIXES
 
 
 def is_model_file(path: Path) -> bool:
-    """Whether a path is called as the one checkpoint of a version is."""
+    """Whether a path has the name of the one checkpoint of a version: `model.*`."""
     return path.stem == "model" and is_checkpoint_name(path)
 
 
 class Distinct(NamedTuple):
-    """Paths that lead to different things, and links that lead to one of them again."""
+    """Paths with different targets, and links that repeat one of the targets."""
 
     kept: list[Path]
     repeated: list[Path]
 
 
 def distinct(paths: Iterable[Path], *known: Path) -> Distinct:
-    """Sort out the links that lead to another of the paths, or to what is known."""
+    """Sort out the links that lead to another of the paths, or to a known path."""
     given = sorted(paths)
     seen = {real(path) for path in (*known, *given) if not os.path.islink(path)}
     seen |= {real(path) for path in known}

@@ -1,6 +1,6 @@
-"""What a path that was named means.
+"""Scanning of a path that was named for candidates.
 
-A file is one model, version 1, named by its stem. A folder is a model where it has a
+A file is one model, version 1, named by its stem. A folder is a model if it has a
 version with a checkpoint; any other folder holds models, as such folders and as files.
 """
 
@@ -9,60 +9,73 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from sigmoid_serve.repository.claims import LAYOUT, Claim, Source, refused, unreadable
+from sigmoid_serve.repository.candidates import (
+    LAYOUT,
+    Candidate,
+    CheckpointFile,
+    unreadable,
+    unservable,
+)
+from sigmoid_serve.repository.load_problems import describe_problems
 from sigmoid_serve.repository.naming import Named
 from sigmoid_serve.repository.places import (
+    describe_os_error,
     entries,
-    fault_of,
     is_checkpoint_name,
     kind_of,
     real,
 )
-from sigmoid_serve.repository.troubles import told
-from sigmoid_serve.repository.versions import folder_claim, is_model_folder
+from sigmoid_serve.repository.versions import folder_candidate, is_model_folder
 
 _MOST_NAMED: Final = 5
 
 
-def scan(named: Named) -> list[Claim]:
-    """List what lies at a path that was named; whatever it is, there is a claim."""
+def scan_path(named: Named) -> list[Candidate]:
+    """List the candidates at a path that was named; there is at least one."""
     path = named.path
     name = _own_name(path) if named.name is None else named.name
     try:
         kind = kind_of(path)
         if kind == "folder" and is_model_folder(path):
-            return [folder_claim(name, path).named()]
+            return [folder_candidate(name, path).named()]
         inside = entries(path) if kind == "folder" else []
     except OSError as error:
-        return [refused(name, path, *fault_of(path, error))]
+        return [unservable(name, path, *describe_os_error(path, error))]
     if kind == "neither":
         finding = "it is neither a file nor a folder"
-        return [refused(name, path, finding, "name a checkpoint")]
+        return [unservable(name, path, finding, "name a checkpoint")]
     if kind == "file":
         return [_file(name, path, _checkpoint(path) or path).named()]
-    found = [claim for entry in inside for claim in _found(entry)]
-    return _of_root(named, sorted(found, key=lambda claim: claim.name))
+    found = [candidate for entry in inside for candidate in _candidates_at(entry)]
+    return _select_from_folder(
+        named, sorted(found, key=lambda candidate: candidate.name)
+    )
 
 
-def _of_root(named: Named, found: list[Claim]) -> list[Claim]:
-    """Hold what was found in a folder against what was asked of it."""
+def _select_from_folder(named: Named, found: list[Candidate]) -> list[Candidate]:
+    """Return the candidates of a folder of models, and a problem if it has none.
+
+    The folder may have been named as one model; then it must have exactly one.
+    """
     root, name = named
-    models = [claim for claim in found if claim.is_model]
+    models = [candidate for candidate in found if candidate.is_model]
     if not models:
-        strange = [each for claim in found for each in claim.troubles]
-        finding = "; ".join(["the folder has no model", *told(strange, _MOST_NAMED)])
-        return [*found, refused(_own_name(root), root, finding, LAYOUT)]
+        strange = [each for candidate in found for each in candidate.problems]
+        finding = "; ".join(
+            ["the folder has no model", *describe_problems(strange, _MOST_NAMED)]
+        )
+        return [*found, unservable(_own_name(root), root, finding, LAYOUT)]
     if name is None:
         return found
     if len(models) > 1:
         finding = f"its {len(models)} models cannot have one name"
-        return [refused(name, root, finding, "name one of them, or leave NAME= out")]
-    others = [claim for claim in found if claim is not models[0]]
+        return [unservable(name, root, finding, "name one of them, or leave NAME= out")]
+    others = [candidate for candidate in found if candidate is not models[0]]
     return [models[0].named(name), *others]
 
 
-def _found(entry: Path) -> Iterator[Claim]:
-    """Say what an entry of a folder of models is, if it is anything."""
+def _candidates_at(entry: Path) -> Iterator[Candidate]:
+    """List the candidate at an entry of a folder of models, if there is one."""
     name = _own_name(entry)
     try:
         kind = kind_of(entry)
@@ -70,23 +83,23 @@ def _found(entry: Path) -> Iterator[Claim]:
         yield unreadable(name, entry, error)
         return
     if kind == "folder":
-        yield folder_claim(name, entry)
+        yield folder_candidate(name, entry)
     elif kind == "file" and (path := _checkpoint(entry)):
         yield _file(name, entry, path)
 
 
-def _file(name: str, place: Path, path: Path) -> Claim:
-    return Claim(name, place, (Source(name, "1", path),))
+def _file(name: str, place: Path, path: Path) -> Candidate:
+    return Candidate(name, place, (CheckpointFile(name, "1", path),))
 
 
 def _checkpoint(path: Path) -> Path | None:
-    """Return the path by which a file is a checkpoint: a link may have any name."""
+    """Return the path whose name is a checkpoint's: the link's own, or its target's."""
     ways = (path, Path(real(path)))
     return next((way for way in ways if is_checkpoint_name(way)), None)
 
 
 def _own_name(path: Path) -> str:
-    """Name what lies at a path by the path as it was given, links and all."""
+    """Name the model at a path by the path as it was given, links not resolved."""
     if path.name in ("", ".."):
         return os.path.basename(real(path))
     # The dots in the name of a folder, or of a link to a file, are no suffix.

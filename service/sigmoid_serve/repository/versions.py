@@ -6,17 +6,22 @@ from os.path import isfile
 from pathlib import Path
 from typing import Final
 
-from sigmoid_serve.repository.claims import LAYOUT, Claim, Source, unreadable
+from sigmoid_serve.repository.candidates import (
+    LAYOUT,
+    Candidate,
+    CheckpointFile,
+    unreadable,
+)
+from sigmoid_serve.repository.load_problems import LoadProblem, Severity, load_problem
 from sigmoid_serve.repository.naming import is_version
 from sigmoid_serve.repository.places import (
+    describe_os_error,
     distinct,
     entries,
-    fault_of,
     is_checkpoint_name,
     is_model_file,
     kind_of,
 )
-from sigmoid_serve.repository.troubles import Trouble, Weight, trouble
 
 _RULE: Final = "a version is a decimal number of up to 30 digits"
 
@@ -32,66 +37,66 @@ def is_model_folder(folder: Path) -> bool:
     )
 
 
-def folder_claim(name: str, folder: Path) -> Claim:
-    """Say which versions a folder has."""
+def folder_candidate(name: str, folder: Path) -> Candidate:
+    """Find the versions in the folder of a model."""
     try:
         kept, repeated = distinct(entries(folder), folder)
     except OSError as error:
         return unreadable(name, folder, error)
     numbers: dict[int, list[Path]] = defaultdict(list)
-    troubles = [_repeated(name, entry) for entry in repeated]
+    problems = [_repeated(name, entry) for entry in repeated]
     for entry in kept:
         if is_version(entry.name) and not isfile(entry):
             numbers[int(entry.name)].append(entry)
         else:
-            troubles += _beside(name, entry)
+            problems += _beside(name, entry)
     versions = [entry for same in numbers.values() for entry in same]
     is_there = any(_holds_checkpoint(entry, unless_known=True) for entry in versions)
-    if not is_there and not any(each.is_listed for each in troubles):
+    if not is_there and not any(each.is_listed for each in problems):
         return _without_versions(name, folder)
     for same in numbers.values():
         if len(same) > 1:
             shown = " and ".join(entry.name for entry in same[:2])
             finding = f"its versions {shown} are one number"
-            fault = trouble(name, None, folder, finding, "remove one of them")
-            return Claim(name, folder, (), (fault,))
+            problem = load_problem(name, None, folder, finding, "remove one of them")
+            return Candidate(name, folder, (), (problem,))
     found = [_version(name, entry) for entry in versions]
-    return Claim(
+    return Candidate(
         name,
         folder,
-        tuple(each for each in found if isinstance(each, Source)),
-        (*troubles, *(each for each in found if isinstance(each, Trouble))),
+        tuple(each for each in found if isinstance(each, CheckpointFile)),
+        (*problems, *(each for each in found if isinstance(each, LoadProblem))),
     )
 
 
-def _version(name: str, folder: Path) -> Source | Trouble:
+def _version(name: str, folder: Path) -> CheckpointFile | LoadProblem:
     """Find the one checkpoint of a version."""
     files: list[Path] = []
-    faults = []
+    errors = []
     try:
         candidates = [entry for entry in entries(folder) if is_model_file(entry)]
     except OSError as error:
         candidates = []
-        faults.append(fault_of(folder, error))
+        errors.append(describe_os_error(folder, error))
     for path in distinct(candidates).kept:
         try:
             if kind_of(path) == "file":
                 files.append(path)
         except OSError as error:
-            faults.append(fault_of(path, error))
+            errors.append(describe_os_error(path, error))
     if len(files) == 1:
-        return Source(name, folder.name, files[0])
-    faults.append((f"it has {len(files)} checkpoints", "expected one file model.*"))
-    return trouble(name, folder.name, folder, *faults[0])
+        return CheckpointFile(name, folder.name, files[0])
+    errors.append((f"it has {len(files)} checkpoints", "expected one file model.*"))
+    return load_problem(name, folder.name, folder, *errors[0])
 
 
-def _beside(name: str, entry: Path) -> Iterator[Trouble]:
-    """Say what lies beside the versions and is none, if it is worth a word."""
+def _beside(name: str, entry: Path) -> Iterator[LoadProblem]:
+    """Describe an entry beside the versions that is none, if it is worth a line."""
     is_file = isfile(entry)
     if is_file and not is_checkpoint_name(entry):
         return
     is_model = not is_file and _has_model_file(entry)
-    yield trouble(
+    yield load_problem(
         name,
         entry.name,
         entry,
@@ -101,15 +106,17 @@ def _beside(name: str, entry: Path) -> Iterator[Trouble]:
     )
 
 
-def _repeated(name: str, entry: Path) -> Trouble:
+def _repeated(name: str, entry: Path) -> LoadProblem:
     finding = "the link leads to what another version is"
-    return trouble(name, entry.name, entry, finding, "it is left out", "quiet")
+    return load_problem(name, entry.name, entry, finding, "it is left out", "quiet")
 
 
-def _without_versions(name: str, folder: Path) -> Claim:
-    weight: Weight = "listed" if _holds_checkpoint(folder) else "logged"
-    fault = trouble(name, None, folder, "the folder has no versions", LAYOUT, weight)
-    return Claim(name, folder, (), (fault,))
+def _without_versions(name: str, folder: Path) -> Candidate:
+    severity: Severity = "listed" if _holds_checkpoint(folder) else "logged"
+    problem = load_problem(
+        name, None, folder, "the folder has no versions", LAYOUT, severity
+    )
+    return Candidate(name, folder, (), (problem,))
 
 
 def _has_model_file(folder: Path) -> bool:

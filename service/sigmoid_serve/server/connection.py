@@ -21,7 +21,7 @@ from sigmoid_serve.server.feeding import BODY, IDLE
 from sigmoid_serve.server.lifetime import LAST_SECONDS, Lifetime
 from sigmoid_serve.server.short_request import ShortRequest, Wiring
 from sigmoid_serve.server.unread import SHORT_BYTES as SHORT_ANSWER_BYTES
-from sigmoid_serve.sockets.connection_limits import Guest, too_many
+from sigmoid_serve.sockets.connection_limits import ConnectionSlot, too_many
 
 # What is answered on every connection.
 _HEALTH: Final = (b"/livez", b"/readyz", b"/startupz")
@@ -38,7 +38,7 @@ class Connection(Lifetime):
         server_state: Of uvicorn.
         app_state: Of uvicorn.
         wiring: What all connections share.
-        guest: As which it was taken.
+        slot: Of the connection, among those that are allowed.
     """
 
     _short: ShortRequest | None = None
@@ -55,12 +55,12 @@ class Connection(Lifetime):
         server_state: ServerState,
         app_state: dict[str, Any],
         wiring: Wiring,
-        guest: Guest,
+        slot: ConnectionSlot,
     ) -> None:
         self._wiring = wiring
         self.unread = wiring.unread
         self._admission = wiring.context.admission
-        super().__init__(config, server_state, app_state, wiring.context, guest)
+        super().__init__(config, server_state, app_state, wiring.context, slot)
 
     @property
     def is_answered(self) -> bool:
@@ -121,13 +121,13 @@ class Connection(Lifetime):
 
     def head_error(self) -> ServiceError | None:
         """Refuse what is asked beyond the limits of connections, but for health."""
-        if not self.guest.excess:
+        if not self.slot.exceeded:
             return None
         self.is_last = True
         is_read = self.parser.get_method() in (b"GET", b"HEAD")
         if is_read and self.url.partition(b"?")[0] in _HEALTH:
             return None
-        return too_many(self.guest.excess)
+        return too_many(self.slot.exceeded)
 
     def _may_be_short(self) -> bool:
         cycle, fast_path = self.cycle, self._wiring.fast_path
@@ -262,7 +262,7 @@ class Connection(Lifetime):
             asked.disconnected = True
             asked.message_event.set()
         seconds = self.context.settings.header_seconds
-        must_be_short = isinstance(error, Expired) or self.guest.excess
+        must_be_short = isinstance(error, Expired) or self.slot.exceeded
         self.linger_seconds = LAST_SECONDS if must_be_short else seconds
         short, self._short = self._short, None
         state = short.state if short else RequestState(self._admission)
@@ -284,4 +284,4 @@ class Connection(Lifetime):
                 short.state.release()
                 self._short = None
         super().connection_lost(exc)
-        self._wiring.on_lost(self.guest)
+        self._wiring.on_lost(self.slot)

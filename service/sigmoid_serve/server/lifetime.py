@@ -23,7 +23,7 @@ from sigmoid_serve.http.headers import HeaderLines
 from sigmoid_serve.server import peer
 from sigmoid_serve.server.feeding import BODY, HEADER, IDLE
 from sigmoid_serve.server.presence import Presence
-from sigmoid_serve.sockets.connection_limits import EXTRA_SECONDS, Guest
+from sigmoid_serve.sockets.connection_limits import EXTRA_SECONDS, ConnectionSlot
 
 # Of a body that nobody reads, so much is waited for rather than that the connection is
 # closed: many clients send head and body apart, and read the answer after both.
@@ -48,11 +48,11 @@ class Lifetime(Presence):
         server_state: Of uvicorn.
         app_state: Of uvicorn.
         context: Of the application.
-        guest: As which it was taken.
+        slot: Of the connection, among those that are allowed.
 
     Attributes:
         context: As given.
-        guest: As given.
+        slot: As given.
         readiness: Whether this process is about to end.
         answered: When the last answer was written, on the loop's clock.
         linger_seconds: So long is read, and thrown away, after the last answer.
@@ -77,11 +77,11 @@ class Lifetime(Presence):
         server_state: ServerState,
         app_state: dict[str, Any],
         context: Context,
-        guest: Guest,
+        slot: ConnectionSlot,
     ) -> None:
         settings = context.settings
         self.context = context
-        self.guest = guest
+        self.slot = slot
         self.readiness = context.readiness
         self._kept = ((b"keep-alive", b"timeout=%d" % settings.keep_alive_seconds),)
         self._kept_by_old = ((b"connection", b"keep-alive"), *self._kept)
@@ -96,7 +96,7 @@ class Lifetime(Presence):
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
-        self.guest.close = transport.abort
+        self.slot.close = transport.abort
 
     @property
     @abstractmethod
@@ -159,7 +159,7 @@ class Lifetime(Presence):
     ) -> HeaderLines:
         was_slow = _CLOSE in headers  # see `answer_to_error`
         seconds = self.context.settings.body_seconds
-        must_be_short = was_slow or self.guest.excess
+        must_be_short = was_slow or self.slot.exceeded
         self.linger_seconds = LAST_SECONDS if must_be_short else seconds
         must_end = was_slow or not cycle.keep_alive
         if cycle is self.cycle:  # no other waits behind it
@@ -252,7 +252,7 @@ class Lifetime(Presence):
         settings = self.context.settings
         in_body = self.receive_state == BODY
         limit = settings.body_seconds if in_body else settings.header_seconds
-        if self.guest.excess:
+        if self.slot.exceeded:
             limit = min(limit, EXTRA_SECONDS)
         if seconds <= limit:
             return

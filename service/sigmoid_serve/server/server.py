@@ -25,8 +25,8 @@ from sigmoid_serve.sockets.acceptor import Acceptor
 from sigmoid_serve.sockets.balance import Balance, new_counts
 from sigmoid_serve.sockets.certificates import Certificates
 from sigmoid_serve.sockets.connection_limits import (
-    Admission,
-    Guest,
+    ConnectionLimits,
+    ConnectionSlot,
     allowed_connections,
 )
 
@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
         own = server_options(settings)
         super().__init__(uvicorn.Config(app, lifespan="off", **own, **options))
         most = allowed_connections(settings.max_connections)
-        self._admission = Admission(most, settings.max_connections_per_client)
+        self._limits = ConnectionLimits(most, settings.max_connections_per_client)
         self._wiring = Wiring(
             self._context,
             FastPath(self._context),
@@ -136,7 +136,7 @@ class Server(uvicorn.Server):
             self._certificates.context,
             self._context.settings.header_seconds,
             self._balance,
-            self._admission,
+            self._limits,
         )
         is_main = threading.current_thread() is threading.main_thread()
         if self._on_hangup and is_main:
@@ -163,10 +163,10 @@ class Server(uvicorn.Server):
         self._balance.stop()
         if self._acceptor:
             if not self.ends_alone:
-                self._acceptor.refuse()
+                self._acceptor.stop_new_connections()
             await asyncio.sleep(_LAST_SECONDS)
-            self._acceptor.close()
-            await self._acceptor.made(_LAST_SECONDS)
+            self._acceptor.drain_backlog_and_close()
+            await self._acceptor.wait_until_made(_LAST_SECONDS)
         await asyncio.sleep(_LAST_SECONDS)
         state = self.server_state
         while (state.connections or state.tasks) and monotonic() < deadline:
@@ -209,20 +209,20 @@ class Server(uvicorn.Server):
 
     def _say_how_many(self) -> None:
         wanted = self._context.settings.max_connections
-        if self._admission.most < wanted:
+        if self._limits.max_connections < wanted:
             logger.warning(
                 "connections: %d at most, not %d (SIGMOID_MAX_CONNECTIONS), as this "
                 "process may not open more files; raise the limit of open files "
                 "(ulimit -n)",
-                self._admission.most,
+                self._limits.max_connections,
                 wanted,
             )
 
-    def _forget(self, guest: Guest) -> None:
+    def _forget(self, slot: ConnectionSlot) -> None:
         self._balance.closed()
-        self._admission.leave(guest)
+        self._limits.release(slot)
 
-    def _make_protocol(self, guest: Guest) -> asyncio.Protocol:
+    def _make_protocol(self, slot: ConnectionSlot) -> asyncio.Protocol:
         return Connection(
-            self.config, self.server_state, self.lifespan.state, self._wiring, guest
+            self.config, self.server_state, self.lifespan.state, self._wiring, slot
         )

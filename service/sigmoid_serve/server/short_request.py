@@ -8,7 +8,7 @@ from sigmoid_serve.http.context import Context
 from sigmoid_serve.server.busy_poll import BusyPoll
 from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.unread import Unread
-from sigmoid_serve.sockets.connection_limits import Guest
+from sigmoid_serve.sockets.connection_limits import ConnectionSlot
 
 
 class Wiring(NamedTuple):
@@ -26,7 +26,7 @@ class Wiring(NamedTuple):
     fast_path: FastPath
     busy_poll: BusyPoll
     unread: Unread
-    on_lost: Callable[[Guest], None]
+    on_lost: Callable[[ConnectionSlot], None]
 
 
 class ShortRequest:

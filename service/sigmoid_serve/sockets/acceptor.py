@@ -1,7 +1,7 @@
-"""How connections are taken in: all that wait, at each turn of the event loop.
+"""Accepting of connections: all that wait, at each turn of the event loop.
 
-The event loop's own way takes in one a turn. Under load, when a turn is long, most who
-connect would wait until the kernel turns them away.
+The event loop by itself accepts one connection per turn. Under load turns are long, and
+most clients would wait until the kernel refuses them.
 """
 
 import asyncio
@@ -18,54 +18,54 @@ from socket import AF_UNIX, SHUT_RD, SHUT_RDWR, SOL_SOCKET, socket
 from typing import Final
 
 from sigmoid_serve.sockets.balance import Balance
-from sigmoid_serve.sockets.connection_limits import Admission, Guest
+from sigmoid_serve.sockets.connection_limits import ConnectionLimits, ConnectionSlot
 
 BACKLOG: Final = 2048
 
-# Other workers may take what is left, and those who are in already have their turn.
+# Then other workers may accept the rest, and open connections have their turn.
 _AT_ONCE: Final = 64
 
-# So long another worker, which has fewer, may take a connection; then a few are taken.
+# A worker with fewer connections has so long to accept one; then a few are accepted.
 _YIELD_SECONDS: Final = 1e-3
 _AFTER_YIELD: Final = 2
 
-# What the system says where there is no room for a connection, though there will be.
-_NO_ROOM: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# Errors of the system when it is short of files or memory, which passes.
+_NO_RESOURCES: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _PAUSE_SECONDS: Final = 1.0
 
 logger = logging.getLogger("sigmoid_serve")
 
 
 class Acceptor:
-    """Takes in the connections of some listeners, on the running event loop.
+    """Accepts the connections of some listeners, on the running event loop.
 
     Args:
-        listeners: Bound to their addresses.
-        make_protocol: Makes the protocol of a connection, for who was taken.
-        tls: The certificates, if it speaks TLS.
+        listeners: Sockets that are bound to their addresses.
+        make_protocol: Makes the protocol of a connection, given its slot.
+        tls: The certificates, if TLS is spoken.
         handshake_seconds: Longest time for the handshake of TLS.
         balance: Of the workers that share the listeners.
-        admission: Counts who is taken.
+        limits: Of the connections.
 
     Attributes:
-        tls: As given; another may take its place, for those who connect from then on.
+        tls: As given; may be replaced, for connections accepted from then on.
     """
 
     def __init__(
         self,
         listeners: Sequence[socket],
-        make_protocol: Callable[[Guest], asyncio.Protocol],
+        make_protocol: Callable[[ConnectionSlot], asyncio.Protocol],
         tls: ssl.SSLContext | None,
         handshake_seconds: float,
         balance: Balance,
-        admission: Admission,
+        limits: ConnectionLimits,
     ) -> None:
         self._listeners = listeners
         self._make_protocol = make_protocol
         self.tls = tls
         self._handshake_seconds = handshake_seconds if tls else None
         self._balance = balance
-        self._admission = admission
+        self._limits = limits
         self._has_yielded = False
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,8 +75,11 @@ class Acceptor:
             listener.setblocking(False)
             self._watch(listener)
 
-    def refuse(self) -> None:
-        """Let nobody connect any more; who tries is refused once it is closed."""
+    def stop_new_connections(self) -> None:
+        """Have the kernel complete no new connections.
+
+        Clients that try are refused once the listeners are closed.
+        """
         for listener in self._listeners:
             if listener.family == AF_UNIX:
                 self._refuse_at_path(listener)
@@ -84,18 +87,18 @@ class Acceptor:
                 _drop_syn(listener)
 
     def _refuse_at_path(self, listener: socket) -> None:
-        # From now on it can always be read, as there is an end to be read.
+        # From now on it is always readable, as it is at its end of file.
         self._loop.remove_reader(listener)
         with suppress(OSError):
             listener.shutdown(SHUT_RD)
             while self._accept(listener):
                 pass
 
-    def close(self) -> None:
-        """Let those in that have connected already.
+    def drain_backlog_and_close(self) -> None:
+        """Accept the connections still in the backlog, then close the listeners.
 
-        To close a listener resets the connections that wait there, also those that
-        come in between the last look and the closing: hence `refuse`, some time before.
+        Closing resets the connections that wait in the backlog, also those that arrive
+        after the last accept: so call `stop_new_connections` some time before.
         """
         for listener in self._listeners:
             self._loop.remove_reader(listener)
@@ -104,8 +107,8 @@ class Acceptor:
                     pass
             listener.close()
 
-    async def made(self, seconds: float) -> None:
-        """Wait until the connections that were taken in are made, for no longer."""
+    async def wait_until_made(self, seconds: float) -> None:
+        """Wait until the accepted connections have their protocols, or time is over."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
@@ -129,13 +132,13 @@ class Acceptor:
                 if not self._accept(listener):
                     return
         except OSError as error:
-            if error.errno not in _NO_ROOM:
+            if error.errno not in _NO_RESOURCES:
                 raise
             logger.error("no connection can be taken in: %s", error.strerror)
             self._watch_later(listener, _PAUSE_SECONDS)
 
     def _accept(self, listener: socket) -> bool:
-        """Take in a connection; return whether there was one."""
+        """Accept a connection; return whether one was waiting."""
         try:
             connection, address = listener.accept()
         except (BlockingIOError, InterruptedError):
@@ -144,31 +147,31 @@ class Acceptor:
             return True
         self._balance.opened()
         connection.setblocking(False)
-        guest = self._admission.enter(address)
-        # Until the connection is made; then it finds its end.
-        guest.close = partial(_shut, connection)
-        task = self._loop.create_task(self._connect(connection, guest))
+        slot = self._limits.acquire(address)
+        # Until there is a protocol; one that is made later sees that it is closed.
+        slot.close = partial(_shut_down, connection)
+        task = self._loop.create_task(self._connect(connection, slot))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return True
 
-    async def _connect(self, connection: socket, guest: Guest) -> None:
+    async def _connect(self, connection: socket, slot: ConnectionSlot) -> None:
         try:
             await self._loop.connect_accepted_socket(
-                partial(self._make_protocol, guest),
+                partial(self._make_protocol, slot),
                 connection,
                 ssl=self.tls,
                 ssl_handshake_timeout=self._handshake_seconds,
             )
-        except OSError:  # a client that breaks off its handshake is no fault of ours
-            self._lost(guest)
+        except OSError:  # the client broke off its handshake
+            self._lost(slot)
 
-    def _lost(self, guest: Guest) -> None:
+    def _lost(self, slot: ConnectionSlot) -> None:
         self._balance.closed()
-        self._admission.leave(guest)
+        self._limits.release(slot)
 
 
-def _shut(connection: socket) -> None:
+def _shut_down(connection: socket) -> None:
     with suppress(OSError):  # its client may have gone
         connection.shutdown(SHUT_RDWR)
 

@@ -1,7 +1,7 @@
-"""How the connections spread over several workers: to whoever has the fewest.
+"""Balance of the connections between workers: the one with the fewest accepts.
 
-All workers wait at one listener, and the kernel wakes all of them. Whoever is first
-would take whatever has arrived, and might answer all while the others have nothing to
+All workers wait on the same listeners, and the kernel wakes all of them. The first to
+wake would accept everything, and might serve it all while the others have nothing to
 do.
 """
 
@@ -10,13 +10,13 @@ from ctypes import Array, c_int
 from multiprocessing.sharedctypes import RawArray
 from typing import Final
 
-NOBODY: Final = 2**30
-"""In place of the count of a worker that takes in no connections."""
+NOT_ACCEPTING: Final = 2**30
+"""In place of the count of a worker that accepts no connections."""
 
 
 def new_counts(workers: int) -> "Array[c_int]":
-    """Make memory that the workers share: the connections of each."""
-    return RawArray(c_int, [NOBODY] * workers)
+    """Make the shared memory: the number of connections of each worker."""
+    return RawArray(c_int, [NOT_ACCEPTING] * workers)
 
 
 class Balance:
@@ -32,15 +32,15 @@ class Balance:
         self._number = number
 
     def start(self) -> None:
-        """Take part from now on, without a connection so far."""
+        """Take part from now on, without connections so far."""
         self._counts[self._number] = 0
 
     def opened(self) -> None:
-        """Count a connection that this worker has taken in."""
+        """Count a connection that this worker has accepted."""
         self._counts[self._number] += 1
 
     def closed(self) -> None:
-        """Count one less."""
+        """Count one connection less."""
         self._counts[self._number] -= 1
 
     def is_above_the_fewest(self) -> bool:
@@ -49,5 +49,5 @@ class Balance:
         return self._counts[self._number] > min(counts)
 
     def stop(self) -> None:
-        """Take in none any more, so that the others do not wait for it."""
-        self._counts[self._number] = NOBODY
+        """Accept no more, so that the other workers do not wait for this one."""
+        self._counts[self._number] = NOT_ACCEPTING

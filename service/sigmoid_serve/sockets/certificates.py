@@ -1,7 +1,7 @@
-"""The certificates of TLS: tried before the start, and read again when they change.
+"""The certificates of TLS: checked before the start, and read again when they change.
 
-A certificate is renewed while the service runs, and its files are replaced one after
-the other. What is there is used only where it fits together and is at rest.
+A certificate may be renewed while the service runs; its files are replaced one after
+the other. New files are used only once they match and do not change any more.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from sigmoid_models.files.stamp import file_stamp
 from sigmoid_serve.configuration.environment import variable
 from sigmoid_serve.configuration.settings import Settings, SettingsError
 
-# All that are trusted on the web are a quarter of a megabyte.
+# For comparison: all authorities that browsers trust are a quarter of a megabyte.
 _MOST_BYTES: Final = 2**22
 _UNFIT: Final = {
     **dict.fromkeys((errno.EISDIR, errno.EINVAL), "what is no regular file"),
@@ -28,10 +28,10 @@ logger = logging.getLogger("sigmoid_serve")
 
 
 def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Read the files of certificates; None where TLS is not set.
+    """Read the files of certificates; None if TLS is not set.
 
     Raises:
-        SettingsError: One cannot be read, or they do not fit together.
+        SettingsError: A file cannot be read, or they do not match.
     """
     chain, key = settings.tls_cert_file, settings.tls_key_file
     if chain is None:
@@ -61,9 +61,9 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def _opened(opened: ExitStack, path: Path) -> Path:
-    """Turn away what would not end, or not for long; return a name for what is open.
+    """Open a regular file of bounded size, and return a path to the open file.
 
-    OpenSSL opens files by their names, and what a name stands for may change.
+    OpenSSL opens files by path, and the file at a path may be replaced meanwhile.
     """
     try:
         file = opened.enter_context(open_regular(path, _MOST_BYTES))
@@ -78,14 +78,13 @@ def _opened(opened: ExitStack, path: Path) -> Path:
 class Certificates:
     """The certificates in use.
 
-    Files that were replaced by ones that cannot be used change nothing, but for a line
-    in the log.
+    New files that cannot be used change nothing but are logged.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
 
     Attributes:
-        context: For new connections; None where TLS is not set.
+        context: For new connections; None if TLS is not set.
 
     Raises:
         SettingsError: See `tls_context`.
@@ -106,8 +105,8 @@ class Certificates:
     async def renew(self) -> None:
         """Use the files as they are now; to be called every second or so.
 
-        Those that were still being changed at the last call have another call to come
-        to rest.
+        Files that have changed since the last call are read at the next, if they do not
+        change again.
         """
         stamps = self._stamps()
         is_at_rest = stamps == self._seen

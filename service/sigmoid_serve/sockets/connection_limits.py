@@ -1,8 +1,8 @@
-"""How many connections a process takes, in all and from each client.
+"""Connection limits of a process, in all and for each client.
 
-Beyond that some more are taken, since whoever asks for the health of a process must be
-answered when it is full: they are asked nothing else, and not for long. Where those are
-too many, the oldest of them makes place for the newest.
+Some extra connections are accepted beyond a limit, so that probes are answered when the
+process is full: only probes are answered on them, and only for a short time. If there
+are too many of those, the oldest is closed for the newest.
 """
 
 import resource
@@ -16,92 +16,101 @@ from sigmoid_serve.errors import ServiceError
 
 EXTRA_CONNECTIONS: Final = 64
 EXTRA_SECONDS: Final = 2.0
-"""So long such a connection may take to send its header."""
+"""Longest time for the header of a request on an extra connection."""
 
 _RETRY_SECONDS: Final = 1
 
 # Listeners, the event loop, checkpoints while they are read, the log. An extra
-# connection that makes place has its file until the event loop's next turn.
+# connection that is closed for another keeps its file until the event loop's next turn.
 _OTHER_FILES: Final = 128 + EXTRA_CONNECTIONS
 
-# Whoever has one address of IPv6 has all of its network (RFC 6177).
+# A client with one address of IPv6 has all of its network (RFC 6177).
 _NETWORK_BYTES: Final = 8
 
 
-class Guest:
-    """A connection that was taken.
+class ConnectionSlot:
+    """The place of one connection among those that are allowed.
 
     Attributes:
-        client: Whose it is; None where clients are not told apart.
-        excess: The setting that it is beyond; empty where it is within all.
-        close: Ends it at once.
+        client: Key of its client; None if clients are not told apart.
+        exceeded: The setting whose limit it exceeds; empty for none.
+        close: Closes the connection at once.
     """
 
-    __slots__ = ("client", "close", "excess")
+    __slots__ = ("client", "close", "exceeded")
 
-    def __init__(self, client: bytes | None, excess: str) -> None:
+    def __init__(self, client: bytes | None, exceeded: str) -> None:
         self.client = client
-        self.excess = excess
+        self.exceeded = exceeded
         self.close: Callable[[], object] = lambda: None
 
 
-class Admission:
-    """Counts connections.
+class ConnectionLimits:
+    """Counts connections, in all and by client.
 
     Args:
-        most: That are taken.
-        most_per_client: Of one address; None for no such limit.
+        max_connections: Most connections in all.
+        max_per_client: Most connections of one client; None for no such limit.
+
+    Attributes:
+        max_connections: As given.
     """
 
-    def __init__(self, most: int, most_per_client: int | None = None) -> None:
-        self.most = most
-        self._most_per_client = most_per_client
-        self._guests: set[Guest] = set()
+    def __init__(self, max_connections: int, max_per_client: int | None = None) -> None:
+        self.max_connections = max_connections
+        self._max_per_client = max_per_client
+        self._slots: set[ConnectionSlot] = set()
         self._by_client: Counter[bytes] = Counter()
-        # In the order in which they came.
-        self._extra: dict[Guest, None] = {}
+        # In the order in which they were accepted.
+        self._extra: dict[ConnectionSlot, None] = {}
 
-    def enter(self, address: Any) -> Guest:
-        """Take a connection.
+    def acquire(self, address: Any) -> ConnectionSlot:
+        """Count a connection, as an extra one if it exceeds a limit.
 
         Args:
-            address: Of its client, as `socket.accept` has it.
+            address: Of its client, as `socket.accept` returns it.
         """
-        most = self._most_per_client
-        client = client_of(address) if most else None
-        if len(self._guests) >= self.most:
-            return self._enter_extra(Guest(client, "SIGMOID_MAX_CONNECTIONS"))
-        if client is not None and most and self._by_client[client] >= most:
-            excess = "SIGMOID_MAX_CONNECTIONS_PER_CLIENT"
-            return self._enter_extra(Guest(client, excess))
-        guest = Guest(client, "")
-        self._guests.add(guest)
+        max_connections = self._max_per_client
+        client = client_of(address) if max_connections else None
+        if len(self._slots) >= self.max_connections:
+            return self._acquire_extra(
+                ConnectionSlot(client, "SIGMOID_MAX_CONNECTIONS")
+            )
+        if (
+            client is not None
+            and max_connections
+            and self._by_client[client] >= max_connections
+        ):
+            exceeded = "SIGMOID_MAX_CONNECTIONS_PER_CLIENT"
+            return self._acquire_extra(ConnectionSlot(client, exceeded))
+        slot = ConnectionSlot(client, "")
+        self._slots.add(slot)
         if client is not None:
             self._by_client[client] += 1
-        return guest
+        return slot
 
-    def _enter_extra(self, guest: Guest) -> Guest:
-        self._extra[guest] = None
+    def _acquire_extra(self, slot: ConnectionSlot) -> ConnectionSlot:
+        self._extra[slot] = None
         if len(self._extra) > EXTRA_CONNECTIONS:
             oldest = next(iter(self._extra))
             del self._extra[oldest]
             oldest.close()
-        return guest
+        return slot
 
-    def leave(self, guest: Guest) -> None:
-        """Count a connection no more."""
-        self._extra.pop(guest, None)
-        if guest not in self._guests:
+    def release(self, slot: ConnectionSlot) -> None:
+        """Stop counting a connection."""
+        self._extra.pop(slot, None)
+        if slot not in self._slots:
             return
-        self._guests.discard(guest)
-        if guest.client is not None:
-            self._by_client[guest.client] -= 1
-            if not self._by_client[guest.client]:
-                del self._by_client[guest.client]
+        self._slots.discard(slot)
+        if slot.client is not None:
+            self._by_client[slot.client] -= 1
+            if not self._by_client[slot.client]:
+                del self._by_client[slot.client]
 
 
 def client_of(address: Any) -> bytes | None:
-    """Say whose an address is: one of IPv4, or a network of IPv6; None for others."""
+    """Return the key of a client: its IPv4 address or IPv6 network; None for others."""
     if not isinstance(address, tuple):  # of a Unix socket
         return None
     ip = ip_address(address[0].partition("%")[0])
@@ -110,31 +119,31 @@ def client_of(address: Any) -> bytes | None:
     return ip.packed
 
 
-def too_many(excess: str) -> ServiceError:
-    """Make the error of a request on a connection beyond a setting."""
+def too_many(setting: str) -> ServiceError:
+    """Make the error of a request on a connection that exceeds a limit."""
     error = ServiceError(
         "too_many_connections",
-        f"there are as many connections as {excess} allows; beyond it, only /livez, "
+        f"there are as many connections as {setting} allows; beyond it, only /livez, "
         f"/readyz and /startupz are answered; ask again in {_RETRY_SECONDS} s",
     )
     error.retry_after = _RETRY_SECONDS
     return error
 
 
-def allowed_connections(most: int) -> int:
-    """Say how many connections the system's limit of open files allows.
+def allowed_connections(max_connections: int) -> int:
+    """Return how many connections the system's limit of open files allows.
 
-    The limit is raised as far as the system lets it.
+    The limit is raised as far as the system permits.
 
     Args:
-        most: That are wanted.
+        max_connections: How many are wanted.
     """
-    wanted = most + EXTRA_CONNECTIONS + _OTHER_FILES
+    wanted = max_connections + EXTRA_CONNECTIONS + _OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return most
+        return max_connections
     raised = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
         soft = raised
-    return min(most, max(1, soft - EXTRA_CONNECTIONS - _OTHER_FILES))
+    return min(max_connections, max(1, soft - EXTRA_CONNECTIONS - _OTHER_FILES))

@@ -1,4 +1,4 @@
-"""Where the service listens."""
+"""Listening sockets of the service, on a host and port or on a path."""
 
 import errno
 import logging
@@ -22,17 +22,18 @@ from sigmoid_serve.configuration.settings import Settings, SettingsError
 from sigmoid_serve.sockets.acceptor import BACKLOG
 from sigmoid_serve.sockets.unix_socket import listen_at
 
-# What the system says of an address of a kind that it has not.
+# Errors of the system for an address of a family that it does not have.
 _NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 logger = logging.getLogger("sigmoid_serve")
 
 
 def listen(settings: Settings) -> list[socket]:
-    """Listen at the path that is set, else on all addresses of the host, on one port.
+    """Listen on the path that is set, else on all addresses of the host, on one port.
 
     Raises:
-        SettingsError: The host is not known or not ours, or the port or path is taken.
+        SettingsError: The host is unknown or not of this machine, or the port or path
+            is taken.
     """
     if settings.uds:
         return [_listen_at(settings.uds, is_tls=settings.tls_cert_file is not None)]

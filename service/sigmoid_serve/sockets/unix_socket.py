@@ -1,4 +1,4 @@
-"""Listening on a path of the file system, as a proxy on the same machine may ask."""
+"""Listening on a Unix socket, for a proxy on the same machine."""
 
 import atexit
 import os
@@ -13,16 +13,16 @@ from sigmoid_serve.configuration.settings import SettingsError
 
 
 def listen_at(path: Path, backlog: int) -> socket:
-    """Listen at a path until the process ends, which removes the file.
+    """Listen on a path; the socket's file is removed when the process exits.
 
-    Who may connect follows from the umask and from the folder. What a server that has
-    died left there is replaced.
+    The umask and the folder decide who may connect. A file that a dead server left
+    behind is replaced.
 
     Raises:
-        SettingsError: Something else is there: a server that lives, or a file.
+        SettingsError: Something else is there: a running server, or another file.
         OSError: The folder or the path cannot be used.
     """
-    with _alone_in(path.parent):
+    with _locked(path.parent):
         if _is_left_over(path):
             path.unlink()
         listener = socket(AF_UNIX)
@@ -33,11 +33,11 @@ def listen_at(path: Path, backlog: int) -> socket:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep out others who would replace the same file at the same time."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from replacing the same file at the same time."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # not every file system knows how
+        with suppress(OSError):  # not every file system has locks
             flock(descriptor, LOCK_EX)
         yield
     finally:
@@ -60,7 +60,7 @@ def _is_left_over(path: Path) -> bool:
             caller.connect(str(path))
         except ConnectionRefusedError:
             return True
-        except BlockingIOError:  # so many wait there already
+        except BlockingIOError:  # a server listens, and its backlog is full
             pass
     raise SettingsError(
         f"SIGMOID_UDS: expected a path where nobody listens, at {path} a server does; "
@@ -69,13 +69,13 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _identity(path: Path) -> tuple[int, int, int]:
-    # Numbers of files are used again.
+    # An inode number may be used again: the time tells the files apart.
     status = path.lstat()
     return (status.st_dev, status.st_ino, status.st_mtime_ns)
 
 
 def _remove(path: Path, identity: tuple[int, int, int]) -> None:
-    """Remove the file, unless it is of the next server by now."""
+    """Remove the file, unless it belongs to the next server by now."""
     with suppress(OSError):
         if _identity(path) == identity:
             path.unlink()

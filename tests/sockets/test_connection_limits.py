@@ -1,4 +1,4 @@
-"""How many connections are taken: beyond that, health is answered and nothing else."""
+"""Connection limits: beyond them probes are answered, and nothing else."""
 
 import json
 import socket
@@ -17,8 +17,8 @@ import trustme
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.sockets.connection_limits import (
     EXTRA_CONNECTIONS,
-    Admission,
-    Guest,
+    ConnectionLimits,
+    ConnectionSlot,
     client_of,
 )
 from tests.admission.test_queue import Served, wait_until
@@ -39,7 +39,7 @@ def get(path: str, method: str = "GET", host: str = "x") -> bytes:
 
 @contextmanager
 def crowded(settings: Settings) -> Iterator[Served]:
-    """Serve as many connections as are taken, none of which asks for anything."""
+    """Serve with as many idle connections as are allowed."""
     with serving_inside(settings) as served, ExitStack() as stack:
         for _ in range(MOST):
             wire = stack.enter_context(served.connect())
@@ -56,7 +56,7 @@ def full() -> Iterator[Served]:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("path", [*HEALTH, "/livez?x=1", "http://x/livez"])
-def test_health_is_answered(full: Served, path: str, method: str) -> None:
+def test_probes_are_answered(full: Served, path: str, method: str) -> None:
     with full.connect() as wire:
         wire.sendall(get(path, method))
         words = last_words(wire, 1)
@@ -102,14 +102,14 @@ def test_nothing_else_is(full: Served, name: str) -> None:
 
 
 @pytest.mark.parametrize("first", [b"", b"GET /li", get("/livez")[:-2]])
-def test_who_is_slow_then_has_little_time(full: Served, first: bytes) -> None:
+def test_slow_extra_connections_have_little_time(full: Served, first: bytes) -> None:
     with full.connect() as wire:
         wire.sendall(first)
         words = last_words(wire, 4)
     assert not words or words.startswith(b"HTTP/1.1 408 ")
 
 
-def test_afterwards_there_is_room(tmp_path: Path) -> None:
+def test_closed_connections_make_room(tmp_path: Path) -> None:
     with crowded(SETTINGS) as served, served.connect() as wire:
         wire.sendall(OTHERS["short"])
         assert answer(wire)[0].startswith(b"HTTP/1.1 503 ")
@@ -125,7 +125,7 @@ def test_afterwards_there_is_room(tmp_path: Path) -> None:
 def test_they_are_counted() -> None:
     settings = SETTINGS.model_copy(update={"max_connections": MOST + 1})
     with crowded(settings) as served:
-        served.client.get("/livez")  # the last that is taken
+        served.client.get("/livez")  # the last that is allowed
         for _ in range(3):
             with served.connect() as wire:
                 wire.sendall(OTHERS["short"])
@@ -134,8 +134,8 @@ def test_they_are_counted() -> None:
         assert counted == 3
 
 
-def test_health_is_answered_among_many_who_say_nothing() -> None:
-    """They come again and again, more than are kept."""
+def test_probes_are_answered_among_many_idle_connections() -> None:
+    """There are more extra connections than are kept."""
     with serving_inside(SETTINGS) as served, ExitStack() as stack:
         for number in range(MOST + 5 * EXTRA_CONNECTIONS):
             stack.enter_context(served.connect())
@@ -145,8 +145,8 @@ def test_health_is_answered_among_many_who_say_nothing() -> None:
                     assert last_words(wire, 2).startswith(b"HTTP/1.1 200 ")
 
 
-def test_nothing_is_kept_of_those_that_made_place(tmp_path: Path) -> None:
-    """Also where they did so before they were made; else the end waits for them."""
+def test_nothing_is_kept_of_those_that_were_closed_for_others(tmp_path: Path) -> None:
+    """Nor if they had no protocol yet; otherwise shutdown would wait for them."""
     log = tmp_path / "log"
     limits = {"SIGMOID_MAX_CONNECTIONS": str(MOST), "SIGMOID_SHUTDOWN_SECONDS": "6"}
     with serving(log, SIGMOID_DRAIN_SECONDS="0", **limits) as (process, url):
@@ -184,7 +184,7 @@ def test_handshakes_count(tmp_path: Path) -> None:
             time.sleep(0.05)
 
 
-def test_of_each_client() -> None:
+def test_limit_of_each_client() -> None:
     """Two addresses of this machine."""
     settings = Settings(max_connections_per_client=2)
     with serving_inside(settings) as served, ExitStack() as stack:
@@ -277,24 +277,24 @@ ADDRESSES = {
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=str)
-def test_who_a_client_is(address: object) -> None:
+def test_key_of_a_client(address: object) -> None:
     assert client_of(address) == ADDRESSES[address]  # type: ignore[index]
 
 
-def test_the_oldest_makes_place_for_the_newest() -> None:
-    admission = Admission(1)
+def test_the_oldest_is_closed_for_the_newest() -> None:
+    limits = ConnectionLimits(1)
     closed: list[int] = []
-    guests: list[Guest] = []
+    slots: list[ConnectionSlot] = []
     for number in range(EXTRA_CONNECTIONS + 3):
-        guest = admission.enter(("127.0.0.1", 1))
-        guest.close = partial(closed.append, number)
-        guests.append(guest)
+        slot = limits.acquire(("127.0.0.1", 1))
+        slot.close = partial(closed.append, number)
+        slots.append(slot)
     assert closed == [1, 2]
-    assert [bool(guest.excess) for guest in guests] == [False] + [True] * (
+    assert [bool(slot.exceeded) for slot in slots] == [False] + [True] * (
         EXTRA_CONNECTIONS + 2
     )
-    for guest in guests[:3] * 2:
-        admission.leave(guest)
-    assert not admission.enter(("127.0.0.1", 1)).excess
-    assert admission.enter(("127.0.0.1", 1)).excess
+    for slot in slots[:3] * 2:
+        limits.release(slot)
+    assert not limits.acquire(("127.0.0.1", 1)).exceeded
+    assert limits.acquire(("127.0.0.1", 1)).exceeded
     assert closed == [1, 2, 3]

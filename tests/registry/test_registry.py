@@ -17,9 +17,9 @@ from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import PRETRAINED, roots_of
+from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.registry.updating import ModelUpdater
+from sigmoid_serve.repository.model_repository import PRETRAINED, make_repository
 
 CPU = torch.device("cpu")
 CARD = ModelCard(
@@ -37,21 +37,21 @@ def put(path: Path, card: ModelCard = CARD) -> Path:
 
 
 def found(path: Path) -> list[tuple[str, str, Path]]:
-    sources, troubles = roots_of((path,), ()).survey()
-    assert not [each for each in troubles if each.is_listed]
-    return sorted((s.name, s.version, s.path) for s in sources)
+    files, problems = make_repository((path,), ()).scan()
+    assert not [each for each in problems if each.is_listed]
+    return sorted((s.name, s.version, s.path) for s in files)
 
 
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> ModelRegistry:
     telemetry = Telemetry(new_memory(1), 0)
     registry = ModelRegistry()
     loader = Loader(CPU, 1, 64, telemetry.on_batch)
-    exchanger = Exchanger(registry, loader, telemetry)
-    exchanger.start(*first_look(roots_of(paths, searched)))
+    updater = ModelUpdater(registry, loader, telemetry)
+    updater.start(*read_at_startup(make_repository(paths, searched)))
     return registry
 
 
-def refusal(*paths: Path) -> str:
+def start_error(*paths: Path) -> str:
     with pytest.raises(ServingError) as caught:
         load(*paths)
     message = str(caught.value)
@@ -103,11 +103,11 @@ def test_hidden_entries_are_passed_over(tmp_path: Path) -> None:
 
 def test_the_name_twice(tmp_path: Path) -> None:
     a, b = put(tmp_path / "x" / "m.pt"), put(tmp_path / "y" / "m.safetensors")
-    assert refusal(a, b).startswith(f"{b}: {a} already gave a model the name m;")
-    assert "already gave" in refusal(
+    assert start_error(a, b).startswith(f"{b}: {a} already gave a model the name m;")
+    assert "already gave" in start_error(
         a, put(tmp_path / "z" / "m" / "1" / "model.pt").parents[1]
     )
-    assert "already gave" in refusal(
+    assert "already gave" in start_error(
         put(tmp_path / "z" / "m" / "1" / "model.pt").parent.parent,
         put(tmp_path / "w" / "m" / "2" / "model.pt").parent.parent,
     )
@@ -115,31 +115,31 @@ def test_the_name_twice(tmp_path: Path) -> None:
 
 def test_the_same_path_twice(tmp_path: Path) -> None:
     path = put(tmp_path / "m.pt")
-    assert refusal(path, path).startswith(f"{path}: {path} already gave a model")
+    assert start_error(path, path).startswith(f"{path}: {path} already gave a model")
     again = Path(str(path))
-    assert refusal(path, again).startswith(f"{path}: {path} already gave a model")
+    assert start_error(path, again).startswith(f"{path}: {path} already gave a model")
     nested = put(tmp_path / "x" / "m" / "1" / "model.pt").parent.parent
     for second in (nested, nested.parent):
-        assert "already gave a model the name m" in refusal(nested, second)
+        assert "already gave a model the name m" in start_error(nested, second)
 
 
 def test_the_first_with_a_name_is_told(tmp_path: Path) -> None:
     first = put(tmp_path / "x" / "m" / "1" / "model.pt")
     second = put(tmp_path / "y" / "m" / "2" / "model.pt")
-    message = refusal(first.parents[1], second.parents[1])
+    message = start_error(first.parents[1], second.parents[1])
     assert message.startswith(f"{second}: {first} already gave a model the name m; ")
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "stats", "a b", "é", "x" * 65])
 def test_names_that_cannot_be_used(tmp_path: Path, name: str) -> None:
-    assert "a model cannot be called" in refusal(put(tmp_path / f"{name}.pt"))
+    assert "a model cannot be called" in start_error(put(tmp_path / f"{name}.pt"))
     put(tmp_path / "in" / name / "1" / "model.pt")
-    assert "a model cannot be called" in refusal(tmp_path / "in")
+    assert "a model cannot be called" in start_error(tmp_path / "in")
 
 
 @pytest.mark.parametrize("name", [".", ".."])
 def test_names_that_a_client_would_take_for_folders(tmp_path: Path, name: str) -> None:
-    message = refusal(put(tmp_path / f"{name}.pt"))
+    message = start_error(put(tmp_path / f"{name}.pt"))
     assert f"a model cannot be called {name}; use " in message
     assert "but not . .. sigmoid stats" in message
 
@@ -152,23 +152,23 @@ def test_names_with_dots(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["v1", "1.0", "latest", "-1", "１", "1" * 31])
 def test_versions_that_cannot_be_used(tmp_path: Path, version: str) -> None:
     put(tmp_path / "a" / version / "model.pt")
-    assert "a version is a decimal number" in refusal(tmp_path)
+    assert "a version is a decimal number" in start_error(tmp_path)
 
 
 def test_not_one_checkpoint_in_a_version(tmp_path: Path) -> None:
     path = put(tmp_path / "a" / "1" / "model.pt")
     put(path.with_suffix(".safetensors"))
-    assert "it has 2 checkpoints" in refusal(tmp_path)
+    assert "it has 2 checkpoints" in start_error(tmp_path)
     for file in path.parent.iterdir():
         file.rename(file.with_stem("other"))
-    assert "it has 0 checkpoints" in refusal(tmp_path)
+    assert "it has 0 checkpoints" in start_error(tmp_path)
 
 
 def test_nothing_to_serve(tmp_path: Path) -> None:
-    assert "the folder has no model" in refusal(tmp_path)
+    assert "the folder has no model" in start_error(tmp_path)
     (tmp_path / "a").mkdir()
-    assert "the folder has no versions" in refusal(tmp_path)
-    assert "No such file" in refusal(tmp_path / "missing.pt")
+    assert "the folder has no versions" in start_error(tmp_path)
+    assert "No such file" in start_error(tmp_path / "missing.pt")
 
 
 def test_default_model(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Where the service listens that runs beside this process, as a container has it.
+"""Looks up the address of the server on this machine, as in a container.
 
-Its options do not stand in the environment, and there may be no disk to note them on;
-but the system knows with what a process was started (proc(5)). Nothing but the standard
-library is needed here.
+The server's options are not in this process's environment, and there may be no disk to
+write them to; but the system knows the command and environment of each process
+(proc(5)). Only the standard library is needed here.
 """
 
 import os
@@ -21,19 +21,19 @@ _SETTINGS: Final = ("host", "port", "uds", "tls_cert_file", "tls_client_ca_file"
 
 _PACKAGE: Final = __name__.partition(".")[0]
 
-# Where to find those who listen everywhere.
+# How to reach servers that listen on all addresses.
 _LOCAL: Final = {"0.0.0.0": ("127.0.0.1",), "::": ("::1", "127.0.0.1")}
 
 
-class Place(NamedTuple):
-    """Where a server listens, and how.
+class ServerAddress(NamedTuple):
+    """Where and how a server listens.
 
     Attributes:
         hosts: To be tried in turn, to reach it from this machine.
-        port: Of the hosts.
-        uds: Path of its socket, in place of a port.
+        port: On each host.
+        uds: Path of its Unix socket, in place of a port.
         is_tls: Whether it speaks TLS.
-        is_mutual: Whether it asks for a certificate.
+        is_mutual: Whether clients must show a certificate.
     """
 
     hosts: tuple[str, ...]
@@ -43,38 +43,40 @@ class Place(NamedTuple):
     is_mutual: bool
 
 
-def find_place() -> Place:
-    """Find out where the service listens.
+def find_server() -> ServerAddress:
+    """Find the address of the server.
 
-    That is where the server does that was started with the environment of this process,
-    and maybe with more. Process 1 of a container is the container's own. If there is
-    none, or the system does not tell, the environment of this process says it.
+    If process 1 is a server, as in a container, it is that one. Otherwise it is the
+    server that was started with at least the settings in this process's environment. If
+    there is none, or it cannot be seen, this process's environment gives the address.
 
     Raises:
         ValueError: A port is no number, or there are several servers.
     """
     first = list(_servers_of([Path("/proc/1")], {}))
-    places = first or list(dict.fromkeys(_servers_of(_processes(), _settings_here())))
-    if len(places) == 1:
-        return places[0]
-    here = place_of(os.environ, [], Path())
-    if not places or here in places:
-        return here
+    addresses = first or list(
+        dict.fromkeys(_servers_of(_processes(), _settings_here()))
+    )
+    if len(addresses) == 1:
+        return addresses[0]
+    own = server_address(os.environ, [], Path())
+    if not addresses or own in addresses:
+        return own
     raise ValueError(
-        f"{len(places)} servers run here; say which with SIGMOID_PORT or SIGMOID_UDS "
-        "in the environment of the server and of the check"
+        f"{len(addresses)} servers run here; say which with SIGMOID_PORT or "
+        "SIGMOID_UDS in the environment of the server and of the check"
     )
 
 
-def place_of(
+def server_address(
     environment: Mapping[str, str], options: Sequence[str], folder: Path
-) -> Place:
-    """Say where a server listens that was started so.
+) -> ServerAddress:
+    """Work out the address of a server from how it was started.
 
     Args:
         environment: Of the server.
         options: Of its command `serve`.
-        folder: In which it was started.
+        folder: Its working directory.
 
     Raises:
         ValueError: The port is no number.
@@ -88,7 +90,7 @@ def place_of(
     given = given_settings(_SETTINGS, environment, chosen)
     values = {name: value for name, (value, _) in given.items()}
     host = values.get("host", "127.0.0.1").strip("[]")
-    return Place(
+    return ServerAddress(
         hosts=_LOCAL.get(host, (host,)),
         port=int(values.get("port", 8080)),
         uds=folder / values["uds"] if "uds" in values else None,
@@ -109,8 +111,10 @@ def _settings_here() -> dict[str, str]:
     }
 
 
-def _servers_of(processes: Sequence[Path], least: Mapping[str, str]) -> Iterator[Place]:
-    """Find the servers among processes, with at least these variables."""
+def _servers_of(
+    processes: Sequence[Path], least: Mapping[str, str]
+) -> Iterator[ServerAddress]:
+    """Find the servers among processes that have at least these variables."""
     for process in processes:
         try:
             options = _options(_strings(process / "cmdline"))
@@ -119,7 +123,7 @@ def _servers_of(processes: Sequence[Path], least: Mapping[str, str]) -> Iterator
             pairs = (text.partition("=") for text in _strings(process / "environ"))
             environment = {name: value for name, _, value in pairs}
             if least.items() <= environment.items():
-                yield place_of(environment, options, process / "cwd")
+                yield server_address(environment, options, process / "cwd")
         except (OSError, ArgumentError, ValueError):  # it has ended, or is not ours
             continue
 
@@ -133,7 +137,7 @@ def _shares_network(process: Path) -> bool:
 
 
 def _options(arguments: Sequence[str]) -> Sequence[str] | None:
-    """Return the options of `serve`; None of any other command."""
+    """Return the options of the command `serve`; None if it is another command."""
     for position, word in enumerate(arguments):
         before = arguments[:position]
         if word == "serve" and (

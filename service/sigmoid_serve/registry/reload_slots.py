@@ -1,4 +1,4 @@
-"""Whose turn it is to change a model: few at once, and no model twice."""
+"""Slots for reloads: a few run at once, and no model is reloaded twice at a time."""
 
 import asyncio
 from collections import Counter
@@ -8,14 +8,14 @@ from typing import Final
 
 from sigmoid_serve.errors import ServiceError
 
-# A few that take long hold nobody up.
+# So that a few slow ones do not delay the others.
 _AT_ONCE: Final = 4
 
 _MOST_WAITING: Final = 64
 
 
-class Turns:
-    """Gives the turns.
+class ReloadSlots:
+    """Hands out the slots.
 
     Args:
         seconds: Longest wait for one.
@@ -23,16 +23,16 @@ class Turns:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._semaphore = asyncio.Semaphore(_AT_ONCE)
         self._locks: dict[str, asyncio.Lock] = {}
         self._wanted: Counter[str] = Counter()
 
     @asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
-        """Wait for the turn of a model, and have it.
+    async def acquire(self, name: str) -> AsyncIterator[None]:
+        """Wait for a slot for a model, and hold it.
 
         Raises:
-            ServiceError: Too many wait, or it waits too long.
+            ServiceError: Too many wait, or it waited too long.
         """
         if self._wanted.total() >= _MOST_WAITING:
             detail = f"{_MOST_WAITING} reloads are waiting already; ask again later"
@@ -44,7 +44,7 @@ class Turns:
             try:
                 yield
             finally:
-                self._places.release()
+                self._semaphore.release()
                 lock.release()
         finally:
             self._wanted[name] -= 1
@@ -56,7 +56,7 @@ class Turns:
             async with asyncio.timeout(self._seconds):
                 await lock.acquire()
                 try:
-                    await self._places.acquire()
+                    await self._semaphore.acquire()
                 except BaseException:
                     lock.release()
                     raise

@@ -1,4 +1,4 @@
-"""What is found and cannot be served: the others serve, and it is told by name."""
+"""Models and versions that cannot be loaded: others serve, and these are named."""
 
 import os
 import shutil
@@ -43,8 +43,8 @@ def fill(models: Path) -> None:
     (models / "same").symlink_to("good")
 
 
-class Crew(Served):
-    """A running service, of which every worker is asked."""
+class Running(Served):
+    """A running service, all of whose workers are asked."""
 
     def __init__(
         self, client: httpx.Client, models: Path, process: Any, workers: int
@@ -103,7 +103,7 @@ class Crew(Served):
         before = self.log_lines()
         self.process.send_signal(signal.SIGHUP)
         until(lambda: f"model {name} was" in "".join(self.log_lines()[len(before) :]))
-        self.client.post(path, headers=ADMIN)  # whatever was under way is over then
+        self.client.post(path, headers=ADMIN)  # then a reload before it is done
 
     def log_lines(self) -> list[str]:
         return (self.models.parent / "log").read_text().splitlines(keepends=True)
@@ -112,7 +112,7 @@ class Crew(Served):
 @pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Crew]:
+) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("served")
     models = folder / "models"
     fill(models)
@@ -130,11 +130,11 @@ def running(
         until_ready(client)
         log = folder / "log"
         until(lambda: log.read_text().count("Started server") == request.param)
-        yield Crew(client, models, process, request.param)
+        yield Running(client, models, process, request.param)
 
 
 @pytest.fixture
-def crew(running: Crew) -> Crew:
+def fresh(running: Running) -> Running:
     """The service with the folder as it was at the start."""
     shutil.rmtree(running.models)
     fill(running.models)
@@ -145,7 +145,7 @@ def crew(running: Crew) -> Crew:
     return running
 
 
-def test_the_start(running: Crew) -> None:
+def test_the_start(running: Running) -> None:
     assert running.labels() == LISTED
     models = running.ask("GET", "/models").json()
     assert models["default"] == "good"
@@ -157,108 +157,108 @@ def test_the_start(running: Crew) -> None:
     assert "Traceback" not in log
 
 
-def test_asking_for_what_is_passed_over(crew: Crew) -> None:
+def test_asking_for_what_is_passed_over(fresh: Running) -> None:
     for name in ("bad", "twice", "gone", "my%20model"):
-        assert crew.code(f"/models/{name}") == "not_ready"
-        assert crew.code(f"/models/{name}/predict") == "not_ready"
-        answer = crew.reload(name)
+        assert fresh.code(f"/models/{name}") == "not_ready"
+        assert fresh.code(f"/models/{name}/predict") == "not_ready"
+        answer = fresh.reload(name)
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert "not a whole safetensors file" in crew.client.get("/models/bad").text
-    assert "its versions 01 and 1 are one number" in crew.reload("twice").text
-    assert crew.code("/models/good/versions/2/predict") == "not_ready"
+    assert "not a whole safetensors file" in fresh.client.get("/models/bad").text
+    assert "its versions 01 and 1 are one number" in fresh.reload("twice").text
+    assert fresh.code("/models/good/versions/2/predict") == "not_ready"
     for name in ("nobody", "empty", "lost+found", "same"):
-        assert crew.code(f"/models/{name}") == "model_not_found"
-        assert crew.reload(name).status_code == 404
-    assert crew.code("/models/good/versions/9/predict") == "version_not_found"
-    assert crew.code("/predict") == ""
-    assert crew.labels() == LISTED
+        assert fresh.code(f"/models/{name}") == "model_not_found"
+        assert fresh.reload(name).status_code == 404
+    assert fresh.code("/models/good/versions/9/predict") == "version_not_found"
+    assert fresh.code("/predict") == ""
+    assert fresh.labels() == LISTED
 
 
-def test_a_model_that_became_good(crew: Crew) -> None:
-    file = damage(crew.models / "late" / "1" / "model.safetensors")
+def test_a_model_that_became_good(fresh: Running) -> None:
+    file = damage(fresh.models / "late" / "1" / "model.safetensors")
     for version in ("7", "007"):
-        put(crew.models / "both" / version / "model.safetensors", 2)
-    assert crew.code("/models/late") == "model_not_found"
-    crew.hang_up("good")
-    assert crew.labels() == LISTED | {"late/1", "both"}
-    assert crew.code("/models/late/predict") == "not_ready"
+        put(fresh.models / "both" / version / "model.safetensors", 2)
+    assert fresh.code("/models/late") == "model_not_found"
+    fresh.hang_up("good")
+    assert fresh.labels() == LISTED | {"late/1", "both"}
+    assert fresh.code("/models/late/predict") == "not_ready"
     put(file, 5)
-    shutil.rmtree(crew.models / "both" / "7")
-    assert crew.reload("late").json() == {"model": "late", "version": "1"}
-    assert crew.labels() == LISTED | {"both"}
-    assert crew.code("/models/late/predict") == ""
-    assert crew.reload("both").json() == {"model": "both", "version": "007"}
-    assert crew.labels() == LISTED
+    shutil.rmtree(fresh.models / "both" / "7")
+    assert fresh.reload("late").json() == {"model": "late", "version": "1"}
+    assert fresh.labels() == LISTED | {"both"}
+    assert fresh.code("/models/late/predict") == ""
+    assert fresh.reload("both").json() == {"model": "both", "version": "007"}
+    assert fresh.labels() == LISTED
 
 
-def test_a_model_of_which_a_version_became_good(crew: Crew) -> None:
-    damage(crew.models / "half" / "1" / "model.safetensors")
-    put(crew.models / "half" / "2" / "model.safetensors", 3)
-    assert crew.reload("half").json() == {"model": "half", "version": "2"}
-    assert crew.labels() == LISTED | {"half/1"}
-    assert crew.code("/models/half/versions/1/predict") == "not_ready"
-    put(crew.models / "half" / "1" / "model.safetensors", 4)
-    assert crew.reload("half").json() == {"model": "half", "version": "2"}
-    assert crew.labels() == LISTED
-    assert crew.code("/models/half/versions/1/predict") == ""
+def test_a_model_of_which_a_version_became_good(fresh: Running) -> None:
+    damage(fresh.models / "half" / "1" / "model.safetensors")
+    put(fresh.models / "half" / "2" / "model.safetensors", 3)
+    assert fresh.reload("half").json() == {"model": "half", "version": "2"}
+    assert fresh.labels() == LISTED | {"half/1"}
+    assert fresh.code("/models/half/versions/1/predict") == "not_ready"
+    put(fresh.models / "half" / "1" / "model.safetensors", 4)
+    assert fresh.reload("half").json() == {"model": "half", "version": "2"}
+    assert fresh.labels() == LISTED
+    assert fresh.code("/models/half/versions/1/predict") == ""
 
 
-def test_a_good_version_above_a_broken_one(crew: Crew) -> None:
-    put(crew.models / "good" / "003" / "model.safetensors", 6)
-    assert crew.reload("good").json() == {"model": "good", "version": "003"}
-    assert crew.labels() == LISTED
-    card = crew.ask("GET", "/models/good").json()
+def test_a_good_version_above_a_broken_one(fresh: Running) -> None:
+    put(fresh.models / "good" / "003" / "model.safetensors", 6)
+    assert fresh.reload("good").json() == {"model": "good", "version": "003"}
+    assert fresh.labels() == LISTED
+    card = fresh.ask("GET", "/models/good").json()
     assert (card["version"], card["versions"]) == ("003", ["003", "1"])
-    assert crew.code("/models/good/versions/003/predict") == ""
+    assert fresh.code("/models/good/versions/003/predict") == ""
 
 
-def test_a_served_version_that_is_damaged(crew: Crew) -> None:
-    before = crew.answer("/models/good/predict")
-    put(crew.models / "good" / "3" / "model.safetensors", 6)
-    path = damage(crew.models / "good" / "1" / "model.safetensors")
-    answer = crew.reload("good")
+def test_a_served_version_that_is_damaged(fresh: Running) -> None:
+    before = fresh.answer("/models/good/predict")
+    put(fresh.models / "good" / "3" / "model.safetensors", 6)
+    path = damage(fresh.models / "good" / "1" / "model.safetensors")
+    answer = fresh.reload("good")
     assert answer.status_code == 503
     assert "the model good stays as it was" in answer.json()["detail"]
     assert "version 1: not a whole safetensors file" in answer.json()["detail"]
-    assert crew.labels() == LISTED | {"good/1"}
-    assert crew.answer("/models/good/predict") == before
+    assert fresh.labels() == LISTED | {"good/1"}
+    assert fresh.answer("/models/good/predict") == before
     put(path, 1)
-    assert crew.reload("good").json() == {"model": "good", "version": "3"}
-    assert crew.labels() == LISTED
+    assert fresh.reload("good").json() == {"model": "good", "version": "3"}
+    assert fresh.labels() == LISTED
 
 
-def test_hangup(crew: Crew) -> None:
-    shutil.rmtree(crew.models / "good" / "2")
-    put(crew.models / "good" / "3" / "model.safetensors", 7)
-    put(crew.models / "dawn" / "1" / "model.safetensors", 5)
-    shutil.rmtree(crew.models / "twice")
-    shutil.rmtree(crew.models / "bad")
-    (crew.models / "gone").unlink()
-    damage(crew.models / "new.safetensors")
-    crew.hang_up("good")
-    assert crew.labels() == {"my model", "new/1"}
-    assert crew.answer("/models/good/predict")["version"] == "3"
-    assert crew.code("/models/dawn/predict") == ""
-    assert crew.code("/models/bad") == "model_not_found"
-    assert crew.code("/models/twice") == "model_not_found"
-    assert "not a whole safetensors file" in crew.client.get("/models/new").text
+def test_hangup(fresh: Running) -> None:
+    shutil.rmtree(fresh.models / "good" / "2")
+    put(fresh.models / "good" / "3" / "model.safetensors", 7)
+    put(fresh.models / "dawn" / "1" / "model.safetensors", 5)
+    shutil.rmtree(fresh.models / "twice")
+    shutil.rmtree(fresh.models / "bad")
+    (fresh.models / "gone").unlink()
+    damage(fresh.models / "new.safetensors")
+    fresh.hang_up("good")
+    assert fresh.labels() == {"my model", "new/1"}
+    assert fresh.answer("/models/good/predict")["version"] == "3"
+    assert fresh.code("/models/dawn/predict") == ""
+    assert fresh.code("/models/bad") == "model_not_found"
+    assert fresh.code("/models/twice") == "model_not_found"
+    assert "not a whole safetensors file" in fresh.client.get("/models/new").text
 
 
-def test_the_root_is_gone_for_a_while(crew: Crew) -> None:
-    before = crew.answer("/models/good/predict")
-    moved = crew.models.rename(crew.models.with_name("moved"))
-    answer = crew.reload("good")
+def test_the_root_is_gone_for_a_while(fresh: Running) -> None:
+    before = fresh.answer("/models/good/predict")
+    moved = fresh.models.rename(fresh.models.with_name("moved"))
+    answer = fresh.reload("good")
     assert "its checkpoint is not there any more" in answer.json()["detail"]
-    crew.hang_up("good")
-    assert crew.labels() == {"models"}
-    moved.rename(crew.models)
-    crew.hang_up("good")
-    assert crew.labels() == LISTED
-    assert crew.answer("/models/good/predict") == before
+    fresh.hang_up("good")
+    assert fresh.labels() == {"models"}
+    moved.rename(fresh.models)
+    fresh.hang_up("good")
+    assert fresh.labels() == LISTED
+    assert fresh.answer("/models/good/predict") == before
 
 
 @WORKERS
-def test_what_was_passed_over_at_the_start_is_no_news(
+def test_problems_known_from_the_start_do_not_stop_a_reload(
     tmp_path: Path, workers: str
 ) -> None:
     models = tmp_path / "models"
@@ -277,22 +277,22 @@ def test_what_was_passed_over_at_the_start_is_no_news(
         until_ready(client)
         log = tmp_path / "log"
         until(lambda: log.read_text().count("Started server") == int(workers))
-        crew = Crew(client, models, process, int(workers))
-        assert crew.reload().json() == {"model": "m", "version": "1"}
-        before = crew.answer()
+        fresh = Running(client, models, process, int(workers))
+        assert fresh.reload().json() == {"model": "m", "version": "1"}
+        before = fresh.answer()
         put(first, 2)
-        assert crew.reload().json() == {"model": "m", "version": "1"}
-        after = crew.answer()
+        assert fresh.reload().json() == {"model": "m", "version": "1"}
+        after = fresh.answer()
         assert after["logits"] != before["logits"]
         second.write_bytes(b"other damage")
         put(first, 3)
         for _ in range(2):
-            assert "version 2: not a whole" in crew.reload().json()["detail"]
-            assert crew.answer() == after
-        assert crew.labels() == {"m/2", "m/latest"}
+            assert "version 2: not a whole" in fresh.reload().json()["detail"]
+            assert fresh.answer() == after
+        assert fresh.labels() == {"m/2", "m/latest"}
         put(second, 4)
-        assert crew.reload().json() == {"model": "m", "version": "2"}
-        assert crew.labels() == {"m/latest"}
+        assert fresh.reload().json() == {"model": "m", "version": "2"}
+        assert fresh.labels() == {"m/latest"}
 
 
 @WORKERS

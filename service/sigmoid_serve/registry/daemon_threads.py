@@ -1,8 +1,8 @@
-"""Threads for what may never end, such as reading from a disk that hangs.
+"""Daemon threads for calls that may never return, such as reads from a disk that hangs.
 
-Nobody waits for them longer than they want to, and the end of the process does not at
-all. A thread cannot be stopped: one that nobody waits for any more goes on until it
-ends, and counts until then.
+Callers may stop waiting at any time, and the exit of the process waits for none of
+them. A thread cannot be stopped: one that is given up goes on until its call returns,
+and counts until then.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-class ErrandError(Exception):
-    """Nothing more can be begun, as too much has not ended."""
+class TooManyThreadsError(Exception):
+    """No more calls can be started, as too many have not returned."""
 
 
-class Errands:
-    """Runs functions, each on a thread of its own.
+class DaemonThreads:
+    """Calls functions, each on a thread of its own.
 
     Args:
-        most: That run at once; those count that nobody waits for any more.
+        most: Most calls at once, with those that nobody waits for any more.
     """
 
     def __init__(self, most: int = _MOST) -> None:
@@ -38,22 +38,22 @@ class Errands:
         """Call a function; the future has what it returns or raises.
 
         Raises:
-            ErrandError: Too many run.
-            MemoryError: There is no room for another thread.
+            TooManyThreadsError: Too many run.
+            MemoryError: There is no memory for another thread.
         """
         with self._lock:
             if self._running >= self._most:
-                raise ErrandError(f"{self._most} earlier ones have not ended")
+                raise TooManyThreadsError(f"{self._most} earlier ones have not ended")
             self._running += 1
         future: Future[Result] = Future()
-        # Whoever waits may stop waiting; they cannot keep it from being done.
+        # A caller may stop waiting, but cannot cancel the call.
         future.set_running_or_notify_cancel()
         thread = Thread(
-            target=self._run, args=(future, function, args), daemon=True, name="errand"
+            target=self._run, args=(future, function, args), daemon=True, name="load"
         )
         try:
             thread.start()
-        except RuntimeError as error:  # as Python says it where there is no room
+        except RuntimeError as error:  # Python's error if the system has no memory
             self._end()
             raise MemoryError(str(error)) from None
         return future

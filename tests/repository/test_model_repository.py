@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sigmoid_serve.configuration.settings import ServingError
-from sigmoid_serve.registry.startup import first_look
-from sigmoid_serve.repository.claims import LAYOUT
-from sigmoid_serve.repository.sources import Survey, roots_of
+from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.repository.candidates import LAYOUT
+from sigmoid_serve.repository.model_repository import ScanResult, make_repository
 
 M = "m/1/model.pt"
 
@@ -33,19 +33,19 @@ def lay(folder: Path, *entries: str) -> Path:
     return folder
 
 
-def survey(*paths: str | Path) -> Survey:
-    return roots_of([Path(path) for path in paths], ()).survey()
+def scanned(*paths: str | Path) -> ScanResult:
+    return make_repository([Path(path) for path in paths], ()).scan()
 
 
-def served(looked: Survey) -> set[str]:
-    return {f"{source.name}/{source.version}" for source in looked.sources}
+def served(found: ScanResult) -> set[str]:
+    return {f"{file.name}/{file.version}" for file in found.files}
 
 
-def labels(looked: Survey, *weights: str) -> set[str]:
-    return {each.label for each in looked.troubles if each.weight in weights}
+def labels(found: ScanResult, *severities: str) -> set[str]:
+    return {each.label for each in found.problems if each.severity in severities}
 
 
-# What a folder holds beside m/1; what else is served, told to all, and only logged.
+# What a folder holds beside m/1; what of it is served, listed, and only logged.
 FOUND = {
     "lost+found": (["lost+found/"], "", "", "lost+found"),
     "what fsck saved": (["lost+found/#12/a"], "", "", "lost+found"),
@@ -150,7 +150,7 @@ FOUND = {
 
 
 def words(text: str) -> set[str]:
-    """Split, but for the one name with a space."""
+    """Split into words, but for the one name with a space."""
     return {word.replace("a_b", "a b") for word in text.replace("a b", "a_b").split()}
 
 
@@ -158,12 +158,12 @@ def words(text: str) -> set[str]:
 def test_what_is_found_beside_a_model(tmp_path: Path, case: str) -> None:
     entries, more, told, logged = FOUND[case]
     lay(tmp_path, "out/x/3/model.pt", "out/y", "out/z.pt")
-    looked = survey(lay(tmp_path / "root", M, *entries))
-    assert served(looked) == {"m/1", *words(more)}
-    assert labels(looked, "listed") == words(told)
-    assert labels(looked, "logged") == words(logged)
-    assert labels(looked, "fatal") == set()
-    for each in looked.troubles:
+    found = scanned(lay(tmp_path / "root", M, *entries))
+    assert served(found) == {"m/1", *words(more)}
+    assert labels(found, "listed") == words(told)
+    assert labels(found, "logged") == words(logged)
+    assert labels(found, "fatal") == set()
+    for each in found.problems:
         assert str(tmp_path) not in each.reason
         assert each.sentence.startswith(str(tmp_path / "root"))
 
@@ -246,23 +246,23 @@ def test_what_is_named(
 ) -> None:
     layout, given, expected = NAMED[case]
     monkeypatch.chdir(lay(tmp_path, *layout))
-    roots = roots_of([Path(text) for text in given], ())
+    model_repository = make_repository([Path(text) for text in given], ())
     if expected.startswith("! "):
         with pytest.raises(ServingError) as caught:
-            first_look(roots)
+            read_at_startup(model_repository)
         assert expected.removeprefix("! ") in str(caught.value)
         assert len(str(caught.value).splitlines()) == 1
     else:
-        files, _ = first_look(roots)
-        assert {"/".join(file.source[:2]) for file in files} == words(expected)
+        contents, _ = read_at_startup(model_repository)
+        assert {"/".join(content.file[:2]) for content in contents} == words(expected)
 
 
 def test_the_default_model_comes_first(tmp_path: Path) -> None:
     lay(tmp_path, "b/z.pt", "b/x.pt", "a/y.pt")
     paths = [tmp_path / "b", tmp_path / "a"]
-    given = [source.name for source in roots_of(paths, ()).survey().sources]
+    given = [file.name for file in make_repository(paths, ()).scan().files]
     assert given == ["x", "z", "y"]
-    searched = [source.name for source in roots_of((), paths).survey().sources]
+    searched = [file.name for file in make_repository((), paths).scan().files]
     assert searched == ["x", "y", "z"]
 
 
@@ -270,7 +270,7 @@ def test_the_sentence_names_what_was_found(tmp_path: Path) -> None:
     broken = [f"r/m{number:02}/1/other.pt" for number in range(9)]
     lay(tmp_path, *broken, "r/lost+found/")
     with pytest.raises(ServingError) as caught:
-        first_look(roots_of((tmp_path / "r",), ()))
+        read_at_startup(make_repository((tmp_path / "r",), ()))
     message = str(caught.value)
     assert message.startswith("there is nothing to serve: ")
     assert f"{tmp_path / 'r'}/lost+found: the folder has no versions" in message
@@ -280,14 +280,14 @@ def test_the_sentence_names_what_was_found(tmp_path: Path) -> None:
 
 def test_a_link_is_followed_anew(tmp_path: Path) -> None:
     lay(tmp_path, "a/1/model.pt", "b/2/model.pt", "now -> a")
-    roots = roots_of((tmp_path / "now",), ())
-    assert served(roots.survey()) == {"now/1"}
+    model_repository = make_repository((tmp_path / "now",), ())
+    assert served(model_repository.scan()) == {"now/1"}
     (tmp_path / "now").unlink()
     lay(tmp_path, "now -> b")
-    assert served(roots.survey()) == {"now/2"}
+    assert served(model_repository.scan()) == {"now/2"}
     (tmp_path / "now").unlink()
-    assert served(roots.survey()) == set()
-    assert labels(roots.survey(), "fatal") == {"now"}
+    assert served(model_repository.scan()) == set()
+    assert labels(model_repository.scan(), "fatal") == {"now"}
 
 
 def test_the_current_folder_is_gone(
@@ -296,26 +296,26 @@ def test_the_current_folder_is_gone(
     lay(tmp_path, "here/m.pt")
     monkeypatch.chdir(tmp_path / "here")
     named = [Path("m.pt"), Path()]
-    assert served(roots_of(named[:1], ()).survey()) == {"m/1"}
+    assert served(make_repository(named[:1], ()).scan()) == {"m/1"}
     (tmp_path / "here" / "m.pt").unlink()
     (tmp_path / "here").rmdir()
-    looked = roots_of(named, ()).survey()
-    assert served(looked) == set()
-    assert {each.reason for each in looked.troubles} >= {
+    found = make_repository(named, ()).scan()
+    assert served(found) == set()
+    assert {each.reason for each in found.problems} >= {
         "No such file or directory; check the path"
     }
 
 
-LOOK = """
+SCAN = """
 import os, resource, sys
 from pathlib import Path
-from sigmoid_serve.repository.sources import read_files, roots_of
+from sigmoid_serve.repository.model_repository import make_repository, read_contents
 exec(sys.argv[2])
-sources, troubles = roots_of([Path(sys.argv[1])], ()).survey()
-files, unread = read_files(sources)
-print(*sorted("/".join(file.source[:2]) for file in files))
-for each in [*troubles, *unread]:
-    print(each.weight, each.label, each.reason, sep=": ")
+files, problems = make_repository([Path(sys.argv[1])], ()).scan()
+contents, unread = read_contents(files)
+print(*sorted("/".join(content.file[:2]) for content in contents))
+for each in [*problems, *unread]:
+    print(each.severity, each.label, each.reason, sep=": ")
 """
 
 
@@ -323,10 +323,10 @@ AS_NOBODY = "os.setgroups([]); os.setgid(65534); os.setuid(65534)"
 WITH_LITTLE_MEMORY = "resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))"
 
 
-def looked_at(folder: Path, how: str) -> list[str]:
-    """Look at a folder in a process of its own."""
+def scanned_by(folder: Path, how: str) -> list[str]:
+    """Scan and read a folder in a process of its own."""
     outcome = subprocess.run(
-        [sys.executable, "-c", LOOK, str(folder), how],
+        [sys.executable, "-c", SCAN, str(folder), how],
         capture_output=True,
         text=True,
         check=True,
@@ -337,7 +337,7 @@ def looked_at(folder: Path, how: str) -> list[str]:
 def test_a_file_that_is_larger_than_the_memory(tmp_path: Path) -> None:
     lay(tmp_path, M, "big.pt")
     os.truncate(tmp_path / "big.pt", 2**34)
-    first, other = looked_at(tmp_path, WITH_LITTLE_MEMORY)
+    first, other = scanned_by(tmp_path, WITH_LITTLE_MEMORY)
     assert first == "m/1"
     assert other.startswith("listed: big/1: ")
 
@@ -357,7 +357,7 @@ def assert_told_as_nobody(folder: Path) -> None:
     for name in ("x/1/model.pt", "y.pt"):
         (folder / name).chmod(0o600)
     (folder / "m" / "3").chmod(0o744)  # its files are seen, but not reached
-    first, *others = looked_at(folder, AS_NOBODY)
+    first, *others = scanned_by(folder, AS_NOBODY)
     assert first == "m/1"
     denied = "Permission denied; check the path"
     assert set(others) == {

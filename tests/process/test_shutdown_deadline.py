@@ -1,4 +1,4 @@
-"""The end takes as long as it may, whatever clients do, and its exit code is 0."""
+"""Shutdown keeps its deadline, whatever clients do, and its exit code is 0."""
 
 import asyncio
 import json
@@ -23,15 +23,15 @@ from tests.server.test_connection import answer, post
 from tests.server.test_slow_readers import LONG
 
 DRAIN = 0.5
-# It waits twice for who has just connected, gives who still sends a second to read its
-# answer, and takes its leave.
+# Shutdown waits twice for new connections, gives clients that still send a second to
+# read the response, and exits.
 SPARE = 6
 LIVEZ = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 GOOD = b'{"inputs": 0}'
 
 
 def dead(seconds: float = 60) -> dict[str, str]:
-    """Make the settings of a server that would wait for anybody, but for its end."""
+    """Make the settings of a server that waits for all clients but at shutdown."""
     names = ("HEADER", "BODY", "KEEP_ALIVE", "WRITE", "TIMEOUT")
     variables = {f"SIGMOID_{name}_SECONDS": "600" for name in names}
     return {
@@ -81,7 +81,7 @@ HALF_SENT = {
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nobody_who_is_slow_delays_it(tmp_path: Path, workers: str) -> None:
+def test_slow_clients_do_not_delay_it(tmp_path: Path, workers: str) -> None:
     log = tmp_path / "log"
     with (
         serving(log, SIGMOID_WORKERS=workers, **dead()) as (process, address),
@@ -114,7 +114,7 @@ def slow_request(rows: int) -> bytes:
     return post("/predict", f'{{"inputs": [{",".join([row] * rows)}]}}'.encode())
 
 
-def test_what_has_arrived_is_finished(tmp_path: Path) -> None:
+def test_requests_that_arrived_are_finished(tmp_path: Path) -> None:
     """And half a request behind it is not waited for."""
     variables = dead()
     with (
@@ -143,7 +143,7 @@ def test_what_has_arrived_is_finished(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_nothing_makes_it_longer(tmp_path: Path, workers: str) -> None:
+def test_nothing_delays_it_beyond_its_deadline(tmp_path: Path, workers: str) -> None:
     """Neither clients that do not read, nor threads that compute."""
     log, seconds = tmp_path / "log", 2
     with (
@@ -205,7 +205,7 @@ async def served_here(tmp_path: Path) -> AsyncIterator[tuple[Server, str]]:
 
 
 def test_a_request_that_waits_to_be_read_is_answered(tmp_path: Path) -> None:
-    """The event loop may have had no turn to read it when the end comes."""
+    """The event loop may have had no turn to read it when shutdown begins."""
 
     async def ask() -> bytes:
         async with served_here(tmp_path) as (server, path):
@@ -225,7 +225,7 @@ def test_a_request_that_waits_to_be_read_is_answered(tmp_path: Path) -> None:
     assert b"\r\nconnection: close\r\n" in words
 
 
-def test_an_error_at_a_connection_ends_that_one_alone(
+def test_an_error_at_a_connection_closes_only_that_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: float) -> None:
