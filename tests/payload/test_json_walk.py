@@ -10,7 +10,7 @@ import pytest
 
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import JsonText, child, no_check
+from sigmoid_serve.json.text import JsonText, extend_pointer, no_check
 from sigmoid_serve.payload import json_walk
 from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 
@@ -60,7 +60,7 @@ Fault = tuple[str, str | None] | None
 
 
 def at(fault: tuple[str, list[int]] | None, pointer: str) -> Fault:
-    return fault and (fault[0], child(pointer, *fault[1]))
+    return fault and (fault[0], extend_pointer(pointer, *fault[1]))
 
 
 def told(read: Callable[[], None]) -> Fault:

@@ -79,27 +79,27 @@ def scalar(token: bytes) -> Any:
     return _NAMED[token] if token in _NAMED else float(token)
 
 
-def child(pointer: str, *names: str | int) -> str:
+def extend_pointer(pointer: str, *names: str | int) -> str:
     """Extend a JSON Pointer by member names or positions, escaped (RFC 6901)."""
     escaped = (shown(str(name)).replace("~", "~0").replace("/", "~1") for name in names)
     return "/".join((pointer, *escaped))
 
 
-def kind(value: Any) -> str:
+def json_type_name(value: Any) -> str:
     """Say what a JSON value is, without showing it."""
     if isinstance(value, JsonText):
         if value.is_list:
             return f"a list of {list_length(value.body, value.start)}"
         names = [name for name, _ in islice(members(value), _LOOKED_AT)]
-        return _kind_of_object(names)
+        return _object_name(names)
     if isinstance(value, Constant):
         return value.name
     if isinstance(value, float) and math.isinf(value):
         return "a number beyond the range of float64"
-    return _KINDS[type(value)]
+    return _TYPE_NAMES[type(value)]
 
 
-def _kind_of_object(names: Sequence[str]) -> str:
+def _object_name(names: Sequence[str]) -> str:
     if is_protocol_tensor(names):
         return (
             "an object as the Open Inference Protocol (Triton, KServe V2) has it; send "
@@ -108,7 +108,7 @@ def _kind_of_object(names: Sequence[str]) -> str:
     return "an object"
 
 
-_KINDS: Final = {
+_TYPE_NAMES: Final = {
     bool: "a boolean",
     float: "a number",
     int: "a number",

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sigmoid_models.dtype import DtypeName
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import JsonText, kind
+from sigmoid_serve.json.text import JsonText, json_type_name
 
 BEYOND: Final[dict[DtypeName, float]] = {
     "float16": 65520.0,
@@ -34,11 +34,14 @@ def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | N
     """
     if isinstance(value, JsonText) and value.is_list:
         return ElementError(
-            "ragged", pointer=pointer, expected="a number", got=kind(value)
+            "ragged", pointer=pointer, expected="a number", got=json_type_name(value)
         )
     if type(value) not in (float, int):
         return ElementError(
-            "not_a_number", pointer=pointer, expected="a number", got=kind(value)
+            "not_a_number",
+            pointer=pointer,
+            expected="a number",
+            got=json_type_name(value),
         )
     if -BEYOND[dtype] < value < BEYOND[dtype]:
         return None

@@ -24,9 +24,9 @@ from sigmoid_serve.json.text import (
     SPACE,
     Check,
     JsonText,
-    child,
     count_rest,
-    kind,
+    extend_pointer,
+    json_type_name,
     scalar,
     value_at,
 )
@@ -236,7 +236,7 @@ class _Walk:
         return len(self._open) - self._outer
 
     def _place(self) -> str:
-        return child(self._pointer, *(level.count for level in self._open))
+        return extend_pointer(self._pointer, *(level.count for level in self._open))
 
     def _begin(self, position: int, opened: int) -> None:
         """Go into lists."""
@@ -295,7 +295,7 @@ class _Walk:
         self._numbers.extend(numbers or ())
         if not self._has_room(0):
             outer = self._open[: self._outer]
-            place = child(self._pointer, *(level.count for level in outer))
+            place = extend_pointer(self._pointer, *(level.count for level in outer))
             raise too_many(place, self._max_elements)
         self._open[-1].count += len(tokens)
         if not is_row:
@@ -325,7 +325,7 @@ class _Walk:
                 "ragged" if type(value) is float else "not_a_number",
                 pointer=place,
                 expected=expected,
-                got=kind(value),
+                got=json_type_name(value),
             )
         )
 

@@ -13,8 +13,8 @@ from sigmoid_serve.errors import ElementError, shown
 from sigmoid_serve.json.text import (
     Check,
     JsonText,
-    child,
-    kind,
+    extend_pointer,
+    json_type_name,
     members,
     past_space,
     value_at,
@@ -118,7 +118,7 @@ def walk_records(
     rows = 0
     while True:
         check()
-        record, place = value_at(body, position), child(pointer, rows)
+        record, place = value_at(body, position), extend_pointer(pointer, rows)
         row = walk_record(record, place, names, known)
         numbers.extend(row)
         rows += 1
@@ -154,19 +154,19 @@ def walk_record(
             "ragged" if is_shape else "not_a_number",
             pointer=pointer,
             expected="a record like the first (records and rows do not mix)",
-            got=kind(record),
+            got=json_type_name(record),
         )
     if names is None:
         raise ElementError(
             "not_a_number",
             pointer=pointer,
             expected="numbers (this model does not name its features)",
-            got=kind(record),
+            got=json_type_name(record),
         )
     known = frozenset(names) if known is None else known
     row: dict[str, float] = {}
     for name, value in members(record):
-        fault = _member_fault(record, name, value, child(pointer, name), known)
+        fault = _member_fault(record, name, value, extend_pointer(pointer, name), known)
         if fault:
             raise fault
         row[name] = value
@@ -185,7 +185,7 @@ def _member_fault(
     record: JsonText, name: str, value: Any, pointer: str, names: Set[str]
 ) -> ElementError | None:
     if name not in names:
-        told = kind(record)
+        told = json_type_name(record)
         return ElementError(
             "features",
             pointer=pointer,
@@ -197,6 +197,6 @@ def _member_fault(
             "ragged",
             pointer=pointer,
             expected="a number (a record is one row; send a list of records)",
-            got=kind(value),
+            got=json_type_name(value),
         )
     return number_fault(value, pointer, "float64")

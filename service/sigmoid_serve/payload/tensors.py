@@ -15,7 +15,7 @@ import numpy as np
 
 from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import Check, JsonText, child, kind
+from sigmoid_serve.json.text import Check, JsonText, extend_pointer, json_type_name
 from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
 from sigmoid_serve.payload.json_faults import number_fault
@@ -49,7 +49,7 @@ class Features(NamedTuple):
         names: list[str | int] = list(index)
         if self.names and len(index) == self.values.ndim:
             names[-1] = self.names[index[-1]]
-        return child("/inputs", *names)
+        return extend_pointer("/inputs", *names)
 
 
 class Reading(NamedTuple):
@@ -113,7 +113,7 @@ def read_batch(value: Any, pointer: str, dtype: DtypeName, reading: Reading) -> 
         "rank" if isinstance(value, float) else "not_a_number",
         pointer=pointer,
         expected="a list of tensors",
-        got=kind(value),
+        got=json_type_name(value),
     )
 
 
@@ -229,7 +229,7 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
             got="a bare number",
         )
     if shape[-1] != count:
-        first_row = pointer and child(pointer, *[0] * (len(shape) - 1))
+        first_row = pointer and extend_pointer(pointer, *[0] * (len(shape) - 1))
         raise ElementError(
             "features",
             pointer=first_row,
