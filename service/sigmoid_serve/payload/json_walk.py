@@ -32,7 +32,7 @@ from sigmoid_serve.json.text import (
 )
 from sigmoid_serve.payload.array_shape import MAX_RANK
 from sigmoid_serve.payload.array_text import Tensors
-from sigmoid_serve.payload.json_faults import BEYOND, number_fault, ragged, too_many
+from sigmoid_serve.payload.json_errors import BEYOND, number_fault, ragged, too_many
 from sigmoid_serve.payload.json_rows import read_numbers, read_rows
 
 # Python objects for this much are made within a few milliseconds.

@@ -21,7 +21,7 @@ from sigmoid_serve.json.text import (
     value_end,
 )
 from sigmoid_serve.payload.array_shape import Unproven
-from sigmoid_serve.payload.json_faults import number_fault, too_many
+from sigmoid_serve.payload.json_errors import number_fault, too_many
 
 # Parsed in one call, which holds the interpreter: a few milliseconds.
 _SLICE_BYTES: Final = 2**17

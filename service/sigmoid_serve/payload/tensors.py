@@ -18,7 +18,7 @@ from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import Check, JsonText, extend_pointer, json_type_name
 from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
-from sigmoid_serve.payload.json_faults import number_fault
+from sigmoid_serve.payload.json_errors import number_fault
 from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 from sigmoid_serve.payload.records import (
     read_records,
