@@ -13,23 +13,23 @@ MAX_RANK: Final = 32
 """Of every tensor, as JSON or `.npy`."""
 
 
-class Unproven(ValueError):
+class Unverified(ValueError):
     """A text that may or may not be a dense array of finite numbers."""
 
 
-class ShapeProof:
+class ShapeCheck:
     """What is known of a shape, from the beginning of the array's text on.
 
     Args:
         rank: How many `[` the text starts with.
 
     Raises:
-        Unproven: There is none, or more than an array may have.
+        Unverified: There is none, or more than an array may have.
     """
 
     def __init__(self, rank: int) -> None:
         if not 1 <= rank <= MAX_RANK:
-            raise Unproven
+            raise Unverified
         self._lengths: list[int | None] = [None] * rank
         # Of the last list of each level, as far as it was read.
         self._begun = [0] * rank
@@ -45,12 +45,12 @@ class ShapeProof:
             after: How deep in brackets it ends.
 
         Raises:
-            Unproven: The array is not dense.
+            Unverified: The array is not dense.
         """
         for level, lengths in enumerate(_lengths(array, len(self._begun)), 1):
             # An empty list at an edge might be completed to more than the text says.
             if not (lengths[0] and lengths[-1]):
-                raise Unproven
+                raise Unverified
             lists -= len(lengths)
             if before >= level:
                 # Its first element may be a list that is itself continued.
@@ -62,9 +62,9 @@ class ShapeProof:
                 if length is None:
                     length = self._lengths[level - 1] = lengths[0]
                 if lengths.count(length) != len(lengths):
-                    raise Unproven
+                    raise Unverified
         if lists:
-            raise Unproven
+            raise Unverified
 
     def shape(self) -> tuple[int, ...]:
         """Give the shape of the whole array, once all was read."""

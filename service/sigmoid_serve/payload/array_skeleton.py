@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
+from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 
 _OPEN, _CLOSE, _COMMA = b"[],"
 
@@ -39,7 +39,7 @@ def skeleton_shape(whole: bytes) -> tuple[int, ...]:
     That there is a number at each place, and that the text is valid, is left to prove.
 
     Raises:
-        Unproven: It is not the skeleton of a dense array or of a number.
+        Unverified: It is not the skeleton of a dense array or of a number.
     """
     empties = whole.count(_EMPTY)
     outer = whole.replace(_EMPTY, b"") if empties else whole
@@ -48,7 +48,7 @@ def skeleton_shape(whole: bytes) -> tuple[int, ...]:
         return shape
     # All that is innermost must be empty lists.
     if empties != math.prod(shape) or len(shape) == MAX_RANK:
-        raise Unproven
+        raise Unverified
     return (*shape, 0)
 
 
@@ -56,23 +56,23 @@ def _outer_shape(whole: bytes) -> tuple[int, ...]:
     stop = whole.find(b"]")
     rank = stop - whole.count(b",", 0, stop)
     if not 1 <= rank <= MAX_RANK:
-        raise Unproven
+        raise Unverified
     shape: list[int] = []
     length = 0  # of the skeleton of one element of the level at hand
     for level in range(1, rank + 1):
         stop = whole.find(b"]" * level) + level
         count, rest = divmod(stop - (rank - level) - 1, length + 1)
         if rest or count < 1:
-            raise Unproven
+            raise Unverified
         shape.insert(0, count)
         length = count * (length + 1) + 1
     if length != len(whole):
-        raise Unproven
+        raise Unverified
     expected = b""
     for count in reversed(shape):
         expected = b"[" + (expected + b",") * (count - 1) + expected + b"]"
     if whole != expected:
-        raise Unproven
+        raise Unverified
     return tuple(shape)
 
 
@@ -83,7 +83,7 @@ def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
         whole: The skeleton of the array.
 
     Raises:
-        Unproven: An element is not the skeleton of a dense array.
+        Unverified: An element is not the skeleton of a dense array.
     """
     if whole == _EMPTY:
         return []
@@ -144,7 +144,7 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     is_whole = chars[0] == _OPEN and not depths[-1] and depths[:-1].min() > 0
     deepest = int(depths.max())
     if not is_whole or deepest > MAX_RANK + 1:
-        raise Unproven
+        raise Unverified
     cuts = np.flatnonzero((depths == 1) & (chars == _COMMA))
     starts = np.concatenate(([1], cuts + 1))
     stops = np.append(cuts, len(whole) - 1)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from sigmoid_models.dtype import STORAGE, DtypeName, Float64Array, round_to
 from sigmoid_serve.json.text import Check, JsonText
-from sigmoid_serve.payload.array_shape import ShapeProof, Unproven
+from sigmoid_serve.payload.array_shape import ShapeCheck, Unverified
 from sigmoid_serve.payload.array_skeleton import (
     count_numbers,
     skeleton,
@@ -95,7 +95,7 @@ def read_array(
         An array of the lists' shape, in the type that stores `dtype`.
 
     Raises:
-        Unproven: Something is not as it should be, or not as it usually is.
+        Unverified: Something is not as it should be, or not as it usually is.
     """
     slices = list(_slices(text))
     lists = sum(part.opened for part in slices)
@@ -103,11 +103,11 @@ def read_array(
         shape = skeleton_shape(_skeleton(text, slices, check))
         values = _values(text, slices, dtype, max_elements, None, check)
     else:
-        proof = ShapeProof(_leading_brackets(text))
-        values = _values(text, slices, dtype, max_elements, proof, check)
-        shape = proof.shape()
+        shape_check = ShapeCheck(_leading_brackets(text))
+        values = _values(text, slices, dtype, max_elements, shape_check, check)
+        shape = shape_check.shape()
     if len(values) != math.prod(shape):
-        raise Unproven
+        raise Unverified
     return values.reshape(shape)
 
 
@@ -120,7 +120,7 @@ def read_arrays(
     bones = _skeleton(text, slices, check)
     shapes = skeleton_shapes(bones)
     if len(values) != count_numbers(bones):
-        raise Unproven
+        raise Unverified
     return Tensors(values, shapes)
 
 
@@ -137,24 +137,24 @@ def _values(
     slices: Sequence[_Slice],
     dtype: DtypeName,
     max_elements: int,
-    proof: ShapeProof | None,
+    shape_check: ShapeCheck | None,
     check: Check,
 ) -> NDArray[Any]:
     """Read all numbers, flat."""
     if len(slices) == 1:
-        values = _numbers(text.body, slices[0], dtype, proof)
+        values = _numbers(text.body, slices[0], dtype, shape_check)
         if len(values) > max_elements:
-            raise Unproven
+            raise Unverified
         return values
     # What no number comes to fill takes no memory.
     values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
     found = 0
     for part in slices:
         check()
-        numbers = _numbers(text.body, part, dtype, proof)
+        numbers = _numbers(text.body, part, dtype, shape_check)
         start, found = found, found + len(numbers)
         if found > len(values):
-            raise Unproven
+            raise Unverified
         values[start:found] = numbers
     return values[:found]
 
@@ -180,32 +180,32 @@ def _slices(text: JsonText) -> Iterator[_Slice]:
 
 
 def _numbers(
-    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof | None
+    body: bytes, part: _Slice, dtype: DtypeName, shape_check: ShapeCheck | None
 ) -> NDArray[Any]:
     try:
-        numbers = _flat(body, part, proof)
+        numbers = _flat(body, part, shape_check)
     # What simdjson raises for text that is no JSON, or no array of numbers.
     except (ValueError, RuntimeError, TypeError):
         numbers = None
     # With the error above all has gone that refers to the parser, which only then reads
     # on; so this one is raised apart from it.
     if numbers is None:
-        raise Unproven
+        raise Unverified
     if dtype == "float64":
         return numbers  # simdjson has refused what float64 cannot hold
     rounded = round_to(numbers, dtype)
     if not np.isfinite(rounded).all():
-        raise Unproven
+        raise Unverified
     return rounded
 
 
-def _flat(body: bytes, part: _Slice, proof: ShapeProof | None) -> Float64Array:
+def _flat(body: bytes, part: _Slice, shape_check: ShapeCheck | None) -> Float64Array:
     text: bytes | memoryview = memoryview(body)[part.start : part.stop]
     if part.before or part.after:
         text = b"".join((b"[" * part.before, text, b"]" * part.after))
     array: Any = _parsers.parser.parse(text)
     if not isinstance(array, simdjson.Array):
         raise TypeError
-    if proof:
-        proof.read(array, part.before + part.opened, part.before, part.after)
+    if shape_check:
+        shape_check.read(array, part.before + part.opened, part.before, part.after)
     return np.frombuffer(array.as_buffer(of_type="d"))

@@ -16,7 +16,7 @@ BEYOND: Final[dict[DtypeName, float]] = {
 """A number from here on is rounded to infinity: half a step above the largest."""
 
 
-def too_many(pointer: str, max_elements: int) -> ElementError:
+def too_many_error(pointer: str, max_elements: int) -> ElementError:
     """Make the error of a tensor of more elements than are allowed."""
     return ElementError(
         "too_many_elements",
@@ -26,7 +26,7 @@ def too_many(pointer: str, max_elements: int) -> ElementError:
     )
 
 
-def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
+def number_error(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
     """Say what is wrong with what should be a number, if anything is.
 
     Returns:
@@ -53,7 +53,7 @@ def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | N
     )
 
 
-def ragged(pointer: str, expected: int | None, length: int) -> ElementError:
+def ragged_error(pointer: str, expected: int | None, length: int) -> ElementError:
     """Make the error of a list that has another length than the first of its level."""
     return ElementError(
         "ragged",

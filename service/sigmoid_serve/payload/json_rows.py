@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sigmoid_serve.json.text import SPACE
-from sigmoid_serve.payload.array_shape import Unproven
+from sigmoid_serve.payload.array_shape import Unverified
 from sigmoid_serve.payload.array_skeleton import skeleton, skeleton_shapes
 
 # Lists of scalars; and such lists and scalars. Some in a row, and not too many.
@@ -55,7 +55,7 @@ def read_rows(
     numbers = read_numbers(text, tokens, beyond)
     try:
         shapes = skeleton_shapes(b"[%b]" % skeleton(items))
-    except Unproven:
+    except Unverified:
         return found.end(), None
     return found.end(), None if numbers is None else Rows(numbers, shapes)
 

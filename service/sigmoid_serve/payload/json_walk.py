@@ -1,11 +1,11 @@
-"""Tensors from the text of JSON, one number after the other: the first fault, or all.
+"""Tensors from the text of JSON, one number after the other: the first error, or all.
 
 This is the way of what a faster one has left: it says what is wrong. It makes no
 Python object of a list, so that its memory is that of the numbers, whatever the text;
 and it follows it a stretch at a time, so that others run meanwhile. The text was found
 to be JSON before (`sigmoid_serve.json.syntax`).
 
-The first fault is that of the first element, in document order, that is not what it
+The first error is that of the first element, in document order, that is not what it
 should be. A list of the wrong length comes before its elements, and the first list of
 each level says which length is right.
 """
@@ -32,7 +32,12 @@ from sigmoid_serve.json.text import (
 )
 from sigmoid_serve.payload.array_shape import MAX_RANK
 from sigmoid_serve.payload.array_text import Tensors
-from sigmoid_serve.payload.json_errors import BEYOND, number_fault, ragged, too_many
+from sigmoid_serve.payload.json_errors import (
+    BEYOND,
+    number_error,
+    ragged_error,
+    too_many_error,
+)
 from sigmoid_serve.payload.json_rows import read_numbers, read_rows
 
 # Python objects for this much are made within a few milliseconds.
@@ -115,7 +120,7 @@ class _Walk:
         outer: int,
     ) -> None:
         self._body = text.body
-        # All that is before it is over; where a fault is looked into, its element
+        # All that is before it is over; where an error is looked into, its element
         # begins here.
         self._position = text.start + outer
         self._pointer = pointer
@@ -137,7 +142,7 @@ class _Walk:
         """Go to the end of the list.
 
         Raises:
-            ElementError: The first fault.
+            ElementError: The first error.
         """
         steps = 0
         while True:
@@ -266,7 +271,7 @@ class _Walk:
         if level.length is None:
             self._lengths[depth] = level.count
         elif level.length != level.count:
-            self._raise(ragged(self._place(), level.length, level.count))
+            self._raise(ragged_error(self._place(), level.length, level.count))
         if self._open:
             self._open[-1].count += 1
         if self._outer and not depth:
@@ -296,7 +301,7 @@ class _Walk:
         if not self._has_room(0):
             outer = self._open[: self._outer]
             place = extend_pointer(self._pointer, *(level.count for level in outer))
-            raise too_many(place, self._max_elements)
+            raise too_many_error(place, self._max_elements)
         self._open[-1].count += len(tokens)
         if not is_row:
             self.shapes += [()] * len(tokens)
@@ -306,19 +311,19 @@ class _Walk:
         row = self._open[-1]
         before = row.count
         for token in tokens:
-            fault = number_fault(scalar(token.strip(SPACE)), self._place(), self._dtype)
-            if fault:
+            error = number_error(scalar(token.strip(SPACE)), self._place(), self._dtype)
+            if error:
                 row.count = before
-                self._raise(fault)
+                self._raise(error)
             row.count += 1
 
     def _refuse(self, value: Any) -> NoReturn:
         """Refuse the value that begins at the position."""
         place, depth = self._place(), self._depth
         if depth == self._rank or not depth:
-            fault = number_fault(value, place, "float64")
-            assert fault is not None
-            self._raise(fault)
+            error = number_error(value, place, "float64")
+            assert error is not None
+            self._raise(error)
         expected = f"a list of {self._lengths[depth]}"
         self._raise(
             ElementError(
@@ -329,7 +334,7 @@ class _Walk:
             )
         )
 
-    def _raise(self, fault: ElementError) -> NoReturn:
+    def _raise(self, error: ElementError) -> NoReturn:
         """Raise it, unless a list around it is of the wrong length."""
         around = self._open[self._outer :]
         if any(level.length is not None for level in around):
@@ -340,6 +345,6 @@ class _Walk:
                 length = level.count + 1 + commas
                 if level.length not in (None, length):
                     del self._open[place:]
-                    fault = ragged(self._place(), level.length, length)
+                    error = ragged_error(self._place(), level.length, length)
                     break
-        raise fault
+        raise error

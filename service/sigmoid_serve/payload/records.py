@@ -20,8 +20,8 @@ from sigmoid_serve.json.text import (
     value_at,
     value_end,
 )
-from sigmoid_serve.payload.array_shape import Unproven
-from sigmoid_serve.payload.json_errors import number_fault, too_many
+from sigmoid_serve.payload.array_shape import Unverified
+from sigmoid_serve.payload.json_errors import number_error, too_many_error
 
 # Parsed in one call, which holds the interpreter: a few milliseconds.
 _SLICE_BYTES: Final = 2**17
@@ -55,7 +55,7 @@ def read_records(
         Rows, `(records, features)`.
 
     Raises:
-        Unproven: Something is not as it should be, or not as it usually is.
+        Unverified: Something is not as it should be, or not as it usually is.
     """
     parts: list[Float64Array] = []
     elements = 0
@@ -64,14 +64,14 @@ def read_records(
         try:
             records = orjson.loads(b"[" + part + b"]")
         except orjson.JSONDecodeError:
-            raise Unproven from None
+            raise Unverified from None
         rows = [record_row(record, names) for record in records]
         # As many colons as members: none of them was there twice.
         if None in rows or part.count(b":") != len(rows) * len(names):
-            raise Unproven
+            raise Unverified
         elements += len(rows) * len(names)
         if elements > max_elements:
-            raise Unproven
+            raise Unverified
         parts.append(np.array(rows, np.float64).reshape(-1, len(names)))
     return np.concatenate(parts)
 
@@ -86,10 +86,10 @@ def _slices(text: JsonText) -> Iterator[bytes]:
         start = past_space(body, end)
         if start < stop:
             if body[start] != _COMMA:
-                raise Unproven
+                raise Unverified
             start += 1
             if start == stop:
-                raise Unproven
+                raise Unverified
 
 
 def walk_records(
@@ -123,7 +123,7 @@ def walk_records(
         numbers.extend(row)
         rows += 1
         if len(numbers) > max_elements:
-            raise too_many(pointer, max_elements)
+            raise too_many_error(pointer, max_elements)
         position = past_space(body, value_end(body, position))
         if body[position] == _END:
             return np.frombuffer(numbers, np.float64).reshape(rows, -1)
@@ -145,7 +145,7 @@ def walk_record(
         known: The same names.
 
     Raises:
-        ElementError: Its first fault: `ragged`, `not_a_number`, `overflow` or
+        ElementError: Its first error: `ragged`, `not_a_number`, `overflow` or
             `features`.
     """
     if not isinstance(record, JsonText) or record.is_list:
@@ -166,9 +166,9 @@ def walk_record(
     known = frozenset(names) if known is None else known
     row: dict[str, float] = {}
     for name, value in members(record):
-        fault = _member_fault(record, name, value, extend_pointer(pointer, name), known)
-        if fault:
-            raise fault
+        error = _member_error(record, name, value, extend_pointer(pointer, name), known)
+        if error:
+            raise error
         row[name] = value
     missing = [name for name in names if name not in row]
     if missing:
@@ -181,7 +181,7 @@ def walk_record(
     return [row[name] for name in names]
 
 
-def _member_fault(
+def _member_error(
     record: JsonText, name: str, value: Any, pointer: str, names: Set[str]
 ) -> ElementError | None:
     if name not in names:
@@ -199,4 +199,4 @@ def _member_fault(
             expected="a number (a record is one row; send a list of records)",
             got=json_type_name(value),
         )
-    return number_fault(value, pointer, "float64")
+    return number_error(value, pointer, "float64")

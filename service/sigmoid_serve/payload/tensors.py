@@ -16,9 +16,9 @@ import numpy as np
 from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import Check, JsonText, extend_pointer, json_type_name
-from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
+from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
-from sigmoid_serve.payload.json_errors import number_fault
+from sigmoid_serve.payload.json_errors import number_error
 from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 from sigmoid_serve.payload.records import (
     read_records,
@@ -57,8 +57,8 @@ class Reading(NamedTuple):
 
     Attributes:
         max_elements: More are refused.
-        is_strict: Whether the body was found to be JSON, and the first fault is to be
-            told; else whatever is not beyond doubt is `Unproven`.
+        is_strict: Whether the body was found to be JSON, and the first error is to be
+            told; else whatever is not beyond doubt is `Unverified`.
         check: Called again and again; it may raise, and so end it.
     """
 
@@ -85,7 +85,7 @@ def read_tensor(
     Raises:
         ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
             `too_many_elements`.
-        Unproven: One of these errors may apply.
+        Unverified: One of these errors may apply.
     """
     most, is_strict, check = reading
     if isinstance(value, JsonText) and value.is_list:
@@ -94,9 +94,9 @@ def read_tensor(
         return read_array(value, dtype, most, check)
     if not is_strict:
         return _quick(value, dtype, most)
-    fault = number_fault(value, pointer, dtype)
-    if fault:
-        raise fault
+    error = number_error(value, pointer, dtype)
+    if error:
+        raise error
     return round_to(np.array(value, dtype=np.float64), dtype)
 
 
@@ -131,7 +131,7 @@ def read_features(
     Raises:
         ElementError: As `read_tensor` does; `features` where the last dimension or a
             record's names are not the network's; `rank` for a bare number.
-        Unproven: One of these errors may apply.
+        Unverified: One of these errors may apply.
     """
     pointer = "/inputs"
     if type(value) is not list or (value and type(value[0]) is dict):
@@ -140,7 +140,7 @@ def read_features(
             return Features(rows, names)
     values: Any = read_tensor(value, pointer, "float64", reading)
     if not reading.is_strict and values.shape[-1:] != (count,):
-        raise Unproven
+        raise Unverified
     check_features(values.shape, count, pointer)
     return Features(values)
 
@@ -158,14 +158,14 @@ def _read_records(
         if is_strict:
             return walk_records(value, pointer, names, most, check)
         if names is None:
-            raise Unproven
+            raise Unverified
         return read_records(value, names, most, check)
     is_one = type(value) is dict
     if is_one or (type(value) is list and value and type(value[0]) is dict):
         records = [value] if is_one else value
         rows = [record_row(record, names) for record in records]
         if None in rows or len(rows) * len(rows[0] or ()) > most:
-            raise Unproven
+            raise Unverified
         return np.array(rows[0] if is_one else rows, np.float64)
     return None
 
@@ -246,27 +246,27 @@ def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
     """Read lists of a short body."""
     shape, numbers = _dense(value)
     if numbers is None or len(numbers) > max_elements:
-        raise Unproven
+        raise Unverified
     values = np.array(numbers, dtype=np.float64)
     # Finite numbers mostly have a finite sum, which is found faster.
     if dtype == "float64" and math.isfinite(sum(numbers)):
         return values.reshape(shape)
     rounded = round_to(values, dtype)
     if not np.isfinite(rounded).all():
-        raise Unproven
+        raise Unverified
     return rounded.reshape(shape)
 
 
 def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
     """Read a list of tensors of a short body."""
     if type(value) is not list:
-        raise Unproven
+        raise Unverified
     shapes: list[tuple[int, ...]] = []
     numbers: list[float] = []
     for part in value:
         shape, found = _dense(part)
         if found is None:
-            raise Unproven
+            raise Unverified
         shapes.append(tuple(shape))
         numbers += found
     return Tensors(_quick(numbers, dtype, max_elements), shapes)
