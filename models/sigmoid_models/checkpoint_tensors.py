@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sigmoid_models.checkpoint_error import CheckpointError
 from sigmoid_models.files.pickle_values import Opaque, Pairs, PickledObjectError
-from sigmoid_models.files.safetensors_header import read_header
+from sigmoid_models.files.safetensors_header import Contents, read_header
 from sigmoid_models.files.state_dict import read_saved
 from sigmoid_models.files.stored import FormatError, Stored, is_finite
 
@@ -25,9 +25,7 @@ _WEIGHT_SHARE: Final = 2
 _LEAST_WEIGHT_BYTES: Final = 2**25
 
 
-def read_safetensors(
-    path: Path, content: bytes
-) -> tuple[dict[str, Stored], dict[str, str]]:
+def read_safetensors(path: Path, content: bytes) -> Contents:
     """Find the tensors of a `.safetensors` file by name, and its metadata.
 
     Raises:

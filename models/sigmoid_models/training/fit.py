@@ -38,18 +38,18 @@ _PARALLEL_MULTIPLICATIONS = 10**8
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What can be chosen.
+    """Options of a training.
 
     Attributes:
         model: `shallow` is a `Classifier`, `deep` a `DeepClassifier`.
         hidden: Units of each hidden layer.
-        layers: Hidden layers after the first; of `deep` alone.
-        seed: Of the split, the initialisation and the order of the rows.
+        layers: Hidden layers after the first, for `deep` only.
+        seed: The seed of the split, the initialisation and the order of the rows.
         init: `sigmoid` (see `sigmoid_models.training.initialisation`) or `default`
             (PyTorch's).
-        epochs: At most.
+        epochs: The most epochs.
         patience: Epochs without a better validation loss before it stops.
-        learning_rate: Of Adam.
+        learning_rate: The learning rate of Adam.
         batch_rows: Rows per step.
     """
 
@@ -65,7 +65,7 @@ class TrainingOptions:
 
 
 class Epoch(NamedTuple):
-    """What one pass over the training rows gave; losses in nats."""
+    """The results of one pass over the training rows; losses in nats."""
 
     number: int
     training_loss: float
@@ -85,7 +85,9 @@ def train(
     options: TrainingOptions,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
-    """Fit a network to 60 % of the rows, stop by 20 %, measure it on 20 %.
+    """Train a network on 60 % of the rows, validate on 20 %, measure it on 20 %.
+
+    Training stops early, by the validation loss.
 
     The same dataset, options and machine give the same weights, bit for bit.
 
@@ -168,7 +170,7 @@ def _fit(
     generator: torch.Generator,
     on_epoch: Callable[[Epoch], None],
 ) -> int:
-    """Descend until the validation loss rises; leave the best weights in place.
+    """Train until the validation loss no longer falls; keep the best weights.
 
     Returns:
         The epoch of those weights.

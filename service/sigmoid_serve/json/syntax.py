@@ -22,7 +22,7 @@ def read_members(body: bytes, check: Callable[[], None]) -> list[Member]:
     """Find the members of a body whose top level must be an object.
 
     Args:
-        body: All of it.
+        body: The whole body.
         check: Called again and again; it may raise, and so end the reading.
 
     Returns:

@@ -1,11 +1,11 @@
-"""The shape of a JSON array of numbers, proven on what its text has beside them.
+"""The shape of a JSON array of numbers, verified on its brackets and commas.
 
 The skeleton of a text is the text without its numbers and white space. `[[1,2],[3,4]]`
-has the skeleton `[[,],[,]]`; its first `]` and its first `]]` end the first row and the
-whole, which gives the only shape that it can have, (2, 2). The skeleton must then be,
-byte for byte, the one of that shape.
+has the skeleton `[[,],[,]]`. Its first `]` ends the first row, and its first `]]` ends
+the whole, so (2, 2) is the only shape that it can have. The skeleton must then be, byte
+for byte, the one of that shape.
 
-Its cost is that of the text, however many lists there are.
+The cost grows with the length of the text, however many lists there are.
 """
 
 import math
@@ -21,7 +21,7 @@ _OPEN, _CLOSE, _COMMA = b"[],"
 _SPACE: Final = b" \t\r\n"
 _DIGITS: Final = b"0123456789+-.eE"
 
-# Stands in a skeleton for a list without anything in it.
+# Stands in a skeleton for an empty list.
 _EMPTY: Final = b"()"
 
 # Python objects for so many are made within a few milliseconds.
@@ -34,9 +34,9 @@ def skeleton(text: bytes) -> bytes:
 
 
 def skeleton_shape(whole: bytes) -> tuple[int, ...]:
-    """Read the one shape that the skeleton of a tensor can have, and hold it to that.
+    """Read the only shape that a skeleton can have, and verify that it has it.
 
-    That there is a number at each place, and that the text is valid, is left to prove.
+    Not verified here: that the text is valid JSON, with a number at each place.
 
     Raises:
         Unverified: It is not the skeleton of a dense array or of a number.
@@ -77,7 +77,7 @@ def _outer_shape(whole: bytes) -> tuple[int, ...]:
 
 
 def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
-    """Read the shapes of the elements of an array, each of which is a tensor.
+    """Read the shape of each element of an array of tensors.
 
     Args:
         whole: The skeleton of the array.
@@ -108,9 +108,9 @@ def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
 
 
 def count_numbers(whole: bytes) -> int:
-    """Count the numbers that the skeleton of an array has places for.
+    """Count the places for numbers in the skeleton of an array.
 
-    A list of so many elements has one comma less; all but the outermost are elements.
+    A list of n elements has n - 1 commas, and all lists but the outermost are elements.
     """
     return whole.count(b",") + 1 - whole.count(_EMPTY)
 
@@ -136,7 +136,7 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     """Find the elements between the outermost commas of the skeleton of an array.
 
     Returns:
-        Where each starts and where it stops; how deep in brackets the deepest is.
+        Where each starts, where each stops, and the depth of the deepest bracket.
     """
     chars = np.frombuffer(whole, np.uint8)
     steps = (chars == _OPEN).astype(np.int16) - (chars == _CLOSE)

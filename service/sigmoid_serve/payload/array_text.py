@@ -1,13 +1,12 @@
 """The text of a JSON array of numbers to a flat array and its shape.
 
 simdjson reads the numbers many times faster than a parser that makes Python objects,
-but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. The shape is
-proven apart from them: on the lengths of the lists (`array_shape`), or, where there are
-very many lists, on the text (`array_skeleton`). And there must be as many numbers as
-the shape has places. A long text is read in slices, completed to arrays by the brackets
-that they lack.
+but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. So the shape
+is verified separately: on the lengths of the lists (`array_shape`), or, where there are
+very many lists, on the text (`array_skeleton`). The count of the numbers must fit the
+shape. A long text is read in slices, each completed by the brackets that it lacks.
 
-Nothing here says what is wrong with a text that fails: the strict way does that.
+This is a fast way: it does not say what is wrong with a text. `json_walk` does.
 """
 
 import math
@@ -33,7 +32,7 @@ from sigmoid_serve.payload.array_skeleton import (
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
 
-# To ask a list for its length takes as long as to look at so much text.
+# To ask a list for its length takes as long as to read so much text.
 LIST_BYTES: Final = 64
 
 _START: Final = re.compile(rb"[\[ \t\r\n]*")
@@ -44,8 +43,8 @@ class Tensors(NamedTuple):
     """Tensors, one after the other.
 
     Attributes:
-        values: Of all, flat, in the type that stores their dtype.
-        shapes: Of each.
+        values: The numbers of all tensors, flat, in the type that stores their dtype.
+        shapes: The shape of each tensor.
     """
 
     values: NDArray[Any]
@@ -56,10 +55,10 @@ class _Slice(NamedTuple):
     """A stretch of text between two commas.
 
     Attributes:
-        start: Of the stretch.
-        stop: Of the stretch.
-        before: How deep in brackets it starts.
-        after: How deep in brackets it ends.
+        start: Where it starts in the body.
+        stop: Where it ends in the body.
+        before: How many lists are open where it starts.
+        after: How many lists are open where it ends.
         opened: How many `[` it has.
     """
 
@@ -71,7 +70,7 @@ class _Slice(NamedTuple):
 
 
 class _Parsers(local):
-    """A parser keeps its buffers, and is for one thread at a time."""
+    """A parser for each thread: it reuses its buffers."""
 
     def __init__(self) -> None:
         self.parser = simdjson.Parser()
@@ -86,16 +85,16 @@ def read_array(
     """Read numbers, rounded once to `dtype`.
 
     Args:
-        text: Of an array; it need not be JSON.
-        dtype: Of the result's values.
-        max_elements: More are not read.
-        check: Called again and again; it may raise, and so end it.
+        text: What should be an array; it need not be JSON.
+        dtype: The dtype of the result.
+        max_elements: The most numbers that are read.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
         An array of the lists' shape, in the type that stores `dtype`.
 
     Raises:
-        Unverified: Something is not as it should be, or not as it usually is.
+        Unverified: The text has an error, or is written in an unusual way.
     """
     slices = list(_slices(text))
     lists = sum(part.opened for part in slices)
@@ -146,7 +145,7 @@ def _values(
         if len(values) > max_elements:
             raise Unverified
         return values
-    # What no number comes to fill takes no memory.
+    # The memory of an empty array is taken only as it is filled.
     values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
     found = 0
     for part in slices:
@@ -187,8 +186,8 @@ def _numbers(
     # What simdjson raises for text that is no JSON, or no array of numbers.
     except (ValueError, RuntimeError, TypeError):
         numbers = None
-    # With the error above all has gone that refers to the parser, which only then reads
-    # on; so this one is raised apart from it.
+    # Raised outside `except`: the error above refers to what the parser gave, and the
+    # parser reads on only when nothing does.
     if numbers is None:
         raise Unverified
     if dtype == "float64":

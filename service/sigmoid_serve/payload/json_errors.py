@@ -1,4 +1,4 @@
-"""What may be wrong with a tensor, in words."""
+"""The errors of a tensor in JSON."""
 
 from math import inf
 from typing import Any, Final
@@ -13,7 +13,7 @@ BEYOND: Final[dict[DtypeName, float]] = {
     "float32": 2.0**128 * (1 - 2.0**-25),
     "float64": inf,
 }
-"""A number from here on is rounded to infinity: half a step above the largest."""
+"""The least number that is rounded to infinity: half a step above the largest."""
 
 
 def too_many_error(pointer: str, max_elements: int) -> ElementError:
@@ -27,10 +27,10 @@ def too_many_error(pointer: str, max_elements: int) -> ElementError:
 
 
 def number_error(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
-    """Say what is wrong with what should be a number, if anything is.
+    """Make the error of a value that should be a number of the dtype.
 
     Returns:
-        `ragged`, `not_a_number` or `overflow`.
+        `ragged`, `not_a_number` or `overflow`; None if it is such a number.
     """
     if isinstance(value, JsonText) and value.is_list:
         return ElementError(
@@ -54,7 +54,7 @@ def number_error(value: Any, pointer: str, dtype: DtypeName) -> ElementError | N
 
 
 def ragged_error(pointer: str, expected: int | None, length: int) -> ElementError:
-    """Make the error of a list that has another length than the first of its level."""
+    """Make the error of a list that is not as long as the first of its level."""
     return ElementError(
         "ragged",
         pointer=pointer,

@@ -18,7 +18,7 @@ class OpenList:
 
     Attributes:
         length: The length that it must have; None for the first list of its level.
-        count: Number of its elements that are behind us.
+        count: Number of its elements that were read.
     """
 
     length: int | None
@@ -33,7 +33,7 @@ class Nesting:
         outer: 1 if that list holds tensors, 0 if it is the tensor.
 
     Attributes:
-        outer: As given.
+        outer: 1 if the outermost list holds tensors, 0 if it is the tensor.
         lists: The open lists, the outermost first.
         rank: Number of dimensions of the current tensor.
         lengths: The size of each dimension; None where it is not known yet.

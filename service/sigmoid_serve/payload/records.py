@@ -32,7 +32,7 @@ _NUMBERS: Final = {float, int}
 
 
 def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
-    """Read one record; None where anything is wrong with it."""
+    """Read one record; None if anything is wrong with it."""
     if names is None or type(record) is not dict or len(record) != len(names):
         return None
     row: list[Any] = list(map(record.get, names))
@@ -43,19 +43,19 @@ def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
 def read_records(
     text: JsonText, names: Sequence[str], max_elements: int, check: Check
 ) -> Float64Array:
-    """Read a list of records fast, as far as they are beyond doubt.
+    """Read a list of records fast, if it can be verified.
 
     Args:
-        text: Of a list whose first element is an object; it need not be JSON.
-        names: Of the features.
-        max_elements: More are not read.
-        check: Called again and again; it may raise, and so end it.
+        text: A list whose first element is an object; it need not be JSON.
+        names: The names of the features.
+        max_elements: The most numbers that are read.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
         Rows, `(records, features)`.
 
     Raises:
-        Unverified: Something is not as it should be, or not as it usually is.
+        Unverified: The text has an error, or is written in an unusual way.
     """
     parts: list[Float64Array] = []
     elements = 0
@@ -77,7 +77,7 @@ def read_records(
 
 
 def _slices(text: JsonText) -> Iterator[bytes]:
-    """Cut between records, or where it looks so."""
+    """Cut between records, as far as a closing brace and a comma tell."""
     body, start, stop = text.body, text.start + 1, text.stop - 1
     while start < stop:
         brace = body.find(b"}", start + _SLICE_BYTES, stop)
@@ -102,15 +102,14 @@ def walk_records(
     """Read a list of records, one after the other.
 
     Args:
-        text: Of the list, found to be JSON.
-        pointer: Where it stands in the body.
-        names: Of the features, where the model names them.
-        max_elements: More are refused.
-        check: Called again and again; it may raise, and so end it.
+        text: The list, found to be JSON.
+        pointer: JSON Pointer of the list.
+        names: The names of the features, if the model has them.
+        max_elements: More elements are an error.
+        check: Called again and again; it may raise, and so end the work.
 
     Raises:
-        ElementError: What is wrong with the first record that is not right; or
-            `too_many_elements`.
+        ElementError: The first error of a record, or `too_many_elements`.
     """
     body, position = text.body, past_space(text.body, text.start + 1)
     known = frozenset(names or ())
@@ -139,10 +138,10 @@ def walk_record(
     """Read one record, one member after the other.
 
     Args:
-        record: What stands in the place of `{"feature name": number, ...}`.
-        pointer: Where it stands in the body.
-        names: Of the features, where the model names them.
-        known: The same names.
+        record: What should be `{"feature name": number, ...}`.
+        pointer: JSON Pointer of the record.
+        names: The names of the features, if the model has them.
+        known: The same names, as a set.
 
     Raises:
         ElementError: Its first error: `ragged`, `not_a_number`, `overflow` or

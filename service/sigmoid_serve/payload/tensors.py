@@ -1,9 +1,9 @@
 """JSON values to arrays and back: the one judge of shape, type, finiteness and size.
 
-A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. There
-are fast ways, which take what is beyond doubt: of a short body on Python's lists, of a
-long one on its text. The way of all else is a walk through the text, which finds the
-first bad element (`sigmoid_serve.payload.json_walk`).
+A tensor in JSON is nested lists of numbers, of any rank from a bare number to 32. Fast
+ways take what they can verify: Python's lists of a short body, the text of a long one
+(`array_text`). The strict way takes everything else: it walks through the text and
+finds the first error (`json_walk`).
 """
 
 import math
@@ -33,7 +33,7 @@ class Features(NamedTuple):
 
     Attributes:
         values: Raw features in float64, `(..., features)`, finite.
-        names: Of the features, where they came as records; else none.
+        names: The names of the features, if the rows came as records.
     """
 
     values: Float64Array
@@ -56,10 +56,10 @@ class Reading(NamedTuple):
     """How the fields of a body are read.
 
     Attributes:
-        max_elements: More are refused.
-        is_strict: Whether the body was found to be JSON, and the first error is to be
-            told; else whatever is not beyond doubt is `Unverified`.
-        check: Called again and again; it may raise, and so end it.
+        max_elements: More elements are an error.
+        is_strict: Whether to find the first error, in a body that is JSON. Otherwise
+            only what can be verified fast is read; all else is `Unverified`.
+        check: Called again and again; it may raise, and so end the work.
     """
 
     max_elements: int
@@ -73,9 +73,9 @@ def read_tensor(
     """Read nested lists of numbers, rounded once to `dtype`.
 
     Args:
-        value: As `sigmoid_serve.json.body` gives it.
-        pointer: Where the value stands in the body.
-        dtype: Of the result's values.
+        value: A value as `sigmoid_serve.json.body` returns it.
+        pointer: JSON Pointer of the value.
+        dtype: The dtype of the result.
         reading: How it is read.
 
     Returns:
@@ -123,9 +123,9 @@ def read_features(
     """Read rows, or records by feature name, for a network.
 
     Args:
-        value: Of the field `inputs`, as `sigmoid_serve.json.body` gives it.
+        value: The field `inputs`, as `sigmoid_serve.json.body` returns it.
         count: Number of the network's features.
-        names: Of the features, where the model names them.
+        names: The names of the features, if the model has them.
         reading: How it is read.
 
     Raises:
@@ -148,7 +148,7 @@ def read_features(
 def _read_records(
     value: Any, pointer: str, names: Sequence[str] | None, reading: Reading
 ) -> Float64Array | None:
-    """Read a record or a list of them; None where it is something else."""
+    """Read a record or a list of records; None if it is something else."""
     most, is_strict, check = reading
     if isinstance(value, JsonText):
         if not value.is_list:
@@ -171,7 +171,7 @@ def _read_records(
 
 
 def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
-    """Refuse a tensor of more than `max_elements` elements.
+    """Raise for a tensor of more than `max_elements` elements.
 
     Raises:
         ElementError: `too_many_elements`.
@@ -188,13 +188,13 @@ def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
 def check_limits(
     shape: Sequence[int], pointer: str | None, max_rank: int, max_rows: int | None
 ) -> None:
-    """Refuse a tensor of too high a rank, or of too many rows.
+    """Raise for a tensor of too high a rank, or of too many rows.
 
     Args:
-        shape: Of the tensor; for rows, the last dimension are their features.
-        pointer: Where it stands in the body.
-        max_rank: Most dimensions.
-        max_rows: Most rows; None for a tensor that has none.
+        shape: The shape of the tensor; in rows, the last dimension is the features.
+        pointer: JSON Pointer of the tensor.
+        max_rank: The most dimensions.
+        max_rows: The most rows; None for a tensor that is not made of rows.
 
     Raises:
         ElementError: `rank` or `too_many_elements`.
@@ -216,7 +216,7 @@ def check_limits(
 
 
 def check_features(shape: Sequence[int], count: int, pointer: str | None) -> None:
-    """Refuse a shape whose last dimension is not the network's.
+    """Raise for a shape whose last dimension is not the network's.
 
     Raises:
         ElementError: `rank` or `features`.
@@ -243,7 +243,7 @@ _NUMBERS = {float, int}
 
 
 def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
-    """Read lists of a short body."""
+    """Read a tensor of a short body from Python's lists."""
     shape, numbers = _dense(value)
     if numbers is None or len(numbers) > max_elements:
         raise Unverified
@@ -258,7 +258,7 @@ def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
 
 
 def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
-    """Read a list of tensors of a short body."""
+    """Read a list of tensors of a short body from Python's lists."""
     if type(value) is not list:
         raise Unverified
     shapes: list[tuple[int, ...]] = []
@@ -273,7 +273,7 @@ def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
 
 
 def _dense(value: Any) -> tuple[list[int], list[float] | None]:
-    """Return a shape and the numbers in order, if the lists have that shape."""
+    """Return the shape and the numbers of dense lists; else None for the numbers."""
     shape: list[int] = []
     level = [value]
     while level and type(level[0]) is list and len(shape) < MAX_RANK:
