@@ -146,7 +146,7 @@ BAD_STATES: dict[str, tuple[object, str]] = {
 }
 
 
-def refusal(path: Path) -> str:
+def error_message(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     message = str(caught.value)
@@ -162,7 +162,7 @@ def test_refused_state(tmp_path: Path, case: str) -> None:
     state, expected = BAD_STATES[case]
     path = tmp_path / "model.pt"
     torch.save(state, path)
-    assert expected in refusal(path)
+    assert expected in error_message(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -173,7 +173,7 @@ def test_pickled_code_does_not_run(tmp_path: Path, legacy: bool) -> None:
         path,
         _use_new_zipfile_serialization=not legacy,
     )
-    assert "pickled objects" in refusal(path)
+    assert "pickled objects" in error_message(path)
     assert not marker.exists()
 
 
@@ -183,7 +183,7 @@ def test_truncated(tmp_path: Path, suffix: str, keep: float) -> None:
     path = tmp_path / f"model{suffix}"
     write(path, weights())
     cut(path, keep)
-    message = refusal(path)
+    message = error_message(path)
     assert "not a whole" in message or "pickled objects" in message
 
 
@@ -192,21 +192,21 @@ def test_truncated(tmp_path: Path, suffix: str, keep: float) -> None:
 def test_not_a_checkpoint(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
-    refusal(path)
+    error_message(path)
 
 
 def test_refused_paths(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pt"
     empty.touch()
-    assert "the file is empty" in refusal(empty)
+    assert "the file is empty" in error_message(empty)
     other = tmp_path / "model.onnx"
     other.write_bytes(b"x")
-    assert "ends in .safetensors, .pt, .pth" in refusal(other)
-    assert "No such file" in refusal(tmp_path / "missing.pt")
-    assert "Not a directory" in refusal(empty / "missing.pt")
+    assert "ends in .safetensors, .pt, .pth" in error_message(other)
+    assert "No such file" in error_message(tmp_path / "missing.pt")
+    assert "Not a directory" in error_message(empty / "missing.pt")
     folder = tmp_path / "folder.pt"
     folder.mkdir()
-    assert "Is a directory" in refusal(folder)
+    assert "Is a directory" in error_message(folder)
 
 
 def test_a_failed_write_leaves_everything_as_it_was(tmp_path: Path) -> None:

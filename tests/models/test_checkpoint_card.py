@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sigmoid_models.checkpoint import load_checkpoint
-from tests.models.test_checkpoint import CARD, refusal, weights, write
+from tests.models.test_checkpoint import CARD, error_message, weights, write
 
 
 def card(**changes: object) -> str:
@@ -110,4 +110,4 @@ def test_refused_card(tmp_path: Path, case: str) -> None:
     header, expected = BAD_CARDS[case]
     path = tmp_path / "model.safetensors"
     write(path, weights(), header)
-    assert expected in refusal(path)
+    assert expected in error_message(path)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from sigmoid_models.classifier import DeepClassifier
-from tests.models.test_checkpoint import changed, refusal, write
+from tests.models.test_checkpoint import changed, error_message, write
 
 BAD_WEIGHTS: dict[str, tuple[dict[str, Tensor], str]] = {
     "nothing": ({}, "missing fc1.bias, fc1.weight, fc2.bias, fc2.weight"),
@@ -76,4 +76,4 @@ def test_refused_weights(tmp_path: Path, case: str, suffix: str) -> None:
     state, expected = BAD_WEIGHTS[case]
     path = tmp_path / f"model{suffix}"
     write(path, state)
-    assert expected in refusal(path)
+    assert expected in error_message(path)
