@@ -52,7 +52,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> object:
-    """Import what is public when it is asked for: PyTorch takes seconds."""
+    """Import a public name when it is first used: PyTorch takes seconds."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = import_module(f"{__name__}.{_MODULES[name]}")

@@ -21,7 +21,7 @@ _BLOCK_ROWS: Final = 32
 
 
 class ArchitectureError(ValueError):
-    """The names or shapes are not those of a sigmoid network; says which."""
+    """Names or shapes are not those of a sigmoid network; the message says which."""
 
 
 class Architecture(BaseModel):
@@ -61,7 +61,7 @@ class Architecture(BaseModel):
 
     @property
     def shown(self) -> str:
-        """What it is in a few words."""
+        """The class and the sizes, for messages."""
         return f"{self.kind} {listed_sizes(self.sizes)}"
 
     def build(self) -> nn.Module:
@@ -90,13 +90,13 @@ def infer_architecture(shapes: Mapping[str, Sequence[int]]) -> Architecture:
     expected = {f"{layer}.{part}" for layer in layers for part in ("weight", "bias")}
     missing, unexpected = expected - shapes.keys(), shapes.keys() - expected
     if missing or unexpected:
-        findings = [
+        errors = [
             f"{what} {_listed(names)}"
             for what, names in (("missing", missing), ("unexpected", unexpected))
             if names
         ]
         raise ArchitectureError(
-            f"its tensors are not those of a {kind}: {'; '.join(findings)}"
+            f"its tensors are not those of a {kind}: {'; '.join(errors)}"
         )
     return Architecture(kind=kind, sizes=_chained_sizes(layers, shapes, kind))
 
@@ -104,7 +104,7 @@ def infer_architecture(shapes: Mapping[str, Sequence[int]]) -> Architecture:
 def _layers(
     names: Iterable[str],
 ) -> tuple[Literal["Classifier", "DeepClassifier", "Sequential"], list[str]]:
-    """Name the layers, first to last, that the names seem to mean."""
+    """Guess the class, and its layers from first to last, from the names."""
     names = list(names)
     numbered = {match[1] for name in names if (match := re.match(r"(\d+)\.", name))}
     if numbered and len(numbered) == len({name.partition(".")[0] for name in names}):
@@ -145,7 +145,7 @@ def _chained_sizes(
 
 
 def listed_sizes(sizes: Sequence[int]) -> str:
-    """Write sizes as a list, the first of them where they are many."""
+    """Write sizes as a list; of very many, only the first."""
     shown = ", ".join(map(str, sizes[:_SIZES_LISTED]))
     return f"[{shown}{', …' if len(sizes) > _SIZES_LISTED else ''}]"
 

@@ -21,7 +21,7 @@ FORMAT: Final = 1
 Task = Literal["binary", "multiclass", "multilabel"]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
-# One fault is told; a description of each of very many would take all memory.
+# Only the first error is described: to describe very many would take all memory.
 Names = Annotated[tuple[Name, ...], Field(fail_fast=True)]
 Numbers = Annotated[tuple[FiniteFloat, ...], Field(fail_fast=True)]
 Rows = Annotated[tuple[Numbers, ...], Field(fail_fast=True)]
@@ -43,7 +43,7 @@ class Scaler(Part):
 
 
 class Golden(Part):
-    """Rows whose logits are known, to prove a loaded network on its device.
+    """Rows whose logits are known, to check a loaded network on its device.
 
     Attributes:
         inputs: Raw features, `(rows, features)`.
@@ -77,7 +77,7 @@ class Training(Part):
 
     Attributes:
         dataset: Its name, or the file name of a CSV.
-        seed: Of the split, the initialisation and the order of the rows.
+        seed: The seed of the split, the initialisation and the order of the rows.
         init: `sigmoid` (scaled by the sigmoid's slope) or `default` (PyTorch's).
         epochs: Until the weights that were kept.
         rows: Number of training, validation and test rows.
@@ -100,15 +100,15 @@ class ModelCard(Part):
     Attributes:
         format: Version of this layout.
         architecture: Class and widths; must agree with the weights.
-        activation: `sigmoid`; for a file without a card, which cannot prove it,
-            `sigmoid (assumed)`.
+        activation: `sigmoid`; `sigmoid (assumed)` for a file without a card, whose
+            weights do not show it.
         task: `binary` has one output, `multiclass` two or more, `multilabel` any.
         features: Their names in the order of the network's inputs, where known.
         scaler: Applied to the raw features.
         classes: Names; two for `binary` (negative, positive), else one per output.
         temperature: Probabilities are `sigmoid(logits / temperature)`.
         thresholds: One per output for `binary` and `multilabel`, by default 0.5.
-        metrics: On the test rows.
+        metrics: Measured on the test rows.
         training: How the weights came to be.
         golden: Rows with known logits, checked before the model is ready.
 

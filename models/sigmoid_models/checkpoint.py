@@ -1,4 +1,4 @@
-"""Checkpoints: what is read, what is written, what is refused.
+"""Checkpoints: a network and its card, written to a file and read back.
 
 A checkpoint of ours is a `.safetensors` file whose header has an entry
 `sigmoid_serve`, the JSON of a `ModelCard`; the weights stand under the names of the
@@ -8,18 +8,15 @@ without our entry, are read too. Nothing pickled is ever executed.
 
 import errno
 import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import safetensors.torch
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from sigmoid_models.architecture import (
@@ -27,48 +24,39 @@ from sigmoid_models.architecture import (
     ArchitectureError,
     infer_architecture,
 )
-from sigmoid_models.card import FORMAT, ModelCard, assumed_card
-from sigmoid_models.files.pickle_values import Opaque, Pairs, PickledObjectError
+from sigmoid_models.card import ModelCard, assumed_card
+from sigmoid_models.checkpoint_card import read_card
+from sigmoid_models.checkpoint_error import CheckpointError
+from sigmoid_models.checkpoint_tensors import (
+    check_tensors,
+    make_weights,
+    read_safetensors,
+    read_state_dict,
+)
 from sigmoid_models.files.regular_file import read_regular
-from sigmoid_models.files.safetensors_header import read_header
-from sigmoid_models.files.state_dict import read_saved
-from sigmoid_models.files.stored import FormatError, Stored, is_finite
-from sigmoid_models.messages import one_line
+from sigmoid_models.files.stored import Stored
+
+__all__ = [
+    "HEADER_ENTRY",
+    "MAX_BYTES",
+    "SUFFIXES",
+    "Checkpoint",
+    "CheckpointError",
+    "load_checkpoint",
+    "read_bytes",
+    "save_checkpoint",
+]
 
 HEADER_ENTRY = "sigmoid_serve"
 SUFFIXES = (".safetensors", ".pt", ".pth")
 
 MAX_BYTES: Final = 2**32
-"""Most bytes of a file, where nobody says otherwise."""
+"""The most bytes of a file, by default."""
 
-_MOST_SHOWN: Final = 100
-_MOST_IN_A_CARD: Final = (
-    ("numbers", ",", 2**18),
-    ("rows", "[", 2**13),
-    ("entries", ":", 2**14),
-)
-
-# A file may name the same numbers more than once, and in half of float32's bytes.
-_WEIGHT_SHARE: Final = 2
-_LEAST_WEIGHT_BYTES: Final = 2**25
-
-# Layers of very few units take many times their own memory to compute with.
+# The memory to compute with, as a multiple of the file: layers of very few units take
+# many times their own size.
 _FOOTPRINT_SHARE: Final = 8
 _LEAST_FOOTPRINT: Final = 2**28
-
-
-class CheckpointError(Exception):
-    """A file that cannot be served: which file, what was found, what to do.
-
-    Attributes:
-        finding: What was found; without the path.
-        remedy: What to do.
-    """
-
-    def __init__(self, path: Path, finding: str, remedy: str) -> None:
-        super().__init__(one_line(f"{path}: {finding}; {remedy}"))
-        self.finding = finding
-        self.remedy = remedy
 
 
 @dataclass(frozen=True)
@@ -76,9 +64,9 @@ class Checkpoint:
     """A network as it was read from a file.
 
     Attributes:
-        network: In float32 on the CPU, whatever dtype the file stores.
-        card: Of the file, or assumed where it has none.
-        sha256: Of the file's bytes, in hexadecimal.
+        network: The network, in float32 on the CPU, whatever dtype the file stores.
+        card: The card of the file, or an assumed one where it has none.
+        sha256: The SHA-256 of the file's bytes, in hexadecimal.
     """
 
     network: nn.Module
@@ -126,9 +114,9 @@ def read_bytes(
     """Read all of a file.
 
     Args:
-        path: Of a regular file.
-        max_bytes: Most bytes that it may have.
-        limit: What that is called.
+        path: A regular file.
+        max_bytes: The most bytes that it may have.
+        limit: What to raise for a larger file, for the error's remedy.
 
     Raises:
         CheckpointError: It cannot be read, is no regular file or is too large.
@@ -145,14 +133,14 @@ def read_bytes(
 def load_checkpoint(
     path: Path, content: bytes | None = None, max_bytes: int = MAX_BYTES
 ) -> Checkpoint:
-    """Read a checkpoint; the inverse of `save_checkpoint`, and more generous.
+    """Read a checkpoint: what `save_checkpoint` writes, and other files of weights.
 
-    Nothing is made of a file before it was found to be a network, and the network has
-    its own memory: nothing refers to the file, nor to its bytes.
+    No tensor is made before the file was found to be a network. The network has its own
+    memory: it refers neither to the file nor to its bytes.
 
     Args:
         path: A `.safetensors`, `.pt` or `.pth` file.
-        content: Of the file, where it was read before.
+        content: The file's bytes, if they were read before.
         max_bytes: See `read_bytes`.
 
     Raises:
@@ -169,87 +157,21 @@ def load_checkpoint(
     if not content:
         raise CheckpointError(path, "the file is empty", "save the checkpoint again")
     if path.suffix == ".safetensors":
-        tensors, header = _read_safetensors(path, content)
+        tensors, metadata = read_safetensors(path, content)
+        header = metadata.get(HEADER_ENTRY)
     else:
-        tensors, header = _read_state_dict(path, content), None
-    _check_tensors(path, tensors, len(content))
+        tensors, header = read_state_dict(path, content), None
+    check_tensors(path, tensors, len(content))
     found = _architecture(path, tensors, len(content))
-    card = assumed_card(found) if header is None else _card(path, found, header)
-    network = _network(found, _weights(path, tensors, content))
+    card = assumed_card(found) if header is None else read_card(path, header, found)
+    network = _network(found, make_weights(path, tensors, content))
     return Checkpoint(network, card, hashlib.sha256(content).hexdigest())
-
-
-def _read_safetensors(
-    path: Path, content: bytes
-) -> tuple[dict[str, Stored], str | None]:
-    try:
-        tensors, metadata = read_header(content)
-    except FormatError as error:
-        finding = f"not a whole safetensors file ({error})"
-        raise CheckpointError(path, finding, "copy or save it again") from None
-    return tensors, metadata.get(HEADER_ENTRY)
-
-
-def _read_state_dict(path: Path, content: bytes) -> dict[str, Stored]:
-    remedy = 'save it with torch.save(model.state_dict(), "model.pt")'
-    try:
-        state = read_saved(content)
-    except PickledObjectError as error:
-        what = f"it holds pickled objects ({str(error)[:128]})"
-        finding = f"{what}, which are not loaded as they run code"
-        raise CheckpointError(path, finding, remedy) from None
-    except FormatError as error:
-        finding = f"not a whole PyTorch file ({error})"
-        raise CheckpointError(path, finding, remedy) from None
-    if not isinstance(state, Pairs):
-        finding = f"it holds a {_kind(state)}, not a state_dict"
-        raise CheckpointError(path, finding, remedy)
-    tensors = {
-        name: value
-        for name, value in state
-        if isinstance(name, str) and isinstance(value, Stored)
-    }
-    if len(tensors) < len(state):
-        strangers = _shown(
-            name if isinstance(name, str | int | float) else _kind(name)
-            for name, value in state
-            if not (isinstance(name, str) and isinstance(value, Stored))
-        )
-        if strangers:
-            finding = f"not only tensors by name: {strangers}"
-            raise CheckpointError(path, finding, remedy)
-    return tensors
-
-
-def _kind(value: object) -> str:
-    if isinstance(value, Opaque):
-        return value.kind
-    return "Tensor" if isinstance(value, Stored) else type(value).__name__
-
-
-def _shown(names: Iterable[object]) -> str:
-    return ", ".join(str(name)[:64] for name in islice(names, _MOST_SHOWN))
-
-
-def _check_tensors(path: Path, tensors: Mapping[str, Stored], file_bytes: int) -> None:
-    """See that every tensor is one of numbers that the file really has."""
-    remedy = "save dense floating-point weights that are finite in float32"
-    for name, tensor in tensors.items():
-        if not tensor.is_servable:
-            raise CheckpointError(path, f"{name[:64]} is {tensor.kind}", remedy)
-        if not tensor.is_there:
-            finding = f"{name[:64]} claims more elements than the file holds"
-            raise CheckpointError(path, finding, remedy)
-    needed = 4 * sum(tensor.size for tensor in tensors.values())
-    if needed > max(_WEIGHT_SHARE * file_bytes, _LEAST_WEIGHT_BYTES):
-        finding = f"its tensors share their numbers, and would take {needed} bytes"
-        raise CheckpointError(path, finding, "save each tensor with its own")
 
 
 def _architecture(
     path: Path, tensors: Mapping[str, Stored], file_bytes: int
 ) -> Architecture:
-    """Find the network, and that it can be computed with what such a file may take."""
+    """Infer the network, and check the memory that it takes to compute with."""
     try:
         found = infer_architecture({name: t.shape for name, t in tensors.items()})
     except ArchitectureError as error:
@@ -265,22 +187,8 @@ def _architecture(
     return found
 
 
-def _weights(
-    path: Path, tensors: Mapping[str, Stored], content: bytes
-) -> dict[str, Tensor]:
-    """Make every tensor in float32, all its values finite."""
-    weights = {}
-    for name, tensor in tensors.items():
-        weights[name] = tensor.float32(content)
-        if not is_finite(weights[name]):
-            remedy = "save dense floating-point weights that are finite in float32"
-            finding = f"{name[:64]} has NaN or infinite values"
-            raise CheckpointError(path, finding, remedy)
-    return weights
-
-
 def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Make the network of weights, which become its own."""
+    """Make the network from its weights, without copying them."""
     with torch.device("meta"):
         network = found.build()
     # load_state_dict looks through all weights once for each layer.
@@ -290,37 +198,3 @@ def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
                 weight = nn.Parameter(weights[f"{name}.{part}"], requires_grad=False)
                 setattr(layer, part, weight)
     return network.eval()
-
-
-def _card(path: Path, found: Architecture, header: str) -> ModelCard:
-    """Read the card, and hold it against the weights."""
-    remedy = "write it with save_checkpoint or sigmoid-serve train"
-    # Each of these takes many times the memory of its text.
-    for what, sign, most in _MOST_IN_A_CARD:
-        if header.count(sign) > most:
-            finding = f"its card has more than {most} {what}"
-            raise CheckpointError(path, finding, "keep fewer golden rows and names")
-    try:
-        document = json.loads(header)
-        version = document.get("format") if isinstance(document, dict) else None
-    except (ValueError, RecursionError):
-        raise CheckpointError(path, "its card is not JSON", remedy) from None
-    if version != FORMAT or isinstance(version, bool):
-        is_plain = version is None or isinstance(version, str | int | float)
-        shown = str(version)[:32] if is_plain else type(version).__name__
-        finding = f"its card has the format {shown}, not {FORMAT}"
-        raise CheckpointError(path, finding, "use the release that wrote it")
-    del document
-    try:
-        card = ModelCard.model_validate_json(header, strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "card"
-        finding = f"its card is wrong at {place[:128]}: {first['msg'][:256]}"
-        raise CheckpointError(path, finding, remedy) from None
-    if card.architecture != found:
-        finding = (
-            f"its card says {card.architecture.shown}, its weights are a {found.shown}"
-        )
-        raise CheckpointError(path, finding, remedy)
-    return card

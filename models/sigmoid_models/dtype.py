@@ -1,4 +1,4 @@
-"""The four floating-point types of the wire, and the one rounding to each."""
+"""The four floating-point types of requests, and the rounding to each."""
 
 from functools import cache
 from typing import Any, Final, Literal, get_args
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 DtypeName = Literal["float16", "bfloat16", "float32", "float64"]
 DTYPES: Final[tuple[DtypeName, ...]] = get_args(DtypeName)
 
-# A step of this many takes a few milliseconds.
+# How many values are shortened in one step, which takes a few milliseconds.
 _AT_ONCE: Final = 2**15
 
 Float64Array = NDArray[np.float64]
@@ -66,7 +66,7 @@ def shortened(values: FloatArray, dtype: DtypeName) -> FloatArray:
 
     Args:
         values: Any shape, finite, as `round_to` gives them.
-        dtype: What they were rounded to.
+        dtype: The dtype that they were rounded to.
 
     Returns:
         The same shape: float64 for the two short types, the values themselves for the

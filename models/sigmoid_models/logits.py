@@ -1,4 +1,4 @@
-"""Logits in float64 by plain NumPy: the reference that every device is held to."""
+"""Logits in float64 by plain NumPy: the reference for every device."""
 
 import numpy as np
 from torch import nn
@@ -14,7 +14,7 @@ def standardise(rows: Float64Array, card: ModelCard) -> Float64Array:
 
     Args:
         rows: Raw features, `(rows, features)`.
-        card: Of the network.
+        card: The card of the network.
 
     Returns:
         The same shape; infinite where float64 overflows, which NumPy reports as
@@ -33,7 +33,7 @@ def reference_logits(
 
     Args:
         network: One of `sigmoid_models.classifier`.
-        card: Of the network; its scaler is applied.
+        card: The card of the network; its scaler is applied.
         rows: `(rows, features)`, within the range of float32 once standardised.
 
     Returns:

@@ -19,7 +19,7 @@ def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
 
     Args:
         logits: `(..., outputs)`.
-        card: Of the network.
+        card: The card of the network.
 
     Returns:
         The same shape, rounded once from float64.
@@ -38,7 +38,7 @@ def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Label
     Args:
         logits: `(..., outputs)`.
         likely: The probabilities of these logits, the same shape.
-        card: Of the network.
+        card: The card of the network.
 
     Returns:
         `binary` and `multiclass`: `(...)`, class names where known, else integers;

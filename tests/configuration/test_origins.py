@@ -2,7 +2,7 @@
 
 import pytest
 
-from sigmoid_serve.configuration.origins import origin_fault
+from sigmoid_serve.configuration.origins import origin_error
 from sigmoid_serve.configuration.settings import SettingsError, read_settings
 from tests.cli.test_cli import refused
 
@@ -111,22 +111,22 @@ TOLD = {
 
 @pytest.mark.parametrize("entry", SENT)
 def test_what_a_browser_sends(entry: str) -> None:
-    assert origin_fault(entry) is None
+    assert origin_error(entry) is None
     assert read_settings(cors_origins=entry).cors_origins == (entry,)
 
 
 @pytest.mark.parametrize(("entry", "right"), MENDED.items())
 def test_what_a_browser_sends_in_another_spelling(entry: str, right: str) -> None:
-    assert origin_fault(entry) == f"expected the origin as a browser sends it, {right}"
-    assert origin_fault(right) is None
+    assert origin_error(entry) == f"expected the origin as a browser sends it, {right}"
+    assert origin_error(right) is None
 
 
 @pytest.mark.parametrize(("entry", "told"), TOLD.items())
 def test_what_no_browser_sends(entry: str, told: str) -> None:
-    fault = origin_fault(entry)
-    assert fault
-    assert fault.startswith("expected ")
-    assert told in fault
+    error = origin_error(entry)
+    assert error
+    assert error.startswith("expected ")
+    assert told in error
 
 
 def test_the_start_stops_at_the_first() -> None:

@@ -15,7 +15,8 @@ import httpx
 import numpy as np
 import pytest
 
-from sigmoid_serve.configuration.settings import LIMITS, Settings
+from sigmoid_serve.configuration.limits import LIMITS
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.bodies import inflate
 from sigmoid_serve.inference.media import NPY
 from sigmoid_serve.json.text import no_check

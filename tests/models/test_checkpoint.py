@@ -1,7 +1,6 @@
 """Checkpoints: what is written comes back, and what is not right is refused."""
 
 import hashlib
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -118,24 +117,6 @@ def changed(**tensors: Tensor | None) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if tensor is not None}
 
 
-def card(**changes: object) -> str:
-    document = json.loads(CARD.model_dump_json(exclude_none=True))
-    return json.dumps({**document, **changes})
-
-
-def training(**changes: object) -> dict[str, object]:
-    return {
-        "dataset": "d",
-        "seed": 0,
-        "init": "sigmoid",
-        "epochs": 1,
-        "rows": [6, 2, 2],
-        "gradient_norms_initial": [1, 2],
-        "gradient_norms_final": [1, 2],
-        **changes,
-    }
-
-
 BAD_STATES: dict[str, tuple[object, str]] = {
     "whole module": (Classifier(4, 5, 3), "pickled objects"),
     "list": (list(weights().values()), "it holds a list, not a state_dict"),
@@ -164,145 +145,8 @@ BAD_STATES: dict[str, tuple[object, str]] = {
     ),
 }
 
-BAD_WEIGHTS: dict[str, tuple[dict[str, Tensor], str]] = {
-    "nothing": ({}, "missing fc1.bias, fc1.weight, fc2.bias, fc2.weight"),
-    "bias missing": (changed(fc1__bias=None), "missing fc1.bias"),
-    "missing and unexpected": (
-        changed(fc1__bias=None, fc2__weight=None, zz=torch.ones(1), aa=torch.ones(1)),
-        "missing fc1.bias, fc2.weight; unexpected aa, zz",
-    ),
-    "gap in the layers": (
-        {
-            **DeepClassifier(4, 5, 3, 1).state_dict(),
-            "layers.2.weight": torch.ones(5, 5),
-            "layers.2.bias": torch.ones(5),
-        },
-        "not those of a DeepClassifier: missing layers.1.bias, layers.1.weight; "
-        "unexpected layers.2.bias, layers.2.weight",
-    ),
-    "one layer": (
-        {"0.weight": torch.ones(3, 4), "0.bias": torch.ones(3)},
-        "not those of a Sequential: missing 2.bias, 2.weight",
-    ),
-    "not chained": (changed(fc2__weight=torch.ones(3, 6)), "the shapes do not chain"),
-    "bias of another length": (
-        changed(fc1__bias=torch.ones(6)),
-        r"fc1.weight has the shape [5, 4] and fc1.bias [6]",
-    ),
-    "weight of one dimension": (changed(fc1__weight=torch.ones(5)), "[out, in]"),
-    "weight of three dimensions": (changed(fc1__weight=torch.ones(5, 4, 1)), "[out"),
-    "no features": (changed(fc1__weight=torch.ones(5, 0)), "[out, in]"),
-    "no outputs": (
-        changed(fc2__weight=torch.ones(0, 5), fc2__bias=torch.ones(0)),
-        "[out, in]",
-    ),
-    "two widths": (
-        {
-            **DeepClassifier(4, 5, 3, 1).state_dict(),
-            "layers.0.weight": torch.ones(6, 5),
-            "layers.0.bias": torch.ones(6),
-            "fc2.weight": torch.ones(3, 6),
-        },
-        "of one width, these [5, 6]",
-    ),
-    "NaN": (
-        changed(fc1__bias=torch.full((5,), float("nan"))),
-        "fc1.bias has NaN or infinite values",
-    ),
-    "infinity": (
-        changed(fc1__bias=torch.full((5,), -float("inf"))),
-        "fc1.bias has NaN or infinite values",
-    ),
-    "overflow": (
-        changed(fc1__bias=torch.full((5,), 1e39, dtype=torch.float64)),
-        "fc1.bias has NaN or infinite values",
-    ),
-    "integers": (
-        changed(fc1__bias=torch.ones(5, dtype=torch.int64)),
-        "fc1.bias is int64",
-    ),
-    "name of two lines": (changed(**{"x\ny": torch.ones(1)}), "unexpected"),
-}
 
-BAD_CARDS: dict[str, tuple[str, str]] = {
-    "not JSON": ("{", "its card is not JSON"),
-    "empty": ("", "its card is not JSON"),
-    "too deep": ("[" * 8_000, "its card is not JSON"),
-    "a list": ("[]", "its card has the format None, not 1"),
-    "no format": ("{}", "its card has the format None, not 1"),
-    "later format": (card(format=2), "its card has the format 2, not 1"),
-    "format true": (card(format=True), "its card has the format True, not 1"),
-    "format of text": (card(format="1"), "its card has the format 1, not 1"),
-    "format of two lines": (card(format="1\n2"), "its card has the format"),
-    "unknown entry": (card(extra=1), "its card is wrong at extra"),
-    "unknown entry of two lines": (card(**{"a\nb": 1}), "its card is wrong at"),
-    "coerced": (card(temperature="1"), "its card is wrong at temperature"),
-    "no temperature": (card(temperature=0), "its card is wrong at temperature"),
-    "no task": ('{"format": 1}', "its card is wrong at architecture"),
-    "other activation": (card(activation="relu"), "its card is wrong at activation"),
-    "other task": (card(task="binary"), "the task is binary, but the outputs are 3"),
-    "other widths": (
-        card(architecture={"kind": "Classifier", "sizes": [4, 6, 3]}),
-        "its card says Classifier [4, 6, 3], its weights are a Classifier [4, 5, 3]",
-    ),
-    "other class": (
-        card(architecture={"kind": "Sequential", "sizes": [4, 5, 3]}),
-        "its card says Sequential",
-    ),
-    "features": (card(features=["a"]), "features has 1 entries, not 4"),
-    "classes": (card(classes=["a", "b"]), "classes has 2 entries, not 3"),
-    "scaler": (
-        card(scaler={"mean": [0, 0, 0], "scale": [1, 1, 1, 1]}),
-        "scaler.mean has 3 entries, not 4",
-    ),
-    "scale of zero": (
-        card(scaler={"mean": [0] * 4, "scale": [1, 1, 1, 0]}),
-        "its card is wrong at scaler.scale.3",
-    ),
-    "thresholds": (card(thresholds=[0.5]), "thresholds has 1 entries, not 3"),
-    "golden rows": (
-        card(golden={"inputs": [[0] * 4], "logits": [[0] * 3] * 2}),
-        "golden.logits has 2 entries, not 1",
-    ),
-    "golden inputs": (
-        card(golden={"inputs": [[0] * 5], "logits": [[0] * 3]}),
-        "golden.inputs has 5 entries, not 4",
-    ),
-    "golden logits": (
-        card(golden={"inputs": [[0] * 4], "logits": [[0] * 2]}),
-        "golden.logits has 2 entries, not 3",
-    ),
-    "no golden row": (
-        card(golden={"inputs": [], "logits": []}),
-        "its card is wrong at golden.inputs",
-    ),
-    "initial gradients": (
-        card(training=training(gradient_norms_initial=[1])),
-        "training.gradient_norms_initial has 1 entries, not 2",
-    ),
-    "final gradients": (
-        card(training=training(gradient_norms_final=[1, 2, 3])),
-        "training.gradient_norms_final has 3 entries, not 2",
-    ),
-    "a feature twice": (
-        card(features=["a", "b", "a", "c"]),
-        "features names one of its entries twice",
-    ),
-    "a class twice": (
-        card(classes=["a", "b", "a"]),
-        "classes names one of its entries twice",
-    ),
-    "NaN": (card(temperature=float("nan")), "its card is"),
-}
-
-
-def test_a_card_with_its_training(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    write(path, weights(), card(training=training()))
-    assert load_checkpoint(path).card.training
-
-
-def refusal(path: Path) -> str:
+def error_message(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
     message = str(caught.value)
@@ -318,24 +162,7 @@ def test_refused_state(tmp_path: Path, case: str) -> None:
     state, expected = BAD_STATES[case]
     path = tmp_path / "model.pt"
     torch.save(state, path)
-    assert expected in refusal(path)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
-@pytest.mark.parametrize("case", BAD_WEIGHTS)
-def test_refused_weights(tmp_path: Path, case: str, suffix: str) -> None:
-    state, expected = BAD_WEIGHTS[case]
-    path = tmp_path / f"model{suffix}"
-    write(path, state)
-    assert expected in refusal(path)
-
-
-@pytest.mark.parametrize("case", BAD_CARDS)
-def test_refused_card(tmp_path: Path, case: str) -> None:
-    header, expected = BAD_CARDS[case]
-    path = tmp_path / "model.safetensors"
-    write(path, weights(), header)
-    assert expected in refusal(path)
+    assert expected in error_message(path)
 
 
 @pytest.mark.parametrize("legacy", [False, True])
@@ -346,7 +173,7 @@ def test_pickled_code_does_not_run(tmp_path: Path, legacy: bool) -> None:
         path,
         _use_new_zipfile_serialization=not legacy,
     )
-    assert "pickled objects" in refusal(path)
+    assert "pickled objects" in error_message(path)
     assert not marker.exists()
 
 
@@ -356,7 +183,7 @@ def test_truncated(tmp_path: Path, suffix: str, keep: float) -> None:
     path = tmp_path / f"model{suffix}"
     write(path, weights())
     cut(path, keep)
-    message = refusal(path)
+    message = error_message(path)
     assert "not a whole" in message or "pickled objects" in message
 
 
@@ -365,21 +192,21 @@ def test_truncated(tmp_path: Path, suffix: str, keep: float) -> None:
 def test_not_a_checkpoint(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"model{suffix}"
     path.write_bytes(content)
-    refusal(path)
+    error_message(path)
 
 
 def test_refused_paths(tmp_path: Path) -> None:
     empty = tmp_path / "empty.pt"
     empty.touch()
-    assert "the file is empty" in refusal(empty)
+    assert "the file is empty" in error_message(empty)
     other = tmp_path / "model.onnx"
     other.write_bytes(b"x")
-    assert "ends in .safetensors, .pt, .pth" in refusal(other)
-    assert "No such file" in refusal(tmp_path / "missing.pt")
-    assert "Not a directory" in refusal(empty / "missing.pt")
+    assert "ends in .safetensors, .pt, .pth" in error_message(other)
+    assert "No such file" in error_message(tmp_path / "missing.pt")
+    assert "Not a directory" in error_message(empty / "missing.pt")
     folder = tmp_path / "folder.pt"
     folder.mkdir()
-    assert "Is a directory" in refusal(folder)
+    assert "Is a directory" in error_message(folder)
 
 
 def test_a_failed_write_leaves_everything_as_it_was(tmp_path: Path) -> None:

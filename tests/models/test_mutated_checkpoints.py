@@ -68,12 +68,12 @@ def read(content: bytes, suffix: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
-        refusal = ""
+        error_message = ""
         try:
             assert load_checkpoint(path).card.architecture.features > 0
         except CheckpointError as error:
-            refusal = str(error)
-        assert len(refusal.splitlines()) <= 1
+            error_message = str(error)
+        assert len(error_message.splitlines()) <= 1
 
 
 @settings(max_examples=300, deadline=None)

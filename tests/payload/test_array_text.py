@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.json.text import JsonText, no_check
 from sigmoid_serve.payload import array_text
-from sigmoid_serve.payload.array_shape import Unproven
+from sigmoid_serve.payload.array_shape import Unverified
 from sigmoid_serve.payload.array_text import read_array, read_arrays
 
 
@@ -60,7 +60,7 @@ def test_every_text_of_brackets_commas_and_ones(
             shape = None if value is None else dense_shape(value)
             try:
                 array = read(text)
-            except Unproven:
+            except Unverified:
                 # Empty arrays may be left to the strict way.
                 assert shape is None or 0 in shape, text
                 continue
@@ -99,7 +99,7 @@ def test_numbers_are_those_of_the_standard_library(data: st.DataObject) -> None:
         patch.setattr(array_text, "LIST_BYTES", data.draw(st.sampled_from([0, 2**30])))
         try:
             array = read(text, dtype)
-        except Unproven:
+        except Unverified:
             assert not np.isfinite(want).all()
         else:
             assert (array.dtype, array.shape) == (want.dtype, want.shape)
@@ -143,9 +143,11 @@ def test_numbers_are_those_of_the_standard_library(data: st.DataObject) -> None:
     ],
     ids=lambda text: text[:20],
 )
-def test_unproven(monkeypatch: pytest.MonkeyPatch, text: str, list_bytes: int) -> None:
+def test_unverified(
+    monkeypatch: pytest.MonkeyPatch, text: str, list_bytes: int
+) -> None:
     monkeypatch.setattr(array_text, "LIST_BYTES", list_bytes)
-    with pytest.raises(Unproven):
+    with pytest.raises(Unverified):
         read(text)
 
 
@@ -154,7 +156,7 @@ def test_reading_goes_on_after_an_error_that_is_kept(
     monkeypatch: pytest.MonkeyPatch, list_bytes: int
 ) -> None:
     monkeypatch.setattr(array_text, "LIST_BYTES", list_bytes)
-    with pytest.raises(Unproven) as kept:
+    with pytest.raises(Unverified) as kept:
         read("[[1],[2,3]]")
     assert read("[[1],[2]]").tolist() == [[1], [2]]
     assert kept.value
@@ -166,14 +168,14 @@ def test_no_more_elements_than_allowed(
 ) -> None:
     monkeypatch.setattr(array_text, "SLICE_BYTES", slice_bytes)
     assert read("[1,2,3]", max_elements=3).size == 3
-    with pytest.raises(Unproven):
+    with pytest.raises(Unverified):
         read("[1,2,3]", max_elements=2)
 
 
-def test_what_a_dtype_cannot_hold_is_unproven() -> None:
+def test_what_a_dtype_cannot_hold_is_unverified() -> None:
     assert read("[65504]", "float16").tolist() == [65504]
     for text, dtype in (("[65520]", "float16"), ("[1, 3.5e38]", "float32")):
-        with pytest.raises(Unproven):
+        with pytest.raises(Unverified):
             read(text, dtype)  # type: ignore[arg-type]
 
 
@@ -193,7 +195,7 @@ def test_every_batch_of_brackets_commas_and_ones(
             shapes = None if value is None else [dense_shape(part) for part in value]
             try:
                 tensors = read_arrays(text_of(text), "float32", 10**6, no_check)
-            except Unproven:
+            except Unverified:
                 assert shapes is None or None in shapes, text
                 continue
             accepted += 1

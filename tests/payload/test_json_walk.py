@@ -1,4 +1,4 @@
-"""The first fault of a tensor, in document order, or its numbers."""
+"""The first error of a tensor, in document order, or its numbers."""
 
 import json
 import random
@@ -10,7 +10,7 @@ import pytest
 
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import JsonText, child, no_check
+from sigmoid_serve.json.text import JsonText, extend_pointer, no_check
 from sigmoid_serve.payload import json_walk
 from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 
@@ -36,7 +36,7 @@ def outer_shape(value: Any) -> list[int]:
     return shape
 
 
-def faults(
+def errors(
     value: Any, place: list[int], shape: Sequence[int], dtype: DtypeName
 ) -> Iterator[tuple[str, list[int]]]:
     """Look at each element in turn; a list comes before what is in it."""
@@ -49,21 +49,21 @@ def faults(
             yield "overflow", place
     elif isinstance(value, list) and len(value) == shape[0]:
         for position, part in enumerate(value):
-            yield from faults(part, [*place, position], shape[1:], dtype)
+            yield from errors(part, [*place, position], shape[1:], dtype)
     elif isinstance(value, list) or (type(value) is float and not np.isnan(value)):
         yield "ragged", place
     else:
         yield "not_a_number", place
 
 
-Fault = tuple[str, str | None] | None
+Told = tuple[str, str | None] | None
 
 
-def at(fault: tuple[str, list[int]] | None, pointer: str) -> Fault:
-    return fault and (fault[0], child(pointer, *fault[1]))
+def at(error: tuple[str, list[int]] | None, pointer: str) -> Told:
+    return error and (error[0], extend_pointer(pointer, *error[1]))
 
 
-def told(read: Callable[[], None]) -> Fault:
+def told(read: Callable[[], None]) -> Told:
     try:
         read()
     except ElementError as error:
@@ -88,7 +88,7 @@ def stretch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.usefixtures("stretch")
-def test_the_first_fault_of_random_texts() -> None:
+def test_the_first_error_of_random_texts() -> None:
     draw = random.Random(3)
     dtypes: list[DtypeName] = ["float16", "float32", "float64"]
     good = bad = 0
@@ -105,14 +105,14 @@ def test_the_first_fault_of_random_texts() -> None:
             assert np.array_equal(array, round_to(np.array(value, float), dtype))
             assert array.shape == np.array(value).shape
 
-        fault = next(faults(value, [], outer_shape(value), dtype), None)
-        assert told(read) == at(fault, "/inputs"), text
-        good, bad = good + (fault is None), bad + (fault is not None)
+        error = next(errors(value, [], outer_shape(value), dtype), None)
+        assert told(read) == at(error, "/inputs"), text
+        good, bad = good + (error is None), bad + (error is not None)
     assert min(good, bad) > 500
 
 
 @pytest.mark.usefixtures("stretch")
-def test_the_first_fault_of_random_batches() -> None:
+def test_the_first_error_of_random_batches() -> None:
     draw = random.Random(4)
     good = bad = 0
     for _ in range(4000):
@@ -127,12 +127,12 @@ def test_the_first_fault_of_random_batches() -> None:
             assert tensors.values.tolist() == flat
 
         found = (
-            next(faults(part, [position], outer_shape(part), "float32"), None)
+            next(errors(part, [position], outer_shape(part), "float32"), None)
             for position, part in enumerate(loaded(text))
         )
-        fault = next((fault for fault in found if fault), None)
-        assert told(read) == at(fault, "/batch"), text
-        good, bad = good + (fault is None), bad + (fault is not None)
+        error = next((error for error in found if error), None)
+        assert told(read) == at(error, "/batch"), text
+        good, bad = good + (error is None), bad + (error is not None)
     assert min(good, bad) > 500
 
 

@@ -1,4 +1,4 @@
-"""What the calls of a pickle would give: tensors as they are stored, little else."""
+"""What the calls in a pickle would return: tensors as they are stored, little else."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

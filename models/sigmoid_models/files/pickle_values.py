@@ -6,14 +6,14 @@ from typing import Final
 
 
 class PickledObjectError(Exception):
-    """A pickle that names something else than tensors and plain containers; which."""
+    """A pickle has other objects than tensors and containers; the message names one."""
 
 
 class Opaque:
-    """Something that is not looked at, and is not made.
+    """An object that is neither made nor looked into.
 
     Attributes:
-        kind: What it would be.
+        kind: The type that it would have.
     """
 
     __slots__ = ("kind",)
@@ -23,7 +23,7 @@ class Opaque:
 
 
 class Pairs(list[tuple[object, object]]):
-    """A dictionary, as its keys and values came; a key may come again."""
+    """A dictionary as pairs of key and value, in their order; a key may come again."""
 
     __slots__ = ()
 
@@ -33,9 +33,9 @@ class Storage:
     """Where the numbers of tensors are.
 
     Attributes:
-        key: By which it is found in the file.
-        dtype: Of its elements, as PyTorch calls it.
-        start: Place of its first byte in what the key finds.
+        key: The key of its data in the file.
+        dtype: The dtype of its elements, as PyTorch names it.
+        start: Offset of its first byte in the data of that key.
         size: Its length in bytes.
     """
 
@@ -47,11 +47,11 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A name that a pickle may have.
+    """A name of a module's member that a pickle may use.
 
     Attributes:
-        kind: What is done where it is called: see `sigmoid_models.files.pickle_calls`.
-        dtype: Of a storage, or of what has one.
+        kind: How a call of it is described: see `sigmoid_models.files.pickle_calls`.
+        dtype: The dtype of a storage's type, or the dtype itself.
     """
 
     kind: str

@@ -1,10 +1,10 @@
-"""Pickles, read as data: what would be made of them is described, never made.
+"""Pickles, read as data: the objects in them are described, never made.
 
 A pickle is a program, whose instructions name functions and call them. Here nothing is
-called, imported or built: the instructions that `torch.save` writes are followed on
-descriptions alone. A tensor becomes a `Stored`, a plain container becomes one, a NumPy
-array and the like become an `Opaque`; any other name is refused. Each instruction takes
-a constant time and leaves a constant memory, besides that of the bytes it has itself.
+called, imported or built: the instructions that `torch.save` writes work on
+descriptions of objects. A tensor becomes a `Stored`, a plain container stays one, a
+NumPy array and the like become an `Opaque`; any other name is an error. Each
+instruction takes constant time, and constant memory besides its own bytes.
 """
 
 import struct
@@ -33,13 +33,13 @@ class Pickles:
     """Pickles that stand one after another in a file.
 
     Args:
-        content: Of the file.
-        start: Place of the first.
-        stop: Where the last must have ended.
+        content: The bytes of the file.
+        start: Offset of the first pickle.
+        stop: Where the last must end.
 
     Attributes:
-        at: Place behind what was read.
-        storages: How many bytes each key of the last pickle stands for.
+        at: Offset behind the last pickle that was read.
+        storages: Bytes of each storage of the last pickle, by key.
     """
 
     def __init__(self, content: bytes, start: int, stop: int) -> None:

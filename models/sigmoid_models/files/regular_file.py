@@ -1,8 +1,8 @@
-"""Regular files, judged before they are read: no pipe, no device, none too large.
+"""Regular files, checked before they are read: no pipe, no device, none too large.
 
-A name may be that of a pipe that nobody writes to, or of a device without an end; and
-what it is may change between a look and the opening. So it is opened without waiting,
-and the open descriptor is what is judged and read.
+A path may name a pipe that nobody writes to, or a device without an end, and may name
+another file a moment later. So the file is opened without waiting, and the open
+descriptor is checked and read.
 """
 
 import errno
@@ -19,17 +19,17 @@ def open_regular(path: Path, max_bytes: int) -> Iterator[IO[bytes]]:
     """Open a file that is a regular one, and not too large.
 
     Args:
-        path: Of the file; links are followed.
-        max_bytes: Most bytes that it may have.
+        path: The path of the file; links are followed.
+        max_bytes: The most bytes that it may have.
 
     Raises:
         OSError: It cannot be opened, is no regular file or is too large; `strerror`
             says which.
     """
     # To open a device may set it in motion.
-    _judge(os.stat(path), max_bytes)
+    _check(os.stat(path), max_bytes)
     with open(path, "rb", opener=_without_waiting) as file:
-        _judge(os.fstat(file.fileno()), max_bytes)
+        _check(os.fstat(file.fileno()), max_bytes)
         yield file
 
 
@@ -57,7 +57,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
 
 
-def _judge(status: os.stat_result, max_bytes: int) -> None:
+def _check(status: os.stat_result, max_bytes: int) -> None:
     if S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not S_ISREG(status.st_mode):

@@ -2,7 +2,7 @@
 
 Eight bytes of length, little-endian, then that many bytes of JSON, then the numbers of
 one tensor after another: https://github.com/huggingface/safetensors#format. The library
-copies all numbers before anything can be said of them, so that it only writes here.
+copies all numbers before the header can be checked, so here it only writes files.
 """
 
 import json
@@ -49,8 +49,8 @@ class Contents(NamedTuple):
     """What a file holds.
 
     Attributes:
-        tensors: By their names.
-        metadata: Beside them.
+        tensors: The tensors, by name.
+        metadata: The texts beside them, by name.
     """
 
     tensors: dict[str, Stored]
@@ -111,7 +111,7 @@ def _stored(entry: object, start: int) -> Stored:
 
 
 def _check_places(tensors: Mapping[str, Stored], start: int, stop: int) -> None:
-    """See that one tensor follows another, from the header to the file's end."""
+    """Check that one tensor follows another, from the header to the file's end."""
     spans = sorted(
         (each.start, each.start + each.size * ITEM_BYTES[each.dtype])
         for each in tensors.values()

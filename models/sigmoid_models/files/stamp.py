@@ -1,10 +1,10 @@
-"""How to see that a file is not the one that was read."""
+"""A stamp of a file, to notice that it was changed or replaced."""
 
 from pathlib import Path
 
 
 def file_stamp(path: Path) -> object:
-    """Return what differs once a file was changed or replaced; None without a file."""
+    """Return a value that changes when the file does; None if there is no file."""
     try:
         status = path.stat()
     except OSError:

@@ -1,7 +1,7 @@
 """What `torch.save` writes, read without PyTorch: an archive, or pickles in a row.
 
-The names and shapes stand in a pickle; the numbers lie beside it, as they are. Both are
-held against each other, and no byte is copied here.
+The names and shapes stand in a pickle; the numbers lie beside it, uncompressed. That
+both agree is checked; no number is copied.
 """
 
 from collections.abc import Callable, Mapping

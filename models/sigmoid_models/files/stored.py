@@ -1,7 +1,7 @@
 """Tensors as a file stores them: where their bytes lie, what shape they have.
 
-What a file says of a tensor is judged before anything is made of it. A tensor is then
-made from the file's bytes at once in float32, with no other copy in between.
+What a file says of a tensor is checked before the tensor is made. It is then made from
+the file's bytes in float32 at once, with no other copy in between.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from torch import Tensor
 
 MAX_RANK: Final = 32
 FLOATING: Final = {"float16": "f2", "bfloat16": "u2", "float32": "f4", "float64": "f8"}
-"""What is served, by the layout in which its bytes are read."""
+"""The dtypes that are served, and NumPy's code to read the bytes of each."""
 
 _LARGEST: Final = 2**62
 _PIECE: Final = 2**20
 
 
 class FormatError(Exception):
-    """What is wrong with the layout of a file."""
+    """A file has a wrong layout; the message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class Stored:
     """A tensor in a file.
 
     Attributes:
-        dtype: As PyTorch calls it, such as `float32`.
-        shape: As the file has it.
-        strides: In elements.
-        first: Place of its first element among those of its storage.
-        start: Place of the storage's first byte in the file.
-        elements: Of the storage.
+        dtype: Its dtype, as PyTorch names it, such as `float32`.
+        shape: Its shape.
+        strides: Its strides, in elements.
+        first: Index of its first element in the storage.
+        start: Offset of the storage's first byte in the file.
+        elements: Number of elements of the storage.
         is_swapped: Whether the bytes of each element are in big-endian order.
-        place: `layout, device` where its numbers are not simply there, such as
-            `sparse_coo, cpu`; such a tensor has no storage.
-        key: Of its storage, where the file has a table of them; `start` then counts
-            from where that begins.
+        place: `layout, device`; a tensor of another layout or device than
+            `strided, cpu` has no storage here.
+        key: The key of its storage, if the file has a table of storages; `start` then
+            counts from the storage's beginning.
     """
 
     dtype: str
@@ -56,12 +56,12 @@ class Stored:
 
     @property
     def kind(self) -> str:
-        """What cannot be served, or can."""
+        """The dtype, layout and device, for messages."""
         return f"{self.dtype}, {self.place}"
 
     @property
     def is_servable(self) -> bool:
-        """Whether its numbers are there, and are floating-point numbers."""
+        """Whether it is a dense tensor of floating-point numbers."""
         return self.dtype in FLOATING and self.place == "strided, cpu"
 
     @property
@@ -71,7 +71,7 @@ class Stored:
 
     @property
     def is_there(self) -> bool:
-        """Whether each of its elements is one of the storage's, and it has no more."""
+        """Whether all its elements lie in the storage, which has at least as many."""
         if 0 in self.shape:
             return True
         pairs = zip(self.shape, self.strides, strict=True)
@@ -82,12 +82,12 @@ class Stored:
         """Make the tensor, contiguous.
 
         Args:
-            content: Of the file.
+            content: The bytes of the file.
         """
         made = torch.empty(self.shape, dtype=torch.float32)
         if self.size:
             result = made.numpy()
-            # Beyond the range of float32 it is infinite, which is found out later.
+            # A number beyond float32 becomes infinite; `is_finite` finds it later.
             with np.errstate(over="ignore"):
                 _convert(self._view(content), result, self.dtype == "bfloat16")
         return made
@@ -104,7 +104,7 @@ class Stored:
 
 
 def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
-    """Say how far apart the elements of a contiguous tensor are."""
+    """Return the strides of a contiguous tensor, in elements."""
     strides = [1]
     for length in reversed(shape[1:]):
         strides.append(strides[-1] * length)
@@ -112,11 +112,11 @@ def strides_of(shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def checked_shape(value: object) -> tuple[int, ...]:
-    """Take what a file says of a shape, or of strides.
+    """Return a shape, or strides, from a file.
 
     Raises:
-        FormatError: It is no shape, or one of more dimensions or elements than any
-            tensor has.
+        FormatError: It is no list of numbers, or has more dimensions or elements than
+            any tensor.
     """
     if not isinstance(value, list | tuple) or len(value) > MAX_RANK:
         raise FormatError(f"a shape that is no list of at most {MAX_RANK} numbers")
@@ -127,10 +127,10 @@ def checked_shape(value: object) -> tuple[int, ...]:
 
 
 def checked_number(value: object) -> int:
-    """Take a length or a place.
+    """Return a length or an offset from a file.
 
     Raises:
-        FormatError: It is none.
+        FormatError: It is no number, negative or too large.
     """
     if type(value) is not int or not 0 <= value < _LARGEST:
         raise FormatError("a length or a place that is no number")
@@ -138,7 +138,7 @@ def checked_number(value: object) -> int:
 
 
 def is_finite(tensor: Tensor) -> bool:
-    """Tell whether all numbers are finite, with no memory of their number."""
+    """Tell whether all numbers are finite, in little memory."""
     flat = tensor.view(-1).numpy()
     return all(
         bool(np.isfinite(flat[start : start + _PIECE]).all())

@@ -34,11 +34,11 @@ class Dataset:
     """Rows with a class each.
 
     Attributes:
-        name: Of the set, or the CSV's file name.
+        name: The name of the set, or the CSV's file name.
         rows: Raw features, `(rows, features)`, finite.
-        features: Their names.
+        features: The names of the features.
         targets: Index of each row's class, `(rows,)`.
-        classes: Their names.
+        classes: The names of the classes.
     """
 
     name: str

@@ -9,25 +9,24 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import ValidationError
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import Golden, ModelCard, Scaler, Training
+from sigmoid_models.card import Golden, ModelCard, Training
 from sigmoid_models.classifier import linear_layers
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.exact_sigmoid import sigmoid64
-from sigmoid_models.logits import reference_logits, standardise
+from sigmoid_models.logits import reference_logits
 from sigmoid_models.training.datasets import Dataset, DatasetError
 from sigmoid_models.training.initialisation import initialise_for_sigmoid
-from sigmoid_models.training.metrics import measure, one_against_rest
+from sigmoid_models.training.metrics import measure
+from sigmoid_models.training.split import Part, split
 
 GOLDEN_ROWS = 4
 
@@ -39,18 +38,18 @@ _PARALLEL_MULTIPLICATIONS = 10**8
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What can be chosen.
+    """Options of a training.
 
     Attributes:
         model: `shallow` is a `Classifier`, `deep` a `DeepClassifier`.
         hidden: Units of each hidden layer.
-        layers: Hidden layers after the first; of `deep` alone.
-        seed: Of the split, the initialisation and the order of the rows.
+        layers: Hidden layers after the first, for `deep` only.
+        seed: The seed of the split, the initialisation and the order of the rows.
         init: `sigmoid` (see `sigmoid_models.training.initialisation`) or `default`
             (PyTorch's).
-        epochs: At most.
+        epochs: The most epochs.
         patience: Epochs without a better validation loss before it stops.
-        learning_rate: Of Adam.
+        learning_rate: The learning rate of Adam.
         batch_rows: Rows per step.
     """
 
@@ -66,7 +65,7 @@ class TrainingOptions:
 
 
 class Epoch(NamedTuple):
-    """What one pass over the training rows gave; losses in nats."""
+    """The results of one pass over the training rows; losses in nats."""
 
     number: int
     training_loss: float
@@ -81,21 +80,14 @@ class Trained(NamedTuple):
     card: ModelCard
 
 
-class _Part(NamedTuple):
-    """Training, validation or test rows: raw, as the network sees them, and truth."""
-
-    rows: Float64Array
-    features: Tensor  # (rows, features), standardised
-    truth: Tensor  # (rows, outputs), 0 or 1
-    targets: NDArray[np.int64]
-
-
 def train(
     dataset: Dataset,
     options: TrainingOptions,
     on_epoch: Callable[[Epoch], None] = lambda _: None,
 ) -> Trained:
-    """Fit a network to 60 % of the rows, stop by 20 %, measure it on 20 %.
+    """Train a network on 60 % of the rows, validate on 20 %, measure it on 20 %.
+
+    Training stops early, by the validation loss.
 
     The same dataset, options and machine give the same weights, bit for bit.
 
@@ -113,12 +105,7 @@ def train(
     if np.bincount(dataset.targets).min() < 5:
         raise DatasetError(f"{dataset.name}: a class has fewer than five rows")
     architecture = _architecture(dataset, options)
-    try:
-        card, (training, validation, test) = _split(dataset, architecture, options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise DatasetError(f"{dataset.name}: {place}: {first['msg']}") from None
+    card, (training, validation, test) = split(dataset, architecture, options.seed)
     generator = torch.Generator().manual_seed(options.seed)
     network = _initialised(architecture, options, generator)
     with _suited_threads(architecture, options):
@@ -126,25 +113,16 @@ def train(
         epochs = _fit(network, training, validation, options, generator, on_epoch)
         gradient_norms_final = _gradient_norms(network, training)
     network.requires_grad_(requires_grad=False)
-    golden = test.rows[:GOLDEN_ROWS]
-    likely = sigmoid64(reference_logits(network, card, test.rows))
-    finished = {
-        "training": Training(
-            dataset=dataset.name[:128],
-            seed=options.seed,
-            init=options.init,
-            epochs=epochs,
-            rows=(len(training.rows), len(validation.rows), len(test.rows)),
-            gradient_norms_initial=gradient_norms_initial,
-            gradient_norms_final=gradient_norms_final,
-        ),
-        "metrics": measure(likely, test.targets),
-        "golden": Golden(
-            inputs=_as_tuples(golden),
-            logits=_as_tuples(reference_logits(network, card, golden)),
-        ),
-    }
-    return Trained(network, card.model_copy(update=finished))
+    history = Training(
+        dataset=dataset.name[:128],
+        seed=options.seed,
+        init=options.init,
+        epochs=epochs,
+        rows=(len(training.rows), len(validation.rows), len(test.rows)),
+        gradient_norms_initial=gradient_norms_initial,
+        gradient_norms_final=gradient_norms_final,
+    )
+    return Trained(network, _finished_card(card, network, test, history))
 
 
 @contextmanager
@@ -172,73 +150,6 @@ def _architecture(dataset: Dataset, options: TrainingOptions) -> Architecture:
     )
 
 
-def _split(
-    dataset: Dataset, architecture: Architecture, options: TrainingOptions
-) -> tuple[ModelCard, list[_Part]]:
-    """Split by class, 60 : 20 : 20, and standardise by the training rows alone."""
-    targets = dataset.targets
-    indices = np.arange(len(targets))
-    rest, test = train_test_split(
-        indices, test_size=0.2, stratify=targets, random_state=options.seed
-    )
-    training, validation = train_test_split(
-        rest, test_size=0.25, stratify=targets[rest], random_state=options.seed
-    )
-    card = ModelCard(
-        architecture=architecture,
-        task="binary" if architecture.outputs == 1 else "multiclass",
-        features=dataset.features,
-        scaler=_scaler(dataset, dataset.rows[training]),
-        classes=dataset.classes,
-    )
-    parts = [
-        _Part(
-            rows := dataset.rows[chosen],
-            torch.from_numpy(_network_inputs(dataset, card, rows)),
-            torch.from_numpy(
-                one_against_rest(targets[chosen], architecture.outputs)
-            ).float(),
-            targets[chosen],
-        )
-        for chosen in (training, validation, test)
-    ]
-    return card, parts
-
-
-def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-    _check_finite(
-        np.stack([mean, deviation]),
-        dataset,
-        "too large to be standardised; divide them by a constant",
-    )
-    return Scaler(
-        mean=tuple(mean.tolist()),
-        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
-    )
-
-
-def _network_inputs(
-    dataset: Dataset, card: ModelCard, rows: Float64Array
-) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        features = standardise(rows, card).astype(np.float32)
-    _check_finite(
-        features,
-        dataset,
-        "beyond float32 in some row, once standardised; correct or remove that row",
-    )
-    return features
-
-
-def _check_finite(values: NDArray[Any], dataset: Dataset, finding: str) -> None:
-    finite = np.isfinite(values).all(axis=0)  # (features,)
-    if not finite.all():
-        name = dataset.features[int(np.argmin(finite))]
-        raise DatasetError(f"{dataset.name}: the values of {name!r} are {finding}")
-
-
 def _initialised(
     architecture: Architecture, options: TrainingOptions, generator: torch.Generator
 ) -> nn.Module:
@@ -253,13 +164,13 @@ def _initialised(
 
 def _fit(
     network: nn.Module,
-    training: _Part,
-    validation: _Part,
+    training: Part,
+    validation: Part,
     options: TrainingOptions,
     generator: torch.Generator,
     on_epoch: Callable[[Epoch], None],
 ) -> int:
-    """Descend until the validation loss rises; leave the best weights in place.
+    """Train until the validation loss no longer falls; keep the best weights.
 
     Returns:
         The epoch of those weights.
@@ -303,7 +214,7 @@ def _accuracy(logits: Tensor, targets: NDArray[np.int64]) -> float:
     return float((predicted == targets).mean())
 
 
-def _gradient_norms(network: nn.Module, training: _Part) -> tuple[float, ...]:
+def _gradient_norms(network: nn.Module, training: Part) -> tuple[float, ...]:
     """Norm of the loss's gradient by each layer's weights, over all training rows."""
     network.zero_grad()
     loss = _loss(network, training.features, training.truth)
@@ -314,6 +225,23 @@ def _gradient_norms(network: nn.Module, training: _Part) -> tuple[float, ...]:
         norms.append(0.0 if gradient is None else float(gradient.norm()))
     network.zero_grad()
     return tuple(norms)
+
+
+def _finished_card(
+    card: ModelCard, network: nn.Module, test: Part, training: Training
+) -> ModelCard:
+    """Add to the card what was measured on the test rows, and the golden rows."""
+    logits = reference_logits(network, card, test.rows)
+    golden = test.rows[:GOLDEN_ROWS]
+    finished = {
+        "training": training,
+        "metrics": measure(sigmoid64(logits), test.targets),
+        "golden": Golden(
+            inputs=_as_tuples(golden),
+            logits=_as_tuples(reference_logits(network, card, golden)),
+        ),
+    }
+    return card.model_copy(update=finished)
 
 
 def _as_tuples(rows: Float64Array) -> tuple[tuple[float, ...], ...]:

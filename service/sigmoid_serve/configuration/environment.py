@@ -1,8 +1,8 @@
-"""The environment: which variables are settings, and which only look like it.
+"""The environment: which variables are settings, and which only look like one.
 
-A setting is the variable `SIGMOID_` + its name in capitals; an empty one is as if it
-were not set. Nothing but the standard library is needed here, as the health check of a
-container reads the environment like the server, every few seconds.
+A setting is the variable `SIGMOID_` + its name in capitals. An empty variable counts as
+not set. Only the standard library is imported: the health check of a container reads
+the environment too, every few seconds.
 """
 
 import re
@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 PREFIX: Final = "SIGMOID_"
 
 PLATFORM_PORT: Final = "PORT"
-"""In which Cloud Run, Heroku and Render name the port."""
+"""The variable in which Cloud Run, Heroku and Render name the port."""
 
-# What Kubernetes sets for each Service, by its name; the service's own settings have
-# other names, but for the port, which is then no number.
+# Kubernetes sets variables for each Service, by its name. For a Service that is named
+# `sigmoid` they begin like settings. Only SIGMOID_PORT is a setting too; the value from
+# Kubernetes is then a URL, not a number.
 # https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 _LINK: Final = re.compile(r"(tcp|udp|sctp)://\S+:\d+")
 _LINK_NAMES: Final = re.compile(
@@ -30,7 +31,7 @@ class Given(NamedTuple):
 
     Attributes:
         value: As it was given.
-        variable: That it was read from, or that the option stands for.
+        variable: The variable that it was read from, or that the option stands for.
     """
 
     value: Any
@@ -47,12 +48,12 @@ def given_settings(
     environment: Mapping[str, str],
     options: Mapping[str, Any],
 ) -> dict[str, Given]:
-    """Gather what is set, by the names of the settings; an option wins.
+    """Gather the settings that are set, by name; an option wins over a variable.
 
     Args:
-        names: Of all settings.
-        environment: Of the process.
-        options: Of the command line, by the names of the settings.
+        names: The names of all settings.
+        environment: The environment of the process.
+        options: Options of the command line, by the names of the settings.
     """
     found = {name: Given(value, variable(name)) for name, value in options.items()}
     for name in names:
@@ -69,8 +70,8 @@ def warnings(names: Collection[str], environment: Mapping[str, str]) -> Iterator
     """Say, a sentence each, which variables look like settings and are not read.
 
     Args:
-        names: Of all settings.
-        environment: Of the process.
+        names: The names of all settings.
+        environment: The environment of the process.
     """
     known = {variable(name) for name in names}
     for name, value in sorted(environment.items()):

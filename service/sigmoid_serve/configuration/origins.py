@@ -1,8 +1,8 @@
 """Origins, as browsers write them in the header `Origin`.
 
-What a browser sends is the serialisation of https://html.spec.whatwg.org/#origin, of a
-URL that was parsed as https://url.spec.whatwg.org/ says: in small letters, the host in
-ASCII, without the port that the scheme has anyway, and nothing after it.
+A browser parses the page's URL as https://url.spec.whatwg.org/ says, and serialises its
+origin as https://html.spec.whatwg.org/#origin says: in lower case, the host in ASCII,
+without the scheme's default port, and with nothing after it.
 """
 
 import re
@@ -30,15 +30,18 @@ _NO_NAME: Final = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|%\x7f]")
 
 
 class OriginError(Exception):
-    """Why no browser sends an origin however it is spelt, in a clause."""
+    """Why no browser sends an origin in any spelling, in a clause."""
 
 
-def origin_fault(entry: str) -> str | None:
-    """Say what is wrong with an origin that no page has; None where one may have it.
+def origin_error(entry: str) -> str | None:
+    """Say why no browser sends an origin in this spelling.
 
     Args:
-        entry: Of a list of origins; `*` stands for all, `null` is that of pages without
-            an origin of their own.
+        entry: One of a list of origins. `*` stands for all of them; `null` is the
+            origin of pages that have none of their own.
+
+    Returns:
+        A clause; None for an origin that a browser may send.
     """
     try:
         right = _as_sent(_QUOTES.sub("", entry).lower())

@@ -1,4 +1,8 @@
-"""The settings, read once from the environment, each with its bounds."""
+"""All settings of a server, read once from the environment, each with its bounds.
+
+Settings that have a subject of their own stand in a module of that name: `deployment`,
+`limits`.
+"""
 
 import os
 from pathlib import Path
@@ -6,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Field,
     ValidationError,
@@ -15,42 +18,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from sigmoid_serve.configuration.deployment import Deployment
 from sigmoid_serve.configuration.environment import (
     PLATFORM_PORT,
     given_settings,
     variable,
     warnings,
 )
-from sigmoid_serve.configuration.spellings import (
-    bare_host,
-    checked_origin,
-    checked_root_path,
-)
-
-CONNECTION_LIMITS = (
-    "keep_alive_seconds",
-    "write_seconds",
-    "max_connections",
-    "max_connections_per_client",
-)
-LIMITS = (
-    "max_body_bytes",
-    "max_inflated_bytes",
-    "max_elements",
-    "max_rank",
-    "max_rows",
-    "max_batch_rows",
-    "max_queue_elements",
-    "max_answer_bytes",
-    "header_seconds",
-    "body_seconds",
-    "timeout_seconds",
-    *CONNECTION_LIMITS,
-    "max_checkpoint_bytes",
-    "load_seconds",
-    "shutdown_seconds",
-)
-MAX_RANK = 32
+from sigmoid_serve.configuration.limits import Limits
+from sigmoid_serve.configuration.spellings import checked_origin, checked_root_path
 
 
 class ServingError(Exception):
@@ -61,10 +37,8 @@ class SettingsError(Exception):
     """A setting that cannot be used: which, what was expected, what came."""
 
 
-_Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
-
-
-class Settings(BaseModel):
+# The command line and the documentation list the settings of the last base first.
+class Settings(Limits, Deployment):
     """Settings of the server; each is the variable `SIGMOID_` + its name in capitals.
 
     What each means stands in its description, for the command line and the
@@ -73,166 +47,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    models: Annotated[
-        tuple[Path, ...],
-        Field(description="Files or folders to serve, `:` between them."),
-    ] = ()
-    device: Annotated[
-        str,
-        Field(
-            pattern=r"^(auto|cpu|cuda(:[0-9]{1,3})?)$",
-            description="`auto`, `cpu`, `cuda` or `cuda:N`.",
-        ),
-    ] = "auto"
-    host: Annotated[
-        str,
-        AfterValidator(bare_host),
-        Field(
-            min_length=1,
-            description="Address to listen on; `0.0.0.0` for all of IPv4, `::` for all "
-            "of IPv6 and IPv4.",
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=65535,
-            description="Port to listen on; 0 for any that is free. Where it is not "
-            "set, `PORT` is read.",
-        ),
-    ] = 8080
-    uds: Annotated[
-        Path | None,
-        Field(description="Path of a Unix socket to listen on, in place of a port."),
-    ] = None
-    workers: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=256,
-            description="Processes that serve, each with its own models and queue.",
-        ),
-    ] = 1
-    threads: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=1024,
-            description="Threads that compute in each worker; by default its share of "
-            "the CPUs.",
-        ),
-    ] = None
-    max_body_bytes: Annotated[
-        int, Field(ge=1, le=2**40, description="Longest request body, as it is sent.")
-    ] = 64 * 2**20
-    max_inflated_bytes: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=2**40,
-            description="Longest request body, once it is decompressed.",
-        ),
-    ] = 64 * 2**20
-    max_elements: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=2**40,
-            description="Most elements of a request, summed over a batch.",
-        ),
-    ] = 2**24
-    max_rank: Annotated[
-        int, Field(ge=0, le=MAX_RANK, description="Deepest nesting of a tensor.")
-    ] = MAX_RANK
-    max_rows: Annotated[
-        int,
-        Field(ge=1, le=2**40, description="Most rows that a model is asked about."),
-    ] = 2**20
-    max_batch_rows: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=2**20,
-            description="Rows computed at once; a longer request is split, with the "
-            "same bits.",
-        ),
-    ] = 4096
-    max_queue_elements: int = Field(
-        ge=1,
-        le=2**41,
-        default_factory=lambda given: max(2**26, 2 * given.get("max_elements", 1)),
-        description="Most elements of all requests not answered yet, in each worker; "
-        "at least twice `SIGMOID_MAX_ELEMENTS`.",
-    )
-    max_answer_bytes: Annotated[
-        int, Field(ge=2**12, le=2**40, description="Longest answer.")
-    ] = 2**30
-    max_connections: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=2**20,
-            description="Most connections of each worker; beyond it, only health is "
-            "answered.",
-        ),
-    ] = 4096
-    max_connections_per_client: Annotated[
-        int | None,
-        Field(
-            ge=1,
-            le=2**20,
-            description="Most connections of one address, in each worker.",
-        ),
-    ] = None
-    header_seconds: Annotated[
-        _Seconds,
-        Field(
-            description="Longest time from a request's first byte to its header's end."
-        ),
-    ] = 10
-    body_seconds: Annotated[
-        _Seconds, Field(description="Longest time for a request's body to arrive.")
-    ] = 60
-    keep_alive_seconds: Annotated[
-        _Seconds,
-        Field(
-            description="Longest time that a connection is kept without a request; "
-            "longer than a load balancer keeps it, whose own is often 60."
-        ),
-    ] = 75
-    write_seconds: Annotated[
-        _Seconds,
-        Field(description="Longest time in which a client reads nothing of an answer."),
-    ] = 60
-    timeout_seconds: Annotated[
-        _Seconds,
-        Field(
-            description="Longest wait of a request that has arrived; one that waits "
-            "longer is not computed."
-        ),
-    ] = 30
-    drain_seconds: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=3600,
-            allow_inf_nan=False,
-            description="Time between SIGTERM and the end of listening.",
-        ),
-    ] = 2
-    shutdown_seconds: Annotated[
-        _Seconds,
-        Field(
-            description="Longest time between SIGTERM and the end, the drain included."
-        ),
-    ] = 25
-    max_checkpoint_bytes: Annotated[
-        int, Field(ge=1, le=2**50, description="Largest checkpoint file.")
-    ] = 2**32
-    load_seconds: Annotated[
-        _Seconds, Field(description="Longest time in which a model is loaded.")
-    ] = 300
     api_keys_file: Annotated[
         Path | None,
         Field(
@@ -272,29 +86,11 @@ class Settings(BaseModel):
         Literal["text", "json"], Field(description="`text` or `json`.")
     ] = "text"
 
-    @field_validator("models", mode="before")
-    @classmethod
-    def _split_paths(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part for part in value.split(":") if part)
-        return value
-
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("max_queue_elements")
-    @classmethod
-    def _queue_takes_the_largest(cls, value: int, info: ValidationInfo) -> int:
-        least = 2 * info.data.get("max_elements", 1)
-        if value < least:
-            raise PydanticCustomError(
-                "queue",
-                "the queue must take twice the largest request, SIGMOID_MAX_ELEMENTS",
-            )
         return value
 
     @field_validator("tls_key_file", "tls_client_ca_file")
@@ -305,10 +101,6 @@ class Settings(BaseModel):
         if value and not info.data.get("tls_cert_file"):
             raise PydanticCustomError("tls", "it needs SIGMOID_TLS_CERT_FILE")
         return value
-
-    def limits(self) -> dict[str, int | float | None]:
-        """Return every limit by the name of its variable."""
-        return {variable(name): getattr(self, name) for name in LIMITS}
 
 
 def shown_default(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings that are one thing in several spellings, or in one alone."""
+"""Settings that have one right spelling: hosts, origins and prefixes of paths."""
 
 import re
 from ipaddress import IPv6Address
@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from sigmoid_serve.configuration.origins import origin_fault
+from sigmoid_serve.configuration.origins import origin_error
 from sigmoid_serve.errors import shown
 
 # Clients and proxies take dots out of a path before they send it.
@@ -31,9 +31,9 @@ def bare_host(value: str) -> str:
 
 def checked_origin(entry: str) -> str:
     """Return an origin that a browser may send."""
-    fault = origin_fault(entry)
-    if fault:
-        raise PydanticCustomError("origin", "{fault}", {"fault": shown(fault)})
+    error = origin_error(entry)
+    if error:
+        raise PydanticCustomError("origin", "{error}", {"error": shown(error)})
     return entry
 
 

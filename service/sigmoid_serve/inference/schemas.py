@@ -24,7 +24,7 @@ from sigmoid_models.dtype import DTYPES, DtypeName, FloatArray
 from sigmoid_serve.errors import ElementError, shown
 from sigmoid_serve.json.body import parse_quickly, parse_strictly
 from sigmoid_serve.json.lookalikes import explain_field
-from sigmoid_serve.json.text import Check, child, kind, no_check
+from sigmoid_serve.json.text import Check, extend_pointer, json_type_name, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
@@ -223,7 +223,7 @@ def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
         own.__traceback__ = None
         if own.code == "unknown_field":
             excess = [name for name in document if name in ("inputs", "batch")][-1]
-            own.pointer = child("", excess)
+            own.pointer = extend_pointer("", excess)
         return own
     name = str(fault["loc"][0])
     if fault["type"] == "missing":
@@ -233,15 +233,15 @@ def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
     if fault["type"] == "extra_forbidden":
         return ElementError(
             "unknown_field",
-            pointer=child("", name),
+            pointer=extend_pointer("", name),
             expected="only fields that the API documentation lists",
             got=f"the field {shown(name)}{explain_field(name)}",
         )
     return ElementError(
         _FIELD_CODES.get(name, "unknown_field"),
-        pointer=child("", name),
+        pointer=extend_pointer("", name),
         expected=_FIELD_VALUES.get(name, str(fault["msg"])),
-        got=kind(document[name]),
+        got=json_type_name(document[name]),
     )
 
 

@@ -26,7 +26,7 @@ from sigmoid_serve.inference.schemas import (
     read_quickly,
     read_strictly,
 )
-from sigmoid_serve.json.text import Check, child, no_check
+from sigmoid_serve.json.text import Check, extend_pointer, no_check
 from sigmoid_serve.payload.array_shape import MAX_RANK
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.json_answer import (
@@ -121,7 +121,7 @@ def _asked(request: InferenceRequest, read: Callable[..., Any]) -> _Asked | None
     if max_rank < MAX_RANK:
         for position, shape in enumerate(batch.shapes):
             if len(shape) > max_rank:
-                check_limits(shape, child("/batch", position), max_rank, None)
+                check_limits(shape, extend_pointer("/batch", position), max_rank, None)
     return _Asked(batch, document.dtype, is_batch=True)
 
 

@@ -1,7 +1,7 @@
 """Bytes of JSON to the fields of an object, strictly and without losing a digit.
 
-There are two ways. The fast one takes what it can prove to be right and gives up on all
-else. The strict one says what is wrong; it judges what parsers mostly pass over:
+There are two ways. The fast one takes what it can verify and gives up on all else. The
+strict one takes all JSON and says what is wrong. It finds what most parsers accept:
 duplicate keys, numbers too large for a float64, and the constants that JSON does not
 have (`NaN`, `Infinity`).
 """
@@ -13,19 +13,19 @@ import orjson
 from sigmoid_serve.json.syntax import read_members
 from sigmoid_serve.json.text import Check, JsonText, value_at
 
-# From here on it is faster to leave an array's text alone than to make lists of it.
+# Arrays of longer bodies stay text, which is read faster than a parser's lists.
 _SMALL_BYTES: Final = 4096
 
-# Fields other than the array are short.
+# The most bytes of all other fields together.
 _AROUND_BYTES: Final = 4096
 
 
 def parse_quickly(body: bytes) -> dict[str, Any] | None:
-    """Parse a body in the way that is fast, as far as it is beyond doubt.
+    """Parse a body in the fast way, if that can be verified.
 
     Returns:
-        The fields; of a long body the one list as a `JsonText` that need not be JSON.
-        None where there is a doubt.
+        The fields; in a long body, the list is a `JsonText` that need not be JSON. None
+        if the body could not be verified: it may have an error or not.
     """
     if len(body) > _SMALL_BYTES:
         return _around_list(body)
@@ -33,11 +33,11 @@ def parse_quickly(body: bytes) -> dict[str, Any] | None:
 
 
 def _around_list(body: bytes) -> dict[str, Any] | None:
-    """Parse what stands around the first `[` and the last `]`.
+    """Parse what stands before the first `[` and behind the last `]`.
 
-    Nothing around has brackets, so if an empty list put in their place comes out as
-    the value of a member, then it was not inside a string. If it was inside an object,
-    it comes out in that.
+    An empty list is put in place of what is between, and nothing around it can be
+    another list. So if a member's value is an empty list, it is this one: it was not
+    inside a string, nor inside an object.
     """
     start, stop = body.find(b"["), body.rfind(b"]") + 1
     around = len(body) - (stop - start)
@@ -51,9 +51,10 @@ def _around_list(body: bytes) -> dict[str, Any] | None:
 
 
 def _without_duplicates(body: bytes) -> dict[str, Any] | None:
-    """Parse a body that has as many colons as its objects have members.
+    """Parse a body; None if it may have duplicate keys.
 
-    Each member brought a colon, a duplicate too, so none of them was lost.
+    Each member has a colon, and a parser drops duplicates. So if there are as many
+    colons as members, there was no duplicate.
     """
     try:
         document = orjson.loads(body)
@@ -74,13 +75,13 @@ def parse_strictly(body: bytes, check: Check) -> dict[str, Any]:
     """Parse a body whose top level must be an object.
 
     Args:
-        body: All of it.
-        check: Called again and again; it may raise, and so end it.
+        body: The whole body.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
-        The first of its members, 16 at least of those that there are. Every number is
-        the nearest float64, integers of any length included; one that is too large an
-        infinity, which nothing else is. Lists and objects are a `JsonText`.
+        The first members, at least 16 of those that there are. Every number, also an
+        integer of any length, is the nearest float64, or an infinity if it is too
+        large. Lists and objects are a `JsonText`.
 
     Raises:
         ServiceError: `malformed_json`.

@@ -1,7 +1,7 @@
-"""What a body is that is not what this service reads, and what to do about it.
+"""Formats that clients send by mistake, and what to do about each.
 
-It is recognised by its first bytes or by the names of its fields. That never changes
-whether a body is accepted; it tells its sender what went wrong.
+They are recognised by the first bytes of a body or by the names of its fields. That
+never changes whether a body is accepted; it only makes the error more helpful.
 """
 
 from collections.abc import Collection, Mapping
@@ -54,16 +54,16 @@ _STARTS: Final[tuple[tuple[bytes, str], ...]] = (
 
 
 def recognise(body: bytes) -> str | None:
-    """Say what a body is, and what to do, after the words `the body`.
+    """Return what a body is, and what to do, to follow the words `the body`.
 
     Returns:
-        None where it is not known.
+        A clause; None if the format is not known.
     """
     return next((told for start, told in _STARTS if body.startswith(start)), None)
 
 
 def recognise_for_npy(body: bytes) -> str | None:
-    """Say the same of a body that should be an `.npy` file."""
+    """Return the same for a body that should be an `.npy` file."""
     if body.lstrip()[:1] in (b"{", b"["):
         return "is JSON; say so with the header Content-Type: application/json"
     return None if body.startswith(b"\x93NUMPY") else recognise(body)
@@ -97,11 +97,11 @@ _FIELDS: Final[Mapping[str, str]] = {
 
 
 def explain_field(name: str) -> str:
-    """Say whose field it is, with a space before; empty where that is not known."""
+    """Return whose field it is, after a space; empty if that is not known."""
     told = _FIELDS.get(name)
     return f" ({told})" if told else ""
 
 
 def is_protocol_tensor(names: Collection[str]) -> bool:
-    """Tell by its names whether an object is a tensor of that protocol."""
+    """Tell by its members whether an object is a tensor of that protocol."""
     return "data" in names and ("datatype" in names or "shape" in names)

@@ -1,7 +1,7 @@
-"""Places in the text of a body, and what stands there.
+"""Values in the text of a body, found by their positions.
 
-Nothing here makes a Python object of a list or an object. The text was found to be JSON
-before (`sigmoid_serve.json.syntax`), unless it says otherwise.
+Nothing here makes a Python object of a list or an object. The text must have been found
+to be JSON (`sigmoid_serve.json.syntax`), unless a function says otherwise.
 """
 
 import json
@@ -28,7 +28,7 @@ _short_member = re.compile(
 _QUOTE = b'"'[0]
 _OPENS, _CLOSES = b"[{", b"]}"
 
-# An object that stands in the place of a tensor has few members that are of interest.
+# How many members of an object, and how many bytes of a string, are looked at.
 _LOOKED_AT: Final = 64
 
 SPACE: Final = b" \t\r\n"
@@ -36,7 +36,7 @@ SPACE: Final = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class JsonText:
-    """A list or an object that nothing has looked into: `body[start:stop]`."""
+    """A list or an object as text, which was not parsed: `body[start:stop]`."""
 
     body: bytes
     start: int
@@ -79,27 +79,27 @@ def scalar(token: bytes) -> Any:
     return _NAMED[token] if token in _NAMED else float(token)
 
 
-def child(pointer: str, *names: str | int) -> str:
+def extend_pointer(pointer: str, *names: str | int) -> str:
     """Extend a JSON Pointer by member names or positions, escaped (RFC 6901)."""
     escaped = (shown(str(name)).replace("~", "~0").replace("/", "~1") for name in names)
     return "/".join((pointer, *escaped))
 
 
-def kind(value: Any) -> str:
-    """Say what a JSON value is, without showing it."""
+def json_type_name(value: Any) -> str:
+    """Name the type of a JSON value for an error, without showing the value."""
     if isinstance(value, JsonText):
         if value.is_list:
             return f"a list of {list_length(value.body, value.start)}"
         names = [name for name, _ in islice(members(value), _LOOKED_AT)]
-        return _kind_of_object(names)
+        return _object_name(names)
     if isinstance(value, Constant):
         return value.name
     if isinstance(value, float) and math.isinf(value):
         return "a number beyond the range of float64"
-    return _KINDS[type(value)]
+    return _TYPE_NAMES[type(value)]
 
 
-def _kind_of_object(names: Sequence[str]) -> str:
+def _object_name(names: Sequence[str]) -> str:
     if is_protocol_tensor(names):
         return (
             "an object as the Open Inference Protocol (Triton, KServe V2) has it; send "
@@ -108,7 +108,7 @@ def _kind_of_object(names: Sequence[str]) -> str:
     return "an object"
 
 
-_KINDS: Final = {
+_TYPE_NAMES: Final = {
     bool: "a boolean",
     float: "a number",
     int: "a number",
@@ -121,9 +121,8 @@ def value_at(body: bytes, position: int) -> Any:
     """Return the value that begins at a position.
 
     Returns:
-        A scalar as `scalar` gives it, a string of up to some length as it is, a longer
-        one as an empty one, a list or an object as a `JsonText`, whose end is not
-        looked for.
+        A scalar as `scalar` returns it; a short string as it is, a long one as an empty
+        string; a list or an object as a `JsonText` that goes on to the body's end.
     """
     first = body[position]
     if first in _OPENS:
@@ -136,7 +135,7 @@ def value_at(body: bytes, position: int) -> Any:
 
 
 def string_end(body: bytes, position: int) -> int:
-    """Find the end of the string that begins at a position."""
+    """Return the end of the string that begins at a position."""
     position += 1
     while body[position] != _QUOTE:
         found = _string(body, position)
@@ -145,7 +144,7 @@ def string_end(body: bytes, position: int) -> int:
 
 
 def value_end(body: bytes, position: int) -> int:
-    """Find the end of the value that begins at a position."""
+    """Return the end of the value that begins at a position."""
     first = body[position]
     if first in _OPENS:
         return _rest(body, position + 1, 1)[1]
@@ -156,7 +155,7 @@ def value_end(body: bytes, position: int) -> int:
 
 
 def past_space(body: bytes, position: int) -> int:
-    """Find what comes after white space."""
+    """Return the position after white space."""
     found = _space(body, position)
     return found.end() if found else position
 
@@ -170,15 +169,15 @@ def list_length(body: bytes, position: int) -> int:
 
 
 def count_rest(body: bytes, position: int, lists: int) -> list[int]:
-    """Count what still comes in lists that are open.
+    """Count the commas from a position to the ends of the lists around it.
 
     Args:
-        body: All of it.
-        position: In the innermost of the lists.
-        lists: How many of them to follow to their ends.
+        body: The whole body.
+        position: A position in the innermost list.
+        lists: How many lists to follow to their ends.
 
     Returns:
-        The commas that follow in each, the innermost first.
+        The number of commas that follow in each list, the innermost first.
     """
     return _rest(body, position, lists)[0]
 
@@ -208,7 +207,7 @@ def _rest(body: bytes, position: int, lists: int) -> tuple[list[int], int]:
 
 
 def members(text: JsonText) -> Iterator[tuple[str, Any]]:
-    """List the members of an object, their values as `value_at` gives them."""
+    """Iterate over the members of an object, with values as `value_at` returns them."""
     body, position = text.body, text.start + 1
     while True:
         found = _short_member(body, position)
@@ -229,8 +228,8 @@ def members(text: JsonText) -> Iterator[tuple[str, Any]]:
 
 
 def no_check() -> None:
-    """Never end what is being done."""
+    """Do nothing: a `Check` that never raises."""
 
 
 Check = Callable[[], None]
-"""Called again and again; it may raise, and so end what is being done."""
+"""Called again and again during long work; it may raise, and so end the work."""

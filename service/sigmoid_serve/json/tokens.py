@@ -1,7 +1,7 @@
-"""What the text of JSON is made of, as regular expressions over its bytes.
+"""The tokens of JSON, as regular expressions over bytes.
 
-None can go back on what it has read (each repetition is possessive), nor read more than
-some at once. Of several values, each begins where the last one ended.
+No expression backtracks, as each repetition is possessive, and each reads a bounded
+number of values at once.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 Find = Callable[..., re.Match[bytes] | None]
-"""Called with a text and a position, where what is looked for must begin."""
+"""Called with a text and the position where the token must begin."""
 
 SPACE: Final = rb"[ \t\r\n]*+"
 _NUMBER: Final = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
@@ -26,8 +26,8 @@ def _short_list(item: bytes, most: int) -> bytes:
     return rb"\[%b(?:%b%b)?+\]" % (SPACE, _listed(item, most), SPACE)
 
 
-# What is gone through in one step: scalars, short strings, objects of one member at
-# most, lists of these, and lists of those.
+# What is read in one step: scalars, short strings, objects of at most one member, lists
+# of these, and lists of such lists.
 _PAIR: Final = _SHORT + SPACE + b":" + SPACE + b"(?:" + _SCALAR + b"|" + _SHORT + b")"
 _ATOM: Final = (
     b"(?:" + _SCALAR + b"|" + _SHORT + rb"|[{]%b(?:%b%b)?+[}])" % (SPACE, _PAIR, SPACE)
@@ -40,8 +40,8 @@ def _compiled(pattern: bytes) -> Find:
     return re.compile(pattern).match
 
 
-# Groups: lists that are opened behind some values; lists, or an object, that are opened
-# at once; the ends of lists.
+# Groups: 1. lists that open behind some values; 2. lists, or 3. an object, that open at
+# once; 4. the ends of lists.
 _OPENED: Final = rb"(\[(?:%b\[){0,4096}+)" % SPACE
 _CLOSED: Final = rb"(\](?:%b\]){0,4096}+)" % SPACE
 _LISTED: Final = b"%b(?:%b,%b%b)?+|%b|([{])" % (

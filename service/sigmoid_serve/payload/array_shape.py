@@ -1,8 +1,8 @@
-"""The shape of a JSON array of numbers, proven on the lengths of its lists.
+"""The shape of a JSON array of numbers, verified on the lengths of its lists.
 
-simdjson tells the length of a list without a look at what is in it. An array is dense
-if its lists of each level have one length; and if they are all the lists that the text
-has, then nothing but numbers is in those of the innermost level.
+simdjson tells the length of a list without reading its elements. An array is dense if
+all lists of a level have the same length. If the text has no other lists than these,
+the innermost ones hold numbers only.
 """
 
 from collections.abc import Iterable
@@ -10,47 +10,47 @@ from itertools import chain
 from typing import Any, Final
 
 MAX_RANK: Final = 32
-"""Of every tensor, as JSON or `.npy`."""
+"""The most dimensions of a tensor, as JSON or `.npy`."""
 
 
-class Unproven(ValueError):
-    """A text that may or may not be a dense array of finite numbers."""
+class Unverified(ValueError):
+    """The fast way cannot tell whether a text is a dense array of finite numbers."""
 
 
-class ShapeProof:
-    """What is known of a shape, from the beginning of the array's text on.
+class ShapeCheck:
+    """Verifies the shape of an array while its text is read in slices.
 
     Args:
         rank: How many `[` the text starts with.
 
     Raises:
-        Unproven: There is none, or more than an array may have.
+        Unverified: It starts with none, or with more than `MAX_RANK`.
     """
 
     def __init__(self, rank: int) -> None:
         if not 1 <= rank <= MAX_RANK:
-            raise Unproven
+            raise Unverified
         self._lengths: list[int | None] = [None] * rank
-        # Of the last list of each level, as far as it was read.
+        # The elements read so far of the last list of each level.
         self._begun = [0] * rank
 
     def read(self, array: Any, lists: int, before: int, after: int) -> None:
         """Go on with a slice of the text, between two commas.
 
         Args:
-            array: The slice, as simdjson gives it, completed by the brackets that it
+            array: What simdjson reads of the slice, completed by the brackets that it
                 lacks.
-            lists: How many it has, from what its text says.
-            before: How deep in brackets it starts.
-            after: How deep in brackets it ends.
+            lists: Number of lists in the array, counted on its text.
+            before: How many lists are open where the slice starts.
+            after: How many lists are open where the slice ends.
 
         Raises:
-            Unproven: The array is not dense.
+            Unverified: The array is not dense.
         """
         for level, lengths in enumerate(_lengths(array, len(self._begun)), 1):
             # An empty list at an edge might be completed to more than the text says.
             if not (lengths[0] and lengths[-1]):
-                raise Unproven
+                raise Unverified
             lists -= len(lengths)
             if before >= level:
                 # Its first element may be a list that is itself continued.
@@ -62,12 +62,12 @@ class ShapeProof:
                 if length is None:
                     length = self._lengths[level - 1] = lengths[0]
                 if lengths.count(length) != len(lengths):
-                    raise Unproven
+                    raise Unverified
         if lists:
-            raise Unproven
+            raise Unverified
 
     def shape(self) -> tuple[int, ...]:
-        """Give the shape of the whole array, once all was read."""
+        """Return the shape of the whole array, once all slices were read."""
         return tuple(length or 0 for length in self._lengths)
 
 

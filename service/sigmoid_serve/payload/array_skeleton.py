@@ -1,11 +1,11 @@
-"""The shape of a JSON array of numbers, proven on what its text has beside them.
+"""The shape of a JSON array of numbers, verified on its brackets and commas.
 
 The skeleton of a text is the text without its numbers and white space. `[[1,2],[3,4]]`
-has the skeleton `[[,],[,]]`; its first `]` and its first `]]` end the first row and the
-whole, which gives the only shape that it can have, (2, 2). The skeleton must then be,
-byte for byte, the one of that shape.
+has the skeleton `[[,],[,]]`. Its first `]` ends the first row, and its first `]]` ends
+the whole, so (2, 2) is the only shape that it can have. The skeleton must then be, byte
+for byte, the one of that shape.
 
-Its cost is that of the text, however many lists there are.
+The cost grows with the length of the text, however many lists there are.
 """
 
 import math
@@ -14,14 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
+from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 
 _OPEN, _CLOSE, _COMMA = b"[],"
 
 _SPACE: Final = b" \t\r\n"
 _DIGITS: Final = b"0123456789+-.eE"
 
-# Stands in a skeleton for a list without anything in it.
+# Stands in a skeleton for an empty list.
 _EMPTY: Final = b"()"
 
 # Python objects for so many are made within a few milliseconds.
@@ -34,12 +34,12 @@ def skeleton(text: bytes) -> bytes:
 
 
 def skeleton_shape(whole: bytes) -> tuple[int, ...]:
-    """Read the one shape that the skeleton of a tensor can have, and hold it to that.
+    """Read the only shape that a skeleton can have, and verify that it has it.
 
-    That there is a number at each place, and that the text is valid, is left to prove.
+    Not verified here: that the text is valid JSON, with a number at each place.
 
     Raises:
-        Unproven: It is not the skeleton of a dense array or of a number.
+        Unverified: It is not the skeleton of a dense array or of a number.
     """
     empties = whole.count(_EMPTY)
     outer = whole.replace(_EMPTY, b"") if empties else whole
@@ -48,7 +48,7 @@ def skeleton_shape(whole: bytes) -> tuple[int, ...]:
         return shape
     # All that is innermost must be empty lists.
     if empties != math.prod(shape) or len(shape) == MAX_RANK:
-        raise Unproven
+        raise Unverified
     return (*shape, 0)
 
 
@@ -56,34 +56,34 @@ def _outer_shape(whole: bytes) -> tuple[int, ...]:
     stop = whole.find(b"]")
     rank = stop - whole.count(b",", 0, stop)
     if not 1 <= rank <= MAX_RANK:
-        raise Unproven
+        raise Unverified
     shape: list[int] = []
     length = 0  # of the skeleton of one element of the level at hand
     for level in range(1, rank + 1):
         stop = whole.find(b"]" * level) + level
         count, rest = divmod(stop - (rank - level) - 1, length + 1)
         if rest or count < 1:
-            raise Unproven
+            raise Unverified
         shape.insert(0, count)
         length = count * (length + 1) + 1
     if length != len(whole):
-        raise Unproven
+        raise Unverified
     expected = b""
     for count in reversed(shape):
         expected = b"[" + (expected + b",") * (count - 1) + expected + b"]"
     if whole != expected:
-        raise Unproven
+        raise Unverified
     return tuple(shape)
 
 
 def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
-    """Read the shapes of the elements of an array, each of which is a tensor.
+    """Read the shape of each element of an array of tensors.
 
     Args:
         whole: The skeleton of the array.
 
     Raises:
-        Unproven: An element is not the skeleton of a dense array.
+        Unverified: An element is not the skeleton of a dense array.
     """
     if whole == _EMPTY:
         return []
@@ -108,9 +108,9 @@ def skeleton_shapes(whole: bytes) -> list[tuple[int, ...]]:
 
 
 def count_numbers(whole: bytes) -> int:
-    """Count the numbers that the skeleton of an array has places for.
+    """Count the places for numbers in the skeleton of an array.
 
-    A list of so many elements has one comma less; all but the outermost are elements.
+    A list of n elements has n - 1 commas, and all lists but the outermost are elements.
     """
     return whole.count(b",") + 1 - whole.count(_EMPTY)
 
@@ -136,7 +136,7 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     """Find the elements between the outermost commas of the skeleton of an array.
 
     Returns:
-        Where each starts and where it stops; how deep in brackets the deepest is.
+        Where each starts, where each stops, and the depth of the deepest bracket.
     """
     chars = np.frombuffer(whole, np.uint8)
     steps = (chars == _OPEN).astype(np.int16) - (chars == _CLOSE)
@@ -144,7 +144,7 @@ def _elements(whole: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp], int]:
     is_whole = chars[0] == _OPEN and not depths[-1] and depths[:-1].min() > 0
     deepest = int(depths.max())
     if not is_whole or deepest > MAX_RANK + 1:
-        raise Unproven
+        raise Unverified
     cuts = np.flatnonzero((depths == 1) & (chars == _COMMA))
     starts = np.concatenate(([1], cuts + 1))
     stops = np.append(cuts, len(whole) - 1)

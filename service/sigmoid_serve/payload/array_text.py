@@ -1,13 +1,12 @@
 """The text of a JSON array of numbers to a flat array and its shape.
 
 simdjson reads the numbers many times faster than a parser that makes Python objects,
-but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. The shape is
-proven apart from them: on the lengths of the lists (`array_shape`), or, where there are
-very many lists, on the text (`array_skeleton`). And there must be as many numbers as
-the shape has places. A long text is read in slices, completed to arrays by the brackets
-that they lack.
+but flat: to it `[[1,2],[3]]` and `[[1],[2,3]]` are the same three numbers. So the shape
+is verified separately: on the lengths of the lists (`array_shape`), or, where there are
+very many lists, on the text (`array_skeleton`). The count of the numbers must fit the
+shape. A long text is read in slices, each completed by the brackets that it lacks.
 
-Nothing here says what is wrong with a text that fails: the strict way does that.
+This is a fast way: it does not say what is wrong with a text. `json_walk` does.
 """
 
 import math
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from sigmoid_models.dtype import STORAGE, DtypeName, Float64Array, round_to
 from sigmoid_serve.json.text import Check, JsonText
-from sigmoid_serve.payload.array_shape import ShapeProof, Unproven
+from sigmoid_serve.payload.array_shape import ShapeCheck, Unverified
 from sigmoid_serve.payload.array_skeleton import (
     count_numbers,
     skeleton,
@@ -33,7 +32,7 @@ from sigmoid_serve.payload.array_skeleton import (
 # Read in one call, which holds the interpreter: a few milliseconds.
 SLICE_BYTES: Final = 2**19
 
-# To ask a list for its length takes as long as to look at so much text.
+# To ask a list for its length takes as long as to read so much text.
 LIST_BYTES: Final = 64
 
 _START: Final = re.compile(rb"[\[ \t\r\n]*")
@@ -44,8 +43,8 @@ class Tensors(NamedTuple):
     """Tensors, one after the other.
 
     Attributes:
-        values: Of all, flat, in the type that stores their dtype.
-        shapes: Of each.
+        values: The numbers of all tensors, flat, in the type that stores their dtype.
+        shapes: The shape of each tensor.
     """
 
     values: NDArray[Any]
@@ -56,10 +55,10 @@ class _Slice(NamedTuple):
     """A stretch of text between two commas.
 
     Attributes:
-        start: Of the stretch.
-        stop: Of the stretch.
-        before: How deep in brackets it starts.
-        after: How deep in brackets it ends.
+        start: Where it starts in the body.
+        stop: Where it ends in the body.
+        before: How many lists are open where it starts.
+        after: How many lists are open where it ends.
         opened: How many `[` it has.
     """
 
@@ -71,7 +70,7 @@ class _Slice(NamedTuple):
 
 
 class _Parsers(local):
-    """A parser keeps its buffers, and is for one thread at a time."""
+    """A parser for each thread: it reuses its buffers."""
 
     def __init__(self) -> None:
         self.parser = simdjson.Parser()
@@ -86,16 +85,16 @@ def read_array(
     """Read numbers, rounded once to `dtype`.
 
     Args:
-        text: Of an array; it need not be JSON.
-        dtype: Of the result's values.
-        max_elements: More are not read.
-        check: Called again and again; it may raise, and so end it.
+        text: What should be an array; it need not be JSON.
+        dtype: The dtype of the result.
+        max_elements: The most numbers that are read.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
         An array of the lists' shape, in the type that stores `dtype`.
 
     Raises:
-        Unproven: Something is not as it should be, or not as it usually is.
+        Unverified: The text has an error, or is written in an unusual way.
     """
     slices = list(_slices(text))
     lists = sum(part.opened for part in slices)
@@ -103,11 +102,11 @@ def read_array(
         shape = skeleton_shape(_skeleton(text, slices, check))
         values = _values(text, slices, dtype, max_elements, None, check)
     else:
-        proof = ShapeProof(_leading_brackets(text))
-        values = _values(text, slices, dtype, max_elements, proof, check)
-        shape = proof.shape()
+        shape_check = ShapeCheck(_leading_brackets(text))
+        values = _values(text, slices, dtype, max_elements, shape_check, check)
+        shape = shape_check.shape()
     if len(values) != math.prod(shape):
-        raise Unproven
+        raise Unverified
     return values.reshape(shape)
 
 
@@ -120,7 +119,7 @@ def read_arrays(
     bones = _skeleton(text, slices, check)
     shapes = skeleton_shapes(bones)
     if len(values) != count_numbers(bones):
-        raise Unproven
+        raise Unverified
     return Tensors(values, shapes)
 
 
@@ -137,24 +136,24 @@ def _values(
     slices: Sequence[_Slice],
     dtype: DtypeName,
     max_elements: int,
-    proof: ShapeProof | None,
+    shape_check: ShapeCheck | None,
     check: Check,
 ) -> NDArray[Any]:
     """Read all numbers, flat."""
     if len(slices) == 1:
-        values = _numbers(text.body, slices[0], dtype, proof)
+        values = _numbers(text.body, slices[0], dtype, shape_check)
         if len(values) > max_elements:
-            raise Unproven
+            raise Unverified
         return values
-    # What no number comes to fill takes no memory.
+    # The memory of an empty array is taken only as it is filled.
     values = np.empty(min(max_elements, (text.stop - text.start) // 2), STORAGE[dtype])
     found = 0
     for part in slices:
         check()
-        numbers = _numbers(text.body, part, dtype, proof)
+        numbers = _numbers(text.body, part, dtype, shape_check)
         start, found = found, found + len(numbers)
         if found > len(values):
-            raise Unproven
+            raise Unverified
         values[start:found] = numbers
     return values[:found]
 
@@ -180,32 +179,32 @@ def _slices(text: JsonText) -> Iterator[_Slice]:
 
 
 def _numbers(
-    body: bytes, part: _Slice, dtype: DtypeName, proof: ShapeProof | None
+    body: bytes, part: _Slice, dtype: DtypeName, shape_check: ShapeCheck | None
 ) -> NDArray[Any]:
     try:
-        numbers = _flat(body, part, proof)
+        numbers = _flat(body, part, shape_check)
     # What simdjson raises for text that is no JSON, or no array of numbers.
     except (ValueError, RuntimeError, TypeError):
         numbers = None
-    # With the error above all has gone that refers to the parser, which only then reads
-    # on; so this one is raised apart from it.
+    # Raised outside `except`: the error above refers to what the parser gave, and the
+    # parser reads on only when nothing does.
     if numbers is None:
-        raise Unproven
+        raise Unverified
     if dtype == "float64":
         return numbers  # simdjson has refused what float64 cannot hold
     rounded = round_to(numbers, dtype)
     if not np.isfinite(rounded).all():
-        raise Unproven
+        raise Unverified
     return rounded
 
 
-def _flat(body: bytes, part: _Slice, proof: ShapeProof | None) -> Float64Array:
+def _flat(body: bytes, part: _Slice, shape_check: ShapeCheck | None) -> Float64Array:
     text: bytes | memoryview = memoryview(body)[part.start : part.stop]
     if part.before or part.after:
         text = b"".join((b"[" * part.before, text, b"]" * part.after))
     array: Any = _parsers.parser.parse(text)
     if not isinstance(array, simdjson.Array):
         raise TypeError
-    if proof:
-        proof.read(array, part.before + part.opened, part.before, part.after)
+    if shape_check:
+        shape_check.read(array, part.before + part.opened, part.before, part.after)
     return np.frombuffer(array.as_buffer(of_type="d"))

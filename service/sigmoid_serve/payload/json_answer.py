@@ -1,7 +1,7 @@
-"""Answers to bytes of JSON, in the shortest digits that read back to the same float.
+"""Arrays to bytes of JSON, in the shortest digits that read back to the same float.
 
-What an answer takes is not only its numbers: an array of many dimensions has brackets
-for each of them, also where it has no numbers at all. Both are counted.
+The length of the text is bounded. An array of many dimensions has brackets for each of
+them, even if it holds no numbers, so numbers and lists are both counted.
 """
 
 from bisect import bisect_right
@@ -19,17 +19,17 @@ from sigmoid_serve.errors import ElementError, ServiceError
 from sigmoid_serve.json.text import Check
 from sigmoid_serve.payload.array_text import Tensors
 
-# Numbers and lists that are written in one call, which holds the interpreter: a few
-# milliseconds.
+# How many numbers and lists are written in one call, which holds the interpreter for a
+# few milliseconds.
 CHUNK_PARTS: Final = 2**15
 
-# From so many dimensions on, some of them are likely to be of one element.
+# An array of so many dimensions is likely to have some of size 1.
 _MANY_DIMENSIONS: Final = 4
 
-# Of an array without numbers, which costs its sender nothing: so many lists are shown.
+# An array without numbers costs its sender nothing, so the lists in it are bounded.
 MOST_EMPTY_LISTS: Final = 2**16
 
-# Tensors that are looked at together; most of them may be left for the next time.
+# How many tensors are looked at together; most may be left for the next time.
 _TENSORS_AT_ONCE: Final = 2**12
 
 _ZERO: Final = b"0"
@@ -41,7 +41,7 @@ def count_lists(shape: Sequence[int]) -> int:
 
 
 def least_bytes(shape: Sequence[int]) -> int:
-    """Say how long the JSON of an array of a shape is at least."""
+    """Return the least bytes that the JSON of an array of a shape can have."""
     return 2 * (count_lists(shape) + prod(shape))
 
 
@@ -50,8 +50,8 @@ def encode(document: dict[str, Any], most_bytes: int, check: Check) -> list[byte
 
     Args:
         document: Arrays hold floats of 16 to 64 bits, integers, booleans or strings.
-        most_bytes: Of the text.
-        check: Called again and again; it may raise, and so end it.
+        most_bytes: The most bytes of the text.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
         The text, in one piece or more.
@@ -76,11 +76,11 @@ def encode_short(document: dict[str, Any]) -> list[bytes]:
 
 
 def refuse_long(shapes: Sequence[Sequence[int]], most_bytes: int) -> None:
-    """Refuse, before it is made, an answer that would be too long as JSON.
+    """Raise for an answer that would be too long as JSON, before it is made.
 
     Args:
-        shapes: Of its arrays.
-        most_bytes: Of its text.
+        shapes: The shapes of its arrays.
+        most_bytes: The most bytes of its text.
 
     Raises:
         ServiceError: `too_many_elements`.
@@ -129,12 +129,12 @@ def _members(document: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _parts(shape: Sequence[int]) -> int:
-    """Count numbers, and lists but for those of one element."""
+    """Count the numbers, and the lists of more or less than one element."""
     return prod(shape) + count_lists([size for size in shape if size != 1])
 
 
 def _pieces(value: NDArray[Any]) -> Iterator[bytes]:
-    """Cut along the first dimension, again and again, until a part is short."""
+    """Write an array in pieces, cut along the first dimension until each is short."""
     if not value.size:
         yield _empty_text(value.shape)
     elif _parts(value.shape) <= CHUNK_PARTS:
@@ -161,11 +161,11 @@ def _elements(value: NDArray[Any]) -> Iterator[bytes]:
 
 
 def _array_text(value: NDArray[Any]) -> bytes:
-    """Write an array; lists of one element, of which there may be very many, fast."""
+    """Write an array, fast even if very many of its lists have one element."""
     shape = [size for size in value.shape if size != 1]
     if value.ndim < _MANY_DIMENSIONS or value.dtype == object:
         return _dumps(value)
-    # Of one element each: how many lists stand around what each level holds.
+    # How many lists of one element stand around the elements of each level.
     singles = [0]
     for size in value.shape:
         if size == 1:
@@ -174,8 +174,8 @@ def _array_text(value: NDArray[Any]) -> bytes:
             singles.append(0)
     rank = len(shape)
     text = _dumps(value.reshape(shape))[rank : -rank or None]
-    # Between two elements of a level, the lists end and begin that are further inside.
-    # The most come first, as fewer are a part of them.
+    # Between two elements of a level, all lists further inside end and begin. The
+    # longest separators are replaced first, as they contain the shorter ones.
     for level in range(1, rank + 1):
         text = text.replace(_separator(rank - level), b"%c" % level)
     for level in range(1, rank + 1):
@@ -228,7 +228,7 @@ class _Weights(dict[tuple[int, ...], int]):
 def _affordable(
     shapes: Sequence[tuple[int, ...]], weights: _Weights
 ) -> Sequence[tuple[int, ...]]:
-    """Take as many of the first as are written in one call, and one at least."""
+    """Return as many of the first shapes as are written in one call, at least one."""
     found = list(map(weights.__getitem__, shapes))
     if sum(found) <= CHUNK_PARTS:
         return shapes

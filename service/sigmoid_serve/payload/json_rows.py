@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sigmoid_serve.json.text import SPACE
-from sigmoid_serve.payload.array_shape import Unproven
+from sigmoid_serve.payload.array_shape import Unverified
 from sigmoid_serve.payload.array_skeleton import skeleton, skeleton_shapes
 
-# Lists of scalars; and such lists and scalars. Some in a row, and not too many.
+# 2 to 256 lists of scalars in a row; and the same with scalars among them.
 _ROW: Final = rb'\[[^\[\]{}"]{0,256}+\]'
 _rows = re.compile(rb"(?:[ \t\r\n,]*+%b){2,256}+" % _ROW).match
 _tensors = re.compile(
@@ -23,8 +23,8 @@ class Rows(NamedTuple):
     """Lists of numbers, or numbers alone.
 
     Attributes:
-        numbers: Of all.
-        shapes: Of each.
+        numbers: The numbers of all of them.
+        shapes: The shape of each.
     """
 
     numbers: list[float]
@@ -37,13 +37,13 @@ def read_rows(
     """Read some lists of numbers, if there are some in a row.
 
     Args:
-        body: All of it.
-        position: Where the first would begin, or the comma before it.
-        beyond: No number is as large.
-        with_scalars: Whether numbers may stand among them.
+        body: The whole body.
+        position: Where the first list would begin, or the comma before it.
+        beyond: Every number must be smaller, and larger than its negative.
+        with_scalars: Whether numbers may stand among the lists.
 
     Returns:
-        Where they end, and what they are; None where one is no list of numbers.
+        Where the lists end, and their numbers; None if one is no list of numbers.
     """
     found = (_tensors if with_scalars else _rows)(body, position)
     if found is None:
@@ -55,7 +55,7 @@ def read_rows(
     numbers = read_numbers(text, tokens, beyond)
     try:
         shapes = skeleton_shapes(b"[%b]" % skeleton(items))
-    except Unproven:
+    except Unverified:
         return found.end(), None
     return found.end(), None if numbers is None else Rows(numbers, shapes)
 
@@ -63,12 +63,12 @@ def read_rows(
 def read_numbers(
     text: bytes, tokens: Sequence[bytes], beyond: float
 ) -> list[float] | None:
-    """Read numbers; None where one is none, or is too large.
+    """Read numbers; None if one is no number, or too large.
 
     Args:
-        text: That has all of them.
-        tokens: Each of them.
-        beyond: No number is as large.
+        text: The text of all numbers.
+        tokens: The text of each number.
+        beyond: Every number must be smaller, and larger than its negative.
     """
     if not tokens:
         return []

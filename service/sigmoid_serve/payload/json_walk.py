@@ -1,39 +1,26 @@
-"""Tensors from the text of JSON, one number after the other: the first fault, or all.
+"""Tensors from the text of JSON, element by element: all numbers, or the first error.
 
-This is the way of what a faster one has left: it says what is wrong. It makes no
-Python object of a list, so that its memory is that of the numbers, whatever the text;
-and it follows it a stretch at a time, so that others run meanwhile. The text was found
-to be JSON before (`sigmoid_serve.json.syntax`).
-
-The first fault is that of the first element, in document order, that is not what it
-should be. A list of the wrong length comes before its elements, and the first list of
-each level says which length is right.
+This is the slow way, for texts that the fast ways could not verify: it finds out what
+is wrong. It makes no Python object of a list, so that its memory is that of the
+numbers, whatever the text. It reads a stretch at a time, so that other threads run
+meanwhile. The text was found to be JSON before (`sigmoid_serve.json.syntax`).
 """
 
 import re
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Final
 
 import numpy as np
 
 from sigmoid_models.dtype import DtypeName, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import (
-    SPACE,
-    Check,
-    JsonText,
-    child,
-    count_rest,
-    kind,
-    scalar,
-    value_at,
-)
+from sigmoid_serve.json.text import SPACE, Check, JsonText, scalar, value_at
 from sigmoid_serve.payload.array_shape import MAX_RANK
 from sigmoid_serve.payload.array_text import Tensors
-from sigmoid_serve.payload.json_faults import BEYOND, number_fault, ragged, too_many
+from sigmoid_serve.payload.first_error import first_error, scalars_error, value_error
+from sigmoid_serve.payload.json_errors import BEYOND, too_many_error
 from sigmoid_serve.payload.json_rows import read_numbers, read_rows
+from sigmoid_serve.payload.nesting import Nesting
 
 # Python objects for this much are made within a few milliseconds.
 _STRETCH_BYTES: Final = 2**16
@@ -54,90 +41,63 @@ def walk_tensor(
     """Read a list as one tensor, rounded once to `dtype`.
 
     Args:
-        text: Of the list.
-        pointer: Where it stands in the body.
-        dtype: Of the result's values.
-        max_elements: More are refused.
-        check: Called again and again; it may raise, and so end it.
+        text: The text of the list.
+        pointer: JSON Pointer of the list.
+        dtype: The dtype of the result.
+        max_elements: More elements are an error.
+        check: Called again and again; it may raise, and so end the walk.
 
     Raises:
         ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
             `too_many_elements`.
     """
-    walk = _Walk(text, pointer, dtype, max_elements, outer=0)
+    walk = _Walk(text, Nesting(pointer, outer=0), dtype, max_elements)
     walk.run(check)
-    return walk.values().reshape(walk.shape())
+    return walk.values().reshape(walk.nesting.shape())
 
 
 def walk_batch(
     text: JsonText, pointer: str, dtype: DtypeName, max_elements: int, check: Check
 ) -> Tensors:
     """Read a list of tensors, each of its own shape; see `walk_tensor`."""
-    walk = _Walk(text, pointer, dtype, max_elements, outer=1)
+    walk = _Walk(text, Nesting(pointer, outer=1), dtype, max_elements)
     walk.run(check)
-    return Tensors(walk.values(), walk.shapes)
-
-
-@dataclass(slots=True)
-class _Level:
-    """A list that is open.
-
-    Attributes:
-        length: That it should have; None where it is the first of its level.
-        count: Elements of it that are over.
-    """
-
-    length: int | None
-    count: int = 0
+    return Tensors(walk.values(), walk.nesting.shapes)
 
 
 class _Walk:
     """A walk through the text of a list.
 
     Args:
-        text: Of the list.
-        pointer: Where it stands.
-        dtype: Of the values.
-        max_elements: More are refused.
-        outer: How many of the outermost lists hold tensors of any shape.
+        text: The text of the list.
+        nesting: The lists that are open before it.
+        dtype: The dtype of the values.
+        max_elements: More elements are an error.
 
     Attributes:
-        shapes: Of the tensors that are over, where there are such lists.
+        nesting: The lists that are open.
     """
 
     def __init__(
-        self,
-        text: JsonText,
-        pointer: str,
-        dtype: DtypeName,
-        max_elements: int,
-        *,
-        outer: int,
+        self, text: JsonText, nesting: Nesting, dtype: DtypeName, max_elements: int
     ) -> None:
+        self.nesting = nesting
         self._body = text.body
-        # All that is before it is over; where a fault is looked into, its element
-        # begins here.
-        self._position = text.start + outer
-        self._pointer = pointer
+        # All text before it was read; where there is an error, the wrong element begins
+        # here.
+        self._position = text.start + nesting.outer
         self._dtype: DtypeName = dtype
         self._beyond = BEYOND[dtype]
         self._max_elements = max_elements
-        self._outer = outer
-        self._open = [_Level(None) for _ in range(outer)]
         self._numbers = array("d")
-        # Lists of the tensor at hand within each other, and the lengths of the first of
-        # each level.
-        self._rank = 0
-        self._lengths: list[int | None] = []
-        self.shapes: list[tuple[int, ...]] = []
-        # Rows before this have no length in common.
+        # There are no rows of one length before this position.
         self._rows_after = 0
 
     def run(self, check: Check) -> None:
         """Go to the end of the list.
 
         Raises:
-            ElementError: The first fault.
+            ElementError: The first error.
         """
         steps = 0
         while True:
@@ -153,43 +113,45 @@ class _Walk:
                 self._position = found.end()
                 continue
             if opens:
-                self._begin(found.start(1), opens.count(b"["))
+                self._open(found.start(1), opens.count(b"["))
             if run:
                 self._take_run(found.start(2), found.end(2), check)
             self._position = found.start(3)
             if closes:
                 for _ in range(closes.count(b"]")):
-                    self._end()
-                if not self._open:
+                    self._close()
+                if not self.nesting.lists:
                     return
             self._position = found.end()
             if not closes and self._body[self._position] in b'"{':
-                self._refuse(value_at(self._body, self._position))
+                raise self._first(self._value_error())
 
     def _take_rows(self) -> bool:
-        """Take lists of numbers that are as they should be, if there are some now."""
-        is_batch = len(self._open) == self._outer
-        if self._position < self._rows_after or not (
-            is_batch or self._depth == self._rank - 1
-        ):
+        """Take lists of numbers without an error, if some of them come next."""
+        if self._position < self._rows_after:
             return False
-        stop, rows = read_rows(self._body, self._position, self._beyond, is_batch)
+        nesting = self.nesting
+        depth = nesting.depth
+        if depth and depth != nesting.rank - 1:
+            return False
+        stop, rows = read_rows(self._body, self._position, self._beyond, not depth)
         self._rows_after = stop
         if rows is None or not self._has_room(len(rows.numbers)):
             return False
         numbers, shapes = rows
-        if is_batch:
-            self.shapes += shapes
-        elif shapes.count((self._lengths[-1] or 0,)) != len(shapes):
+        if not depth:
+            nesting.shapes += shapes
+        elif shapes.count((nesting.lengths[-1] or 0,)) != len(shapes):
             return False
         self._numbers.extend(numbers)
-        self._open[-1].count += len(shapes)
+        nesting.lists[-1].count += len(shapes)
         self._position = stop
         return True
 
     def _take_alone(self, opens: bytes, run: bytes, closes: bytes) -> bool:
         """Take a row in lists of one element each, or scalars of a batch."""
-        around, outer = self._open, self._outer
+        nesting = self.nesting
+        around, outer = nesting.lists, nesting.outer
         lists = opens.count(b"[")
         text = run.strip(b" \t\r\n,")
         tokens = text.split(b",") if text else []
@@ -201,10 +163,10 @@ class _Walk:
                 return False
             shape = (1,) * (lists - 1) + (len(tokens),) if lists else ()
         else:
-            lengths = self._lengths
+            lengths = nesting.lengths
             if (
                 not lists
-                or depth + lists != self._rank
+                or depth + lists != nesting.rank
                 or lengths[-1] != len(tokens)
                 or lengths[depth:-1].count(1) != lists - 1
             ):
@@ -217,7 +179,7 @@ class _Walk:
         count = 1 if lists else len(tokens)
         around[-1].count += count
         if outer and not depth:
-            self.shapes += [shape] * count
+            nesting.shapes += [shape] * count
         return True
 
     def _has_room(self, elements: int) -> bool:
@@ -227,50 +189,24 @@ class _Walk:
         """Give all numbers, flat."""
         return round_to(np.frombuffer(self._numbers, np.float64), self._dtype)
 
-    def shape(self) -> tuple[int, ...]:
-        """Give the shape of the tensor at hand, whose lists are over."""
-        return tuple(length or 0 for length in self._lengths)
-
-    @property
-    def _depth(self) -> int:
-        return len(self._open) - self._outer
-
-    def _place(self) -> str:
-        return child(self._pointer, *(level.count for level in self._open))
-
-    def _begin(self, position: int, opened: int) -> None:
+    def _open(self, position: int, opened: int) -> None:
         """Go into lists."""
-        if not self._depth:
-            self._rank = opened
-            self._lengths = [None] * opened
-            if opened > MAX_RANK:
-                raise ElementError(
-                    "rank",
-                    pointer=self._place(),
-                    expected=f"lists nested at most {MAX_RANK} deep (SIGMOID_MAX_RANK)",
-                    got="lists nested deeper",
-                )
+        nesting = self.nesting
+        if not nesting.depth:
+            nesting.begin_tensor(opened)
         for _ in range(opened):
             self._position = self._body.index(b"[", position)
-            if self._depth == self._rank:
-                self._refuse(value_at(self._body, self._position))
-            self._open.append(_Level(self._lengths[self._depth]))
+            if nesting.depth == nesting.rank:
+                raise self._first(self._value_error())
+            nesting.open()
             position = self._position + 1
 
-    def _end(self) -> None:
+    def _close(self) -> None:
         """Go out of a list."""
         self._position = self._body.index(b"]", self._position) + 1
-        level, depth = self._open.pop(), self._depth
-        if depth < 0:  # it held tensors
-            return
-        if level.length is None:
-            self._lengths[depth] = level.count
-        elif level.length != level.count:
-            self._raise(ragged(self._place(), level.length, level.count))
-        if self._open:
-            self._open[-1].count += 1
-        if self._outer and not depth:
-            self.shapes.append(self.shape())
+        error = self.nesting.close()
+        if error:
+            raise self._first(error)
 
     def _take_run(self, start: int, end: int, check: Check) -> None:
         """Take scalars that have commas between them."""
@@ -285,61 +221,24 @@ class _Walk:
             start = stop + 1
 
     def _take(self, text: bytes) -> None:
+        nesting = self.nesting
         tokens = text.split(b",")
-        is_row = self._depth > 0
-        if is_row and self._depth < self._rank:
-            self._refuse(scalar(tokens[0].strip(SPACE)))
+        is_row = nesting.depth > 0
+        if is_row and nesting.depth < nesting.rank:
+            raise self._first(value_error(scalar(tokens[0].strip(SPACE)), nesting))
         numbers = read_numbers(text, tokens, self._beyond)
         if numbers is None:
-            self._refuse_one_of(tokens)
-        self._numbers.extend(numbers or ())
+            raise self._first(scalars_error(tokens, nesting, self._dtype))
+        self._numbers.extend(numbers)
         if not self._has_room(0):
-            outer = self._open[: self._outer]
-            place = child(self._pointer, *(level.count for level in outer))
-            raise too_many(place, self._max_elements)
-        self._open[-1].count += len(tokens)
+            raise too_many_error(nesting.tensor_pointer(), self._max_elements)
+        nesting.lists[-1].count += len(tokens)
         if not is_row:
-            self.shapes += [()] * len(tokens)
+            nesting.shapes += [()] * len(tokens)
 
-    def _refuse_one_of(self, tokens: Sequence[bytes]) -> None:
-        """Refuse the first scalar that is no number of the dtype."""
-        row = self._open[-1]
-        before = row.count
-        for token in tokens:
-            fault = number_fault(scalar(token.strip(SPACE)), self._place(), self._dtype)
-            if fault:
-                row.count = before
-                self._raise(fault)
-            row.count += 1
+    def _value_error(self) -> ElementError:
+        """Make the error of the list, object or string that begins at the position."""
+        return value_error(value_at(self._body, self._position), self.nesting)
 
-    def _refuse(self, value: Any) -> NoReturn:
-        """Refuse the value that begins at the position."""
-        place, depth = self._place(), self._depth
-        if depth == self._rank or not depth:
-            fault = number_fault(value, place, "float64")
-            assert fault is not None
-            self._raise(fault)
-        expected = f"a list of {self._lengths[depth]}"
-        self._raise(
-            ElementError(
-                "ragged" if type(value) is float else "not_a_number",
-                pointer=place,
-                expected=expected,
-                got=kind(value),
-            )
-        )
-
-    def _raise(self, fault: ElementError) -> NoReturn:
-        """Raise it, unless a list around it is of the wrong length."""
-        around = self._open[self._outer :]
-        if any(level.length is not None for level in around):
-            rest = count_rest(self._body, self._position, len(around))
-            for place, (level, commas) in enumerate(
-                zip(around, reversed(rest), strict=True), self._outer
-            ):
-                length = level.count + 1 + commas
-                if level.length not in (None, length):
-                    del self._open[place:]
-                    fault = ragged(self._place(), level.length, length)
-                    break
-        raise fault
+    def _first(self, error: ElementError) -> ElementError:
+        return first_error(error, self.nesting, self._body, self._position)

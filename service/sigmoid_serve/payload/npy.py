@@ -1,8 +1,8 @@
 """`.npy` bytes to arrays and back, format versions 1.0 to 3.0.
 
-The layout is that of NumPy's NEP 1. The header is a Python literal of three members,
-and read as nothing else; objects, which would need unpickling, are refused by their
-type.
+The layout is that of NumPy's NEP 1. The header is a Python literal of three members; it
+is parsed as nothing else, and never evaluated. Arrays of objects, which would need
+unpickling, are an error.
 """
 
 import math
@@ -26,7 +26,7 @@ _VERSIONS = {1: 2, 2: 4, 3: 4}
 
 
 class _Header(NamedTuple):
-    """What a header says, not yet judged but for its shape."""
+    """What a header says; only its shape has been checked."""
 
     descr: str
     is_fortran: bool
@@ -38,11 +38,11 @@ def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
 
     Args:
         body: The whole file, in C or Fortran order and either endianness.
-        max_elements: More are refused.
+        max_elements: More elements are an error.
 
     Returns:
-        The values as they lie in the body, without a copy; and the dtype that they
-        stand for, `float32` for integers.
+        The values as they lie in the body, without a copy; and the dtype to compute
+        in, `float32` for integers.
 
     Raises:
         ServiceError: `bad_npy`, `dtype`, `rank`, `too_many_elements`, or
@@ -91,16 +91,16 @@ def write_npy(values: NDArray[Any]) -> list[bytes | memoryview]:
     return [start, stored.reshape(-1).view(np.uint8).data]
 
 
-def bad_npy(finding: str) -> ServiceError:
+def bad_npy(reason: str) -> ServiceError:
     """Make the error of a body that is not the `.npy` file it should be."""
     return ServiceError(
         "bad_npy",
-        f"the body is not a whole .npy file: {finding}; numpy.save writes one",
+        f"the body is not a whole .npy file: {reason}; numpy.save writes one",
     )
 
 
 def _split(body: bytes) -> tuple[_Header, memoryview]:
-    """Take the header from the data, and check what it says."""
+    """Split a file into its header and its data."""
     if body[:6] != MAGIC:
         known = recognise_for_npy(body)
         raise bad_npy(f"it {known}" if known else "it does not start with \\x93NUMPY")

@@ -13,15 +13,15 @@ from sigmoid_serve.errors import ElementError, shown
 from sigmoid_serve.json.text import (
     Check,
     JsonText,
-    child,
-    kind,
+    extend_pointer,
+    json_type_name,
     members,
     past_space,
     value_at,
     value_end,
 )
-from sigmoid_serve.payload.array_shape import Unproven
-from sigmoid_serve.payload.json_faults import number_fault, too_many
+from sigmoid_serve.payload.array_shape import Unverified
+from sigmoid_serve.payload.json_errors import number_error, too_many_error
 
 # Parsed in one call, which holds the interpreter: a few milliseconds.
 _SLICE_BYTES: Final = 2**17
@@ -32,7 +32,7 @@ _NUMBERS: Final = {float, int}
 
 
 def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
-    """Read one record; None where anything is wrong with it."""
+    """Read one record; None if anything is wrong with it."""
     if names is None or type(record) is not dict or len(record) != len(names):
         return None
     row: list[Any] = list(map(record.get, names))
@@ -43,19 +43,19 @@ def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
 def read_records(
     text: JsonText, names: Sequence[str], max_elements: int, check: Check
 ) -> Float64Array:
-    """Read a list of records fast, as far as they are beyond doubt.
+    """Read a list of records fast, if it can be verified.
 
     Args:
-        text: Of a list whose first element is an object; it need not be JSON.
-        names: Of the features.
-        max_elements: More are not read.
-        check: Called again and again; it may raise, and so end it.
+        text: A list whose first element is an object; it need not be JSON.
+        names: The names of the features.
+        max_elements: The most numbers that are read.
+        check: Called again and again; it may raise, and so end the work.
 
     Returns:
         Rows, `(records, features)`.
 
     Raises:
-        Unproven: Something is not as it should be, or not as it usually is.
+        Unverified: The text has an error, or is written in an unusual way.
     """
     parts: list[Float64Array] = []
     elements = 0
@@ -64,20 +64,20 @@ def read_records(
         try:
             records = orjson.loads(b"[" + part + b"]")
         except orjson.JSONDecodeError:
-            raise Unproven from None
+            raise Unverified from None
         rows = [record_row(record, names) for record in records]
         # As many colons as members: none of them was there twice.
         if None in rows or part.count(b":") != len(rows) * len(names):
-            raise Unproven
+            raise Unverified
         elements += len(rows) * len(names)
         if elements > max_elements:
-            raise Unproven
+            raise Unverified
         parts.append(np.array(rows, np.float64).reshape(-1, len(names)))
     return np.concatenate(parts)
 
 
 def _slices(text: JsonText) -> Iterator[bytes]:
-    """Cut between records, or where it looks so."""
+    """Cut between records, as far as a closing brace and a comma tell."""
     body, start, stop = text.body, text.start + 1, text.stop - 1
     while start < stop:
         brace = body.find(b"}", start + _SLICE_BYTES, stop)
@@ -86,10 +86,10 @@ def _slices(text: JsonText) -> Iterator[bytes]:
         start = past_space(body, end)
         if start < stop:
             if body[start] != _COMMA:
-                raise Unproven
+                raise Unverified
             start += 1
             if start == stop:
-                raise Unproven
+                raise Unverified
 
 
 def walk_records(
@@ -102,15 +102,14 @@ def walk_records(
     """Read a list of records, one after the other.
 
     Args:
-        text: Of the list, found to be JSON.
-        pointer: Where it stands in the body.
-        names: Of the features, where the model names them.
-        max_elements: More are refused.
-        check: Called again and again; it may raise, and so end it.
+        text: The list, found to be JSON.
+        pointer: JSON Pointer of the list.
+        names: The names of the features, if the model has them.
+        max_elements: More elements are an error.
+        check: Called again and again; it may raise, and so end the work.
 
     Raises:
-        ElementError: What is wrong with the first record that is not right; or
-            `too_many_elements`.
+        ElementError: The first error of a record, or `too_many_elements`.
     """
     body, position = text.body, past_space(text.body, text.start + 1)
     known = frozenset(names or ())
@@ -118,12 +117,12 @@ def walk_records(
     rows = 0
     while True:
         check()
-        record, place = value_at(body, position), child(pointer, rows)
+        record, place = value_at(body, position), extend_pointer(pointer, rows)
         row = walk_record(record, place, names, known)
         numbers.extend(row)
         rows += 1
         if len(numbers) > max_elements:
-            raise too_many(pointer, max_elements)
+            raise too_many_error(pointer, max_elements)
         position = past_space(body, value_end(body, position))
         if body[position] == _END:
             return np.frombuffer(numbers, np.float64).reshape(rows, -1)
@@ -139,13 +138,13 @@ def walk_record(
     """Read one record, one member after the other.
 
     Args:
-        record: What stands in the place of `{"feature name": number, ...}`.
-        pointer: Where it stands in the body.
-        names: Of the features, where the model names them.
-        known: The same names.
+        record: What should be `{"feature name": number, ...}`.
+        pointer: JSON Pointer of the record.
+        names: The names of the features, if the model has them.
+        known: The same names, as a set.
 
     Raises:
-        ElementError: Its first fault: `ragged`, `not_a_number`, `overflow` or
+        ElementError: Its first error: `ragged`, `not_a_number`, `overflow` or
             `features`.
     """
     if not isinstance(record, JsonText) or record.is_list:
@@ -154,21 +153,21 @@ def walk_record(
             "ragged" if is_shape else "not_a_number",
             pointer=pointer,
             expected="a record like the first (records and rows do not mix)",
-            got=kind(record),
+            got=json_type_name(record),
         )
     if names is None:
         raise ElementError(
             "not_a_number",
             pointer=pointer,
             expected="numbers (this model does not name its features)",
-            got=kind(record),
+            got=json_type_name(record),
         )
     known = frozenset(names) if known is None else known
     row: dict[str, float] = {}
     for name, value in members(record):
-        fault = _member_fault(record, name, value, child(pointer, name), known)
-        if fault:
-            raise fault
+        error = _member_error(record, name, value, extend_pointer(pointer, name), known)
+        if error:
+            raise error
         row[name] = value
     missing = [name for name in names if name not in row]
     if missing:
@@ -181,11 +180,11 @@ def walk_record(
     return [row[name] for name in names]
 
 
-def _member_fault(
+def _member_error(
     record: JsonText, name: str, value: Any, pointer: str, names: Set[str]
 ) -> ElementError | None:
     if name not in names:
-        told = kind(record)
+        told = json_type_name(record)
         return ElementError(
             "features",
             pointer=pointer,
@@ -197,6 +196,6 @@ def _member_fault(
             "ragged",
             pointer=pointer,
             expected="a number (a record is one row; send a list of records)",
-            got=kind(value),
+            got=json_type_name(value),
         )
-    return number_fault(value, pointer, "float64")
+    return number_error(value, pointer, "float64")

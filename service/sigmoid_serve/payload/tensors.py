@@ -1,9 +1,9 @@
 """JSON values to arrays and back: the one judge of shape, type, finiteness and size.
 
-A tensor in JSON is nested lists of numbers of any rank from a bare number to 32. There
-are fast ways, which take what is beyond doubt: of a short body on Python's lists, of a
-long one on its text. The way of all else is a walk through the text, which finds the
-first bad element (`sigmoid_serve.payload.json_walk`).
+A tensor in JSON is nested lists of numbers, of any rank from a bare number to 32. Fast
+ways take what they can verify: Python's lists of a short body, the text of a long one
+(`array_text`). The strict way takes everything else: it walks through the text and
+finds the first error (`json_walk`).
 """
 
 import math
@@ -15,10 +15,10 @@ import numpy as np
 
 from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import Check, JsonText, child, kind
-from sigmoid_serve.payload.array_shape import MAX_RANK, Unproven
+from sigmoid_serve.json.text import Check, JsonText, extend_pointer, json_type_name
+from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
-from sigmoid_serve.payload.json_faults import number_fault
+from sigmoid_serve.payload.json_errors import number_error
 from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 from sigmoid_serve.payload.records import (
     read_records,
@@ -33,7 +33,7 @@ class Features(NamedTuple):
 
     Attributes:
         values: Raw features in float64, `(..., features)`, finite.
-        names: Of the features, where they came as records; else none.
+        names: The names of the features, if the rows came as records.
     """
 
     values: Float64Array
@@ -49,17 +49,17 @@ class Features(NamedTuple):
         names: list[str | int] = list(index)
         if self.names and len(index) == self.values.ndim:
             names[-1] = self.names[index[-1]]
-        return child("/inputs", *names)
+        return extend_pointer("/inputs", *names)
 
 
 class Reading(NamedTuple):
     """How the fields of a body are read.
 
     Attributes:
-        max_elements: More are refused.
-        is_strict: Whether the body was found to be JSON, and the first fault is to be
-            told; else whatever is not beyond doubt is `Unproven`.
-        check: Called again and again; it may raise, and so end it.
+        max_elements: More elements are an error.
+        is_strict: Whether to find the first error, in a body that is JSON. Otherwise
+            only what can be verified fast is read; all else is `Unverified`.
+        check: Called again and again; it may raise, and so end the work.
     """
 
     max_elements: int
@@ -73,9 +73,9 @@ def read_tensor(
     """Read nested lists of numbers, rounded once to `dtype`.
 
     Args:
-        value: As `sigmoid_serve.json.body` gives it.
-        pointer: Where the value stands in the body.
-        dtype: Of the result's values.
+        value: A value as `sigmoid_serve.json.body` returns it.
+        pointer: JSON Pointer of the value.
+        dtype: The dtype of the result.
         reading: How it is read.
 
     Returns:
@@ -85,7 +85,7 @@ def read_tensor(
     Raises:
         ElementError: `not_a_number`, `ragged`, `rank`, `overflow` or
             `too_many_elements`.
-        Unproven: One of these errors may apply.
+        Unverified: One of these errors may apply.
     """
     most, is_strict, check = reading
     if isinstance(value, JsonText) and value.is_list:
@@ -94,9 +94,9 @@ def read_tensor(
         return read_array(value, dtype, most, check)
     if not is_strict:
         return _quick(value, dtype, most)
-    fault = number_fault(value, pointer, dtype)
-    if fault:
-        raise fault
+    error = number_error(value, pointer, dtype)
+    if error:
+        raise error
     return round_to(np.array(value, dtype=np.float64), dtype)
 
 
@@ -113,7 +113,7 @@ def read_batch(value: Any, pointer: str, dtype: DtypeName, reading: Reading) -> 
         "rank" if isinstance(value, float) else "not_a_number",
         pointer=pointer,
         expected="a list of tensors",
-        got=kind(value),
+        got=json_type_name(value),
     )
 
 
@@ -123,15 +123,15 @@ def read_features(
     """Read rows, or records by feature name, for a network.
 
     Args:
-        value: Of the field `inputs`, as `sigmoid_serve.json.body` gives it.
+        value: The field `inputs`, as `sigmoid_serve.json.body` returns it.
         count: Number of the network's features.
-        names: Of the features, where the model names them.
+        names: The names of the features, if the model has them.
         reading: How it is read.
 
     Raises:
         ElementError: As `read_tensor` does; `features` where the last dimension or a
             record's names are not the network's; `rank` for a bare number.
-        Unproven: One of these errors may apply.
+        Unverified: One of these errors may apply.
     """
     pointer = "/inputs"
     if type(value) is not list or (value and type(value[0]) is dict):
@@ -140,7 +140,7 @@ def read_features(
             return Features(rows, names)
     values: Any = read_tensor(value, pointer, "float64", reading)
     if not reading.is_strict and values.shape[-1:] != (count,):
-        raise Unproven
+        raise Unverified
     check_features(values.shape, count, pointer)
     return Features(values)
 
@@ -148,7 +148,7 @@ def read_features(
 def _read_records(
     value: Any, pointer: str, names: Sequence[str] | None, reading: Reading
 ) -> Float64Array | None:
-    """Read a record or a list of them; None where it is something else."""
+    """Read a record or a list of records; None if it is something else."""
     most, is_strict, check = reading
     if isinstance(value, JsonText):
         if not value.is_list:
@@ -158,20 +158,20 @@ def _read_records(
         if is_strict:
             return walk_records(value, pointer, names, most, check)
         if names is None:
-            raise Unproven
+            raise Unverified
         return read_records(value, names, most, check)
     is_one = type(value) is dict
     if is_one or (type(value) is list and value and type(value[0]) is dict):
         records = [value] if is_one else value
         rows = [record_row(record, names) for record in records]
         if None in rows or len(rows) * len(rows[0] or ()) > most:
-            raise Unproven
+            raise Unverified
         return np.array(rows[0] if is_one else rows, np.float64)
     return None
 
 
 def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
-    """Refuse a tensor of more than `max_elements` elements.
+    """Raise for a tensor of more than `max_elements` elements.
 
     Raises:
         ElementError: `too_many_elements`.
@@ -188,13 +188,13 @@ def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
 def check_limits(
     shape: Sequence[int], pointer: str | None, max_rank: int, max_rows: int | None
 ) -> None:
-    """Refuse a tensor of too high a rank, or of too many rows.
+    """Raise for a tensor of too high a rank, or of too many rows.
 
     Args:
-        shape: Of the tensor; for rows, the last dimension are their features.
-        pointer: Where it stands in the body.
-        max_rank: Most dimensions.
-        max_rows: Most rows; None for a tensor that has none.
+        shape: The shape of the tensor; in rows, the last dimension is the features.
+        pointer: JSON Pointer of the tensor.
+        max_rank: The most dimensions.
+        max_rows: The most rows; None for a tensor that is not made of rows.
 
     Raises:
         ElementError: `rank` or `too_many_elements`.
@@ -216,7 +216,7 @@ def check_limits(
 
 
 def check_features(shape: Sequence[int], count: int, pointer: str | None) -> None:
-    """Refuse a shape whose last dimension is not the network's.
+    """Raise for a shape whose last dimension is not the network's.
 
     Raises:
         ElementError: `rank` or `features`.
@@ -229,7 +229,7 @@ def check_features(shape: Sequence[int], count: int, pointer: str | None) -> Non
             got="a bare number",
         )
     if shape[-1] != count:
-        first_row = pointer and child(pointer, *[0] * (len(shape) - 1))
+        first_row = pointer and extend_pointer(pointer, *[0] * (len(shape) - 1))
         raise ElementError(
             "features",
             pointer=first_row,
@@ -243,37 +243,37 @@ _NUMBERS = {float, int}
 
 
 def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
-    """Read lists of a short body."""
+    """Read a tensor of a short body from Python's lists."""
     shape, numbers = _dense(value)
     if numbers is None or len(numbers) > max_elements:
-        raise Unproven
+        raise Unverified
     values = np.array(numbers, dtype=np.float64)
     # Finite numbers mostly have a finite sum, which is found faster.
     if dtype == "float64" and math.isfinite(sum(numbers)):
         return values.reshape(shape)
     rounded = round_to(values, dtype)
     if not np.isfinite(rounded).all():
-        raise Unproven
+        raise Unverified
     return rounded.reshape(shape)
 
 
 def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:
-    """Read a list of tensors of a short body."""
+    """Read a list of tensors of a short body from Python's lists."""
     if type(value) is not list:
-        raise Unproven
+        raise Unverified
     shapes: list[tuple[int, ...]] = []
     numbers: list[float] = []
     for part in value:
         shape, found = _dense(part)
         if found is None:
-            raise Unproven
+            raise Unverified
         shapes.append(tuple(shape))
         numbers += found
     return Tensors(_quick(numbers, dtype, max_elements), shapes)
 
 
 def _dense(value: Any) -> tuple[list[int], list[float] | None]:
-    """Return a shape and the numbers in order, if the lists have that shape."""
+    """Return the shape and the numbers of dense lists; else None for the numbers."""
     shape: list[int] = []
     level = [value]
     while level and type(level[0]) is list and len(shape) < MAX_RANK:

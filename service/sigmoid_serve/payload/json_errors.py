@@ -1,11 +1,11 @@
-"""What may be wrong with a tensor, in words."""
+"""The errors of a tensor in JSON."""
 
 from math import inf
 from typing import Any, Final
 
 from sigmoid_models.dtype import DtypeName
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import JsonText, kind
+from sigmoid_serve.json.text import JsonText, json_type_name
 
 BEYOND: Final[dict[DtypeName, float]] = {
     "float16": 65520.0,
@@ -13,10 +13,10 @@ BEYOND: Final[dict[DtypeName, float]] = {
     "float32": 2.0**128 * (1 - 2.0**-25),
     "float64": inf,
 }
-"""A number from here on is rounded to infinity: half a step above the largest."""
+"""The least number that is rounded to infinity: half a step above the largest."""
 
 
-def too_many(pointer: str, max_elements: int) -> ElementError:
+def too_many_error(pointer: str, max_elements: int) -> ElementError:
     """Make the error of a tensor of more elements than are allowed."""
     return ElementError(
         "too_many_elements",
@@ -26,19 +26,22 @@ def too_many(pointer: str, max_elements: int) -> ElementError:
     )
 
 
-def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
-    """Say what is wrong with what should be a number, if anything is.
+def number_error(value: Any, pointer: str, dtype: DtypeName) -> ElementError | None:
+    """Make the error of a value that should be a number of the dtype.
 
     Returns:
-        `ragged`, `not_a_number` or `overflow`.
+        `ragged`, `not_a_number` or `overflow`; None if it is such a number.
     """
     if isinstance(value, JsonText) and value.is_list:
         return ElementError(
-            "ragged", pointer=pointer, expected="a number", got=kind(value)
+            "ragged", pointer=pointer, expected="a number", got=json_type_name(value)
         )
     if type(value) not in (float, int):
         return ElementError(
-            "not_a_number", pointer=pointer, expected="a number", got=kind(value)
+            "not_a_number",
+            pointer=pointer,
+            expected="a number",
+            got=json_type_name(value),
         )
     if -BEYOND[dtype] < value < BEYOND[dtype]:
         return None
@@ -50,8 +53,8 @@ def number_fault(value: Any, pointer: str, dtype: DtypeName) -> ElementError | N
     )
 
 
-def ragged(pointer: str, expected: int | None, length: int) -> ElementError:
-    """Make the error of a list that has another length than the first of its level."""
+def ragged_error(pointer: str, expected: int | None, length: int) -> ElementError:
+    """Make the error of a list that is not as long as the first of its level."""
     return ElementError(
         "ragged",
         pointer=pointer,

@@ -1,0 +1,113 @@
+"""Cards of checkpoints: each that is wrong is an error that says where."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sigmoid_models.checkpoint import load_checkpoint
+from tests.models.test_checkpoint import CARD, error_message, weights, write
+
+
+def card(**changes: object) -> str:
+    document = json.loads(CARD.model_dump_json(exclude_none=True))
+    return json.dumps({**document, **changes})
+
+
+def training(**changes: object) -> dict[str, object]:
+    return {
+        "dataset": "d",
+        "seed": 0,
+        "init": "sigmoid",
+        "epochs": 1,
+        "rows": [6, 2, 2],
+        "gradient_norms_initial": [1, 2],
+        "gradient_norms_final": [1, 2],
+        **changes,
+    }
+
+
+BAD_CARDS: dict[str, tuple[str, str]] = {
+    "not JSON": ("{", "its card is not JSON"),
+    "empty": ("", "its card is not JSON"),
+    "too deep": ("[" * 8_000, "its card is not JSON"),
+    "a list": ("[]", "its card has the format None, not 1"),
+    "no format": ("{}", "its card has the format None, not 1"),
+    "later format": (card(format=2), "its card has the format 2, not 1"),
+    "format true": (card(format=True), "its card has the format True, not 1"),
+    "format of text": (card(format="1"), "its card has the format 1, not 1"),
+    "format of two lines": (card(format="1\n2"), "its card has the format"),
+    "unknown entry": (card(extra=1), "its card is wrong at extra"),
+    "unknown entry of two lines": (card(**{"a\nb": 1}), "its card is wrong at"),
+    "coerced": (card(temperature="1"), "its card is wrong at temperature"),
+    "no temperature": (card(temperature=0), "its card is wrong at temperature"),
+    "no task": ('{"format": 1}', "its card is wrong at architecture"),
+    "other activation": (card(activation="relu"), "its card is wrong at activation"),
+    "other task": (card(task="binary"), "the task is binary, but the outputs are 3"),
+    "other widths": (
+        card(architecture={"kind": "Classifier", "sizes": [4, 6, 3]}),
+        "its card says Classifier [4, 6, 3], its weights are a Classifier [4, 5, 3]",
+    ),
+    "other class": (
+        card(architecture={"kind": "Sequential", "sizes": [4, 5, 3]}),
+        "its card says Sequential",
+    ),
+    "features": (card(features=["a"]), "features has 1 entries, not 4"),
+    "classes": (card(classes=["a", "b"]), "classes has 2 entries, not 3"),
+    "scaler": (
+        card(scaler={"mean": [0, 0, 0], "scale": [1, 1, 1, 1]}),
+        "scaler.mean has 3 entries, not 4",
+    ),
+    "scale of zero": (
+        card(scaler={"mean": [0] * 4, "scale": [1, 1, 1, 0]}),
+        "its card is wrong at scaler.scale.3",
+    ),
+    "thresholds": (card(thresholds=[0.5]), "thresholds has 1 entries, not 3"),
+    "golden rows": (
+        card(golden={"inputs": [[0] * 4], "logits": [[0] * 3] * 2}),
+        "golden.logits has 2 entries, not 1",
+    ),
+    "golden inputs": (
+        card(golden={"inputs": [[0] * 5], "logits": [[0] * 3]}),
+        "golden.inputs has 5 entries, not 4",
+    ),
+    "golden logits": (
+        card(golden={"inputs": [[0] * 4], "logits": [[0] * 2]}),
+        "golden.logits has 2 entries, not 3",
+    ),
+    "no golden row": (
+        card(golden={"inputs": [], "logits": []}),
+        "its card is wrong at golden.inputs",
+    ),
+    "initial gradients": (
+        card(training=training(gradient_norms_initial=[1])),
+        "training.gradient_norms_initial has 1 entries, not 2",
+    ),
+    "final gradients": (
+        card(training=training(gradient_norms_final=[1, 2, 3])),
+        "training.gradient_norms_final has 3 entries, not 2",
+    ),
+    "a feature twice": (
+        card(features=["a", "b", "a", "c"]),
+        "features names one of its entries twice",
+    ),
+    "a class twice": (
+        card(classes=["a", "b", "a"]),
+        "classes names one of its entries twice",
+    ),
+    "NaN": (card(temperature=float("nan")), "its card is"),
+}
+
+
+def test_a_card_with_its_training(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), card(training=training()))
+    assert load_checkpoint(path).card.training
+
+
+@pytest.mark.parametrize("case", BAD_CARDS)
+def test_refused_card(tmp_path: Path, case: str) -> None:
+    header, expected = BAD_CARDS[case]
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), header)
+    assert expected in error_message(path)
