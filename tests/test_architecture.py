@@ -39,7 +39,7 @@ ARROWS = {
     "admission": "errors",
     "payload": "json errors sigmoid_models",
     "json": "errors",
-    "configuration": "errors",
+    "configuration": "errors sigmoid_models",
     "errors": "sigmoid_models",
     "sigmoid_models.training": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.files",

@@ -33,7 +33,7 @@ from sigmoid_models.files.regular_file import read_regular
 from sigmoid_models.files.safetensors_header import read_header
 from sigmoid_models.files.state_dict import read_saved
 from sigmoid_models.files.stored import FormatError, Stored, is_finite
-from sigmoid_models.messages import one_line
+from sigmoid_models.messages import UserError, one_line
 
 HEADER_ENTRY = "sigmoid_serve"
 SUFFIXES = (".safetensors", ".pt", ".pth")
@@ -57,7 +57,7 @@ _FOOTPRINT_SHARE: Final = 8
 _LEAST_FOOTPRINT: Final = 2**28
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A file that cannot be served: which file, what was found, what to do.
 
     Attributes:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from sigmoid_models.messages import UserError
 from sigmoid_serve.configuration.environment import (
     PLATFORM_PORT,
     given_settings,
@@ -53,11 +54,11 @@ LIMITS = (
 MAX_RANK = 32
 
 
-class ServingError(Exception):
+class ServingError(UserError):
     """Why no worker can serve, in one sentence."""
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """A setting that cannot be used: which, what was expected, what came."""
 
 
