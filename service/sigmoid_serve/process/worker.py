@@ -1,10 +1,8 @@
 """The process that serves, alone or as one of several workers."""
 
 import atexit
-import logging
 import signal
 from collections.abc import Sequence
-from concurrent.futures import TimeoutError as FuturesTimeout
 from ctypes import Array, c_int
 from pathlib import Path
 from socket import socket
@@ -12,29 +10,20 @@ from threading import Thread
 
 import torch
 
-from sigmoid_serve.app import make_app, make_loader
-from sigmoid_serve.configuration.settings import ServingError, Settings
-from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
+from sigmoid_serve.app import log_device, make_app, make_loader, make_single_process
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.monitoring.line_writer import exit_at_once
 from sigmoid_serve.monitoring.logs import configure_logs, count_dropped_lines
-from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.process.heartbeat import Beats, begin_beating
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.worker_channel import Control
-from sigmoid_serve.registry.errands import Errands
-from sigmoid_serve.registry.loading import Loader, freeze
-from sigmoid_serve.registry.own_models import OwnModels
 from sigmoid_serve.registry.registry import Repository
-from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.startup import first_look, late
+from sigmoid_serve.registry.startup import first_look
 from sigmoid_serve.registry.updating import Exchanger
-from sigmoid_serve.repository.sources import roots_of
 from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.balance import Balance
 from sigmoid_serve.sockets.listening import listen
-
-logger = logging.getLogger("sigmoid_serve")
 
 
 def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
@@ -46,28 +35,14 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
         ServingError: What was named cannot be served, or nothing can.
         SettingsError: It cannot listen.
     """
-    telemetry = Telemetry(new_memory(1), 0)
-    count_dropped_lines(telemetry.metrics)
-    repository = Repository()
-    loader = make_loader(settings, telemetry)
-    exchanger = Exchanger(repository, loader, telemetry)
-    roots = roots_of(checkpoints, settings.models, settings.max_checkpoint_bytes)
-    models = OwnModels(repository, exchanger)
-    reloader = Reloader(settings.load_seconds, roots, models, telemetry.metrics)
-    app = make_app(settings, repository, telemetry, reloader.reload)
-    readiness = app.state.context.readiness
-    reloader.is_ending = lambda: readiness.is_draining
-    files, troubles = first_look(roots, settings.load_seconds)
-    seconds = settings.load_seconds * max(1, len(files))
+    single = make_single_process(settings, checkpoints)
+    count_dropped_lines(single.context.telemetry.metrics)
+    files, troubles = first_look(single.roots, settings.load_seconds)
     faults: list[Exception] = []
 
     def load() -> None:
         try:
-            Errands().start(models.start, files, troubles).result(seconds)
-            files.clear()
-            freeze()
-        except FuturesTimeout:
-            faults.append(ServingError(late(seconds)))
+            single.load(files, troubles)
         # Whatever it is, it is raised where the process ends.
         except Exception as error:
             faults.append(error)
@@ -75,8 +50,8 @@ def serve_alone(settings: Settings, checkpoints: Sequence[Path]) -> None:
             server.should_exit = True
 
     listeners = listen(settings)
-    _log_device(settings, loader)
-    server = Server(app, reloader.reload_all, on_overdue=_end_at_once)
+    log_device(settings, single.loader)
+    server = Server(single.app, single.reloader.reload_all, on_overdue=_end_at_once)
     Thread(target=load, daemon=True).start()
     _run(server, listeners)
     if faults:
@@ -129,7 +104,7 @@ def serve_as_worker(
         app = make_app(settings, repository, telemetry, control.reload)
         balance = Balance(connections, number)
         server = Server(app, balance=balance, on_overdue=_end_at_once)
-        _log_device(settings, loader)
+        log_device(settings, loader)
     except Exception as error:
         control.fail(error)
         exit_at_once(1)
@@ -149,15 +124,3 @@ def _run(server: Server, listeners: list[socket]) -> None:
 
 def _end_at_once() -> None:
     exit_at_once(0)
-
-
-def _log_device(settings: Settings, loader: Loader) -> None:
-    logger.info("device: %s (setting: %s)", loader.device, settings.device)
-    cpus = available_cpus()
-    logger.info(
-        "threads: %d (CPUs by affinity: %d, by quota: %s; workers: %d)",
-        threads_per_worker(settings.threads, settings.workers, cpus),
-        cpus.affinity,
-        "no limit" if cpus.quota is None else f"{cpus.quota:g}",
-        settings.workers,
-    )

@@ -28,30 +28,29 @@ def first_look(
     Raises:
         ServingError: What was named cannot be served, or nothing can.
     """
-    sources, troubles = _within(seconds, roots.survey)
-    files, unread = _within(seconds * max(1, len(sources)), read_files, sources)
+    sources, troubles = within(seconds, roots.survey)
+    files, unread = within(seconds * max(1, len(sources)), read_files, sources)
     troubles = [*troubles, *unread]
     require(sources, {file.source.name for file in files}, troubles)
     log_passed_over(troubles)
     return files, troubles
 
 
-def _within(
+def within(
     seconds: float, function: Callable[[*Arguments], Result], *args: *Arguments
 ) -> Result:
-    """Call a function that may wait for a disk."""
+    """Call a function that may wait for a disk.
+
+    Raises:
+        ServingError: It has not ended in time.
+    """
     try:
         return Errands().start(function, *args).result(seconds)
     except FuturesTimeout:
-        raise ServingError(late(seconds)) from None
-
-
-def late(seconds: float) -> str:
-    """Say that the models were not there in time."""
-    return (
-        f"the models were not read and loaded within {seconds:g} s; mend the disk that "
-        "they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
-    )
+        raise ServingError(
+            f"the models were not read and loaded within {seconds:g} s; mend the disk "
+            "that they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
+        ) from None
 
 
 def require(
