@@ -20,8 +20,8 @@ ARROWS = {
     "__main__": "cli",
     "cli": "process diagnostics sockets http monitoring engine configuration "
     "sigmoid_models sigmoid_models.training",
-    "process": "server sockets app http registry repository monitoring engine "
-    "configuration errors sigmoid_models",
+    "process": "server sockets app http registry repository monitoring configuration "
+    "errors sigmoid_models",
     "healthcheck": "diagnostics",
     "diagnostics": "sockets repository engine configuration errors sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
@@ -38,7 +38,7 @@ ARROWS = {
     "admission": "errors",
     "payload": "json errors sigmoid_models",
     "json": "errors",
-    "configuration": "errors",
+    "configuration": "errors sigmoid_models",
     "errors": "sigmoid_models",
     "sigmoid_models.training": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.files",

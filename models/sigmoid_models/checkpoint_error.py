@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from sigmoid_models.messages import one_line
+from sigmoid_models.messages import UserError, one_line
 
 
-class CheckpointError(Exception):
+class CheckpointError(UserError):
     """A file that cannot be served: which file, what was found, what to do.
 
     Attributes:

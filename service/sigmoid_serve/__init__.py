@@ -19,6 +19,10 @@ __all__ = ["create_app"]
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Import what is public when it is asked for: PyTorch takes seconds."""
     if name == "create_app":

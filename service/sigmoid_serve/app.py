@@ -3,37 +3,87 @@
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import FastAPI
 
 from sigmoid_serve.admission.limit import AdmissionLimit
-from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.configuration.settings import Settings, read_settings
 from sigmoid_serve.engine.background import BackgroundExecutor
-from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
-from sigmoid_serve.engine.device import resolve_device, use_one_thread
 from sigmoid_serve.http import docs, error_handlers, health, routes
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
+from sigmoid_serve.http.lifespan import Lifespan
 from sigmoid_serve.http.middleware import RequestContext
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
-from sigmoid_serve.registry.loading import Loader
+from sigmoid_serve.registry.assembly import log_device, make_parts
+from sigmoid_serve.registry.loading import Loader, freeze
 from sigmoid_serve.registry.local_models import LocalModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
 from sigmoid_serve.registry.reloading import ReloadFunction
-from sigmoid_serve.registry.startup import read_at_startup
-from sigmoid_serve.registry.updating import ModelUpdater
-from sigmoid_serve.repository.model_repository import make_repository
+from sigmoid_serve.registry.startup import read_at_startup, within
+from sigmoid_serve.repository.load_problems import LoadProblem
+from sigmoid_serve.repository.model_repository import (
+    CheckpointContent,
+    ModelRepository,
+    make_repository,
+)
 
 DESCRIPTION = """Serves trained sigmoid classifiers: logits, sigmoid probabilities and
 labels of rows of features, and an exact elementwise sigmoid of tensors of any shape."""
 
 
-def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> FastAPI:
-    """Load the models, then make the application that serves them.
+class SingleProcess(NamedTuple):
+    """What a process has that serves without a supervisor.
+
+    Attributes:
+        app: Answers requests, with models as soon as they are loaded.
+        model_repository: Where the models are found.
+        models: Those that are served.
+        loader: Loads them.
+        reloader: Changes them.
+    """
+
+    app: FastAPI
+    model_repository: ModelRepository
+    models: LocalModels
+    loader: Loader
+    reloader: Reloader
+
+    @property
+    def context(self) -> Context:
+        """What the requests share."""
+        context: Context = self.app.state.context
+        return context
+
+    def load(
+        self, contents: list[CheckpointContent], problems: Sequence[LoadProblem]
+    ) -> None:
+        """Load the first models, within the time that they have.
+
+        Raises:
+            ServingError: What was named cannot be served, or nothing can, or not in
+                time.
+        """
+        seconds = self.context.settings.load_seconds * max(1, len(contents))
+        within(seconds, self.models.start, contents, problems)
+        contents.clear()
+        freeze()
+
+
+def create_app(
+    settings: Settings | None = None, checkpoints: Sequence[Path] = ()
+) -> FastAPI:
+    """Make the application that serves models, for any ASGI server.
+
+    Without settings they are read from the environment, and the models are loaded in
+    the lifespan of the application, which the server runs before it listens:
+    `uvicorn --factory sigmoid_serve.app:create_app`. With settings the models are
+    loaded at once.
 
     Args:
         settings: See `sigmoid_serve.configuration.settings`.
@@ -43,33 +93,45 @@ def create_app(settings: Settings, checkpoints: Sequence[Path] = ()) -> FastAPI:
     Raises:
         DeviceError: A device that was asked for is not there.
         KeysError: The file of keys cannot be used.
-        ServingError: What was named cannot be served, or nothing can.
+        ServingError: What was named cannot be served, or nothing can; where it is
+            found out in the lifespan, that fails with this sentence.
+        SettingsError: The environment has a setting that cannot be used.
     """
-    telemetry = Telemetry(new_memory(1), 0)
-    registry = ModelRegistry()
-    loader = make_loader(settings, telemetry)
-    updater = ModelUpdater(registry, loader, telemetry)
+    single = make_single_process(settings or read_settings(), checkpoints)
+    seconds = single.context.settings.load_seconds
+    if settings is not None:
+        single.models.start(*read_at_startup(single.model_repository, seconds))
+        return single.app
+
+    def load() -> None:
+        log_device(single.context.settings, single.loader)
+        single.load(*read_at_startup(single.model_repository, seconds))
+
+    single.app.add_middleware(Lifespan, context=single.context, load=load)
+    return single.app
+
+
+def make_single_process(
+    settings: Settings, checkpoints: Sequence[Path]
+) -> SingleProcess:
+    """Make what serves without a supervisor; nothing is loaded yet.
+
+    Raises:
+        DeviceError: A device that was asked for is not there.
+        KeysError: The file of keys cannot be used.
+    """
+    telemetry, registry, loader, updater = make_parts(settings, new_memory(1), 0)
+    models = LocalModels(registry, updater)
     model_repository = make_repository(
         checkpoints, settings.models, settings.max_checkpoint_bytes
     )
-    models = LocalModels(registry, updater)
-    models.start(*read_at_startup(model_repository, settings.load_seconds))
     reloader = Reloader(
         settings.load_seconds, model_repository, models, telemetry.metrics
     )
-    return make_app(settings, registry, telemetry, reloader.reload)
-
-
-def make_loader(settings: Settings, telemetry: Telemetry) -> Loader:
-    """Make what loads models onto the device of the settings.
-
-    Raises:
-        DeviceError: It is not there.
-    """
-    device = resolve_device(settings.device)
-    threads = threads_per_worker(settings.threads, settings.workers, available_cpus())
-    use_one_thread()
-    return Loader(device, threads, settings.max_batch_rows, telemetry.on_batch)
+    app = make_app(settings, registry, telemetry, reloader.reload)
+    readiness = app.state.context.readiness
+    reloader.is_shutting_down = lambda: readiness.is_draining
+    return SingleProcess(app, model_repository, models, loader, reloader)
 
 
 def make_app(

@@ -250,7 +250,8 @@ def test_serve(tmp_path: Path, ending: signal.Signals) -> None:
     text = log.read_text()
     assert "Traceback" not in text
     assert "SIGMOID_PROT is no setting and is ignored" in text
-    assert "model breast-cancer version 1" in text
+    assert text.count("model breast-cancer version 1") == 1
+    assert "run by another server" not in text
     if not torch.cuda.is_available():
         assert "device: cpu (setting: auto)" in text
 

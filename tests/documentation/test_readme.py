@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,20 @@ def test_every_setting_and_metric_is_described() -> None:
 def test_the_quick_start_has_two_commands() -> None:
     start = README.split("## Predict")[0]
     assert re.findall(r"```sh\n(\S+)", start) == ["scripts/serve", "scripts/test"]
+
+
+@pytest.mark.parametrize("text", [README, OPERATIONS], ids=["README", "operations"])
+def test_what_lies_in_the_checkout_is_where_it_is_said_to_be(text: str) -> None:
+    for path in re.findall(r"(?<![\w/])(?:docs|models|scripts|service)/[\w./-]+", text):
+        assert (ROOT / path.rstrip(".")).exists(), path
+
+
+def test_the_names_that_it_imports() -> None:
+    lines = re.findall(r"`from (\w+) import ([\w, ]+)`", README)
+    assert {module for module, _ in lines} == {"sigmoid_models", "sigmoid_serve"}
+    for module, names in lines:
+        public = import_module(module).__all__
+        assert set(names.split(", ")) <= set(public)
 
 
 def test_every_script_is_listed() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sigmoid_models.training.bundled import BUNDLED
 from sigmoid_models.training.datasets import (
-    BUNDLED,
     DatasetError,
     load_bundled,
     load_csv,

@@ -106,6 +106,19 @@ def test_what_builds_is_that_of_pyproject() -> None:
     assert [line for line in lines if not line.startswith("#")] == BUILD
 
 
+def test_the_pythons_that_are_claimed_are_those_of_the_image() -> None:
+    claimed = [
+        name.rpartition(" :: ")[2]
+        for name in PROJECT["project"]["classifiers"]
+        if name.startswith("Programming Language :: Python :: ")
+    ]
+    assert PROJECT["project"]["requires-python"] == f">={claimed[0]}"
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    used = re.findall(r"^FROM python:([\d.]+)-", text, re.MULTILINE)
+    assert used
+    assert set(used) <= set(claimed)
+
+
 @pytest.mark.parametrize("file", ["scripts/install", "Dockerfile"])
 def test_hashes_are_required(file: str) -> None:
     text = (ROOT / file).read_text(encoding="utf-8").replace("\\\n", " ")

@@ -5,24 +5,17 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sigmoid_models.dtype import Float64Array
-from sigmoid_models.messages import one_line
-
-BUNDLED: Final = {
-    "breast-cancer": "load_breast_cancer",
-    "digits": "load_digits",
-    "iris": "load_iris",
-    "wine": "load_wine",
-}
-"""Name of each bundled set, and of the function of `sklearn.datasets` that loads it."""
+from sigmoid_models.messages import UserError, one_line
+from sigmoid_models.training.bundled import BUNDLED
 
 
-class DatasetError(Exception):
+class DatasetError(UserError):
     """Data that cannot be used: where, what was found, what to do."""
 
     def __init__(self, message: str) -> None:

@@ -7,6 +7,14 @@ from pydantic_core import PydanticCustomError
 
 from sigmoid_serve.configuration.environment import variable
 
+CONNECTION_LIMITS: Final = (
+    "keep_alive_seconds",
+    "write_seconds",
+    "max_connections",
+    "max_connections_per_client",
+)
+"""The limits that our own server keeps."""
+
 LIMITS: Final = (
     "max_body_bytes",
     "max_inflated_bytes",
@@ -19,10 +27,7 @@ LIMITS: Final = (
     "header_seconds",
     "body_seconds",
     "timeout_seconds",
-    "keep_alive_seconds",
-    "write_seconds",
-    "max_connections",
-    "max_connections_per_client",
+    *CONNECTION_LIMITS,
     "max_checkpoint_bytes",
     "load_seconds",
     "shutdown_seconds",

@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from sigmoid_models.messages import UserError
 from sigmoid_serve.configuration.deployment import Deployment
 from sigmoid_serve.configuration.environment import (
     PLATFORM_PORT,
@@ -29,11 +30,11 @@ from sigmoid_serve.configuration.limits import Limits
 from sigmoid_serve.configuration.spellings import checked_origin, checked_root_path
 
 
-class ServingError(Exception):
+class ServingError(UserError):
     """Why no worker can serve, in one sentence."""
 
 
-class SettingsError(Exception):
+class SettingsError(UserError):
     """A setting that cannot be used: which, what was expected, what came."""
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sigmoid_models.messages import UserError
 from sigmoid_serve.engine.background import background_threads
 from sigmoid_serve.errors import ServiceError
 
@@ -16,7 +17,7 @@ CACHED_ELEMENTS: Final = 2**17
 """Numbers that stay in the cache of a processor's core: half a megabyte of float32."""
 
 
-class DeviceError(Exception):
+class DeviceError(UserError):
     """A device that was asked for and is not there."""
 
 

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from sigmoid_models.files.regular_file import read_regular
 from sigmoid_models.files.stamp import file_stamp
+from sigmoid_models.messages import UserError
 from sigmoid_serve.errors import ServiceError
 
 _NAME: Final = r"[A-Za-z0-9._-]{1,64}"
@@ -34,7 +35,7 @@ _LONGEST_LINE: Final = 1024
 logger = logging.getLogger("sigmoid_serve")
 
 
-class KeysError(Exception):
+class KeysError(UserError):
     """A file of keys, or a name, that cannot be used: where, what was expected."""
 
 

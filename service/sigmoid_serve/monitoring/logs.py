@@ -50,19 +50,38 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
         log_format: `text`, or `json` for an object a line, with the members `time`,
             `level`, `request_id`, `message` and, of an unexpected error, `exc_info`.
     """
-    handler = _Handler()
-    handler.setFormatter(_formatter(log_format))
-    line_writer().dropped_lines = handler.dropped_lines
+    handler = _new_handler(log_format)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _log_error(error)
     threading.excepthook = lambda args: _log_error(args.exc_value)
 
 
+def configure_own_logs(log_format: Literal["text", "json"]) -> None:
+    """Write the log as `configure_logs` does, in a process that is another program's.
+
+    Its own loggers stay as they are; and where it has told where all logs go, or those
+    of this package, that holds.
+
+    Args:
+        log_format: See `configure_logs`.
+    """
+    if not logger.hasHandlers():
+        logger.addHandler(_new_handler(log_format))
+        logger.setLevel(logging.INFO)
+
+
 def count_dropped_lines(metrics: Metrics) -> None:
     """Count the lines of this process that were dropped."""
     counter = metrics.counter("sigmoid_log_lines_dropped_total")
     line_writer().count_dropped(counter.add)
+
+
+def _new_handler(log_format: Literal["text", "json"]) -> logging.Handler:
+    handler = _Handler()
+    handler.setFormatter(_formatter(log_format))
+    line_writer().dropped_lines = handler.dropped_lines
+    return handler
 
 
 def _formatter(log_format: Literal["text", "json"]) -> logging.Formatter:

@@ -11,11 +11,11 @@ from typing_extensions import Buffer
 from sigmoid_serve.app import make_app
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.monitoring.line_writer import exit_at_once
-from sigmoid_serve.monitoring.logs import configure_logs
-from sigmoid_serve.process.assembly import log_device, make_parts, run_server
+from sigmoid_serve.monitoring.logs import configure_logs, count_dropped_lines
 from sigmoid_serve.process.heartbeat import Heartbeats, start_heartbeat
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.worker_channel import WorkerChannel
+from sigmoid_serve.registry.assembly import log_device, make_parts
 from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.balance import Balance
 
@@ -56,6 +56,7 @@ def worker_main(
     )
     try:
         parts = make_parts(settings, memory, number)
+        count_dropped_lines(parts.telemetry.metrics)
         app = make_app(settings, parts.registry, parts.telemetry, channel.reload)
         balance = Balance(connections, number)
         exit_overdue = partial(exit_at_once, 0)
@@ -67,6 +68,6 @@ def worker_main(
     Thread(target=channel.run, args=(parts.updater, server), daemon=True).start()
     if not is_first:
         channel.has_loaded.wait()
-    run_server(server, listeners)
+    server.run(sockets=listeners)
     # Other threads may still load; they are not waited for.
     exit_at_once(0)

@@ -36,30 +36,29 @@ def read_at_startup(
     Raises:
         ServingError: What was named cannot be served, or nothing can.
     """
-    files, problems = _within(seconds, model_repository.scan)
-    contents, unread = _within(seconds * max(1, len(files)), read_contents, files)
+    files, problems = within(seconds, model_repository.scan)
+    contents, unread = within(seconds * max(1, len(files)), read_contents, files)
     problems = [*problems, *unread]
     require_named_models(files, {content.file.name for content in contents}, problems)
     log_passed_over(problems)
     return contents, problems
 
 
-def _within(
+def within(
     seconds: float, function: Callable[[*Arguments], Result], *args: *Arguments
 ) -> Result:
-    """Call a function that may wait for a disk, and give it up after some time."""
+    """Call a function that may wait for a disk, and give it up after some time.
+
+    Raises:
+        ServingError: It has not ended in time.
+    """
     try:
         return DaemonThreads().start(function, *args).result(seconds)
     except FuturesTimeout:
-        raise ServingError(load_timeout(seconds)) from None
-
-
-def load_timeout(seconds: float) -> str:
-    """Write the error of models that were not loaded in time."""
-    return (
-        f"the models were not read and loaded within {seconds:g} s; mend the disk that "
-        "they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
-    )
+        raise ServingError(
+            f"the models were not read and loaded within {seconds:g} s; mend the disk "
+            "that they are on, or set SIGMOID_LOAD_SECONDS, the time for each, higher"
+        ) from None
 
 
 def require_named_models(

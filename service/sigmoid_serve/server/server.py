@@ -11,6 +11,7 @@ from time import monotonic, sleep
 from types import FrameType
 from typing import Any, Final
 
+import torch
 import uvicorn
 from fastapi import FastAPI
 
@@ -106,6 +107,12 @@ class Server(uvicorn.Server):
         self._on_overdue = on_overdue
         self._end = self._deadline = float("inf")
         self._acceptor: Acceptor | None = None
+
+    def run(self, sockets: list[socket] | None = None) -> None:
+        """Serve until told to shut down."""
+        # Operations on tensors are shorter in this mode; no gradients are needed here.
+        with torch.inference_mode():
+            super().run(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; the second time, exit at once."""

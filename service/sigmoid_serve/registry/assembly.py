@@ -1,22 +1,17 @@
-"""The parts of a process that serves, whether alone or as one of several workers."""
+"""The parts of a process that serves models, whichever server runs it."""
 
 import logging
-from collections.abc import Sequence
-from socket import socket
 from typing import NamedTuple
 
-import torch
 from typing_extensions import Buffer
 
-from sigmoid_serve.app import make_loader
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
-from sigmoid_serve.monitoring.logs import count_dropped_lines
+from sigmoid_serve.engine.device import resolve_device, use_one_thread
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import Loader
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.updating import ModelUpdater
-from sigmoid_serve.server.server import Server
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -49,9 +44,11 @@ def make_parts(settings: Settings, memory: Buffer, number: int) -> Parts:
         DeviceError: The device is not there.
     """
     telemetry = Telemetry(memory, number)
-    count_dropped_lines(telemetry.metrics)
     registry = ModelRegistry()
-    loader = make_loader(settings, telemetry)
+    device = resolve_device(settings.device)
+    threads = threads_per_worker(settings.threads, settings.workers, available_cpus())
+    use_one_thread()
+    loader = Loader(device, threads, settings.max_batch_rows, telemetry.on_batch)
     updater = ModelUpdater(registry, loader, telemetry)
     return Parts(telemetry, registry, loader, updater)
 
@@ -67,10 +64,3 @@ def log_device(settings: Settings, loader: Loader) -> None:
         "no limit" if cpus.quota is None else f"{cpus.quota:g}",
         settings.workers,
     )
-
-
-def run_server(server: Server, listeners: Sequence[socket]) -> None:
-    """Serve on the listening sockets until the server is told to stop."""
-    # Operations on tensors are shorter in this mode; no gradients are needed here.
-    with torch.inference_mode():
-        server.run(sockets=list(listeners))

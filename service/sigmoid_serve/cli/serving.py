@@ -1,0 +1,94 @@
+"""The commands of operators: `serve`, with an option of every setting, and `doctor`."""
+
+import logging
+import signal
+from inspect import Parameter, Signature
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+from pydantic.fields import FieldInfo
+
+from sigmoid_serve.configuration.settings import (
+    Settings,
+    ignored_variables,
+    read_settings,
+    shown_default,
+)
+from sigmoid_serve.monitoring.line_writer import exit_at_once
+
+_CHECKPOINTS = typer.Argument(
+    metavar="[CHECKPOINT ...]",
+    help="Files, or folders NAME/VERSION/model.safetensors; NAME=PATH gives one "
+    "another name. Without any, what SIGMOID_MODELS names, else the pretrained "
+    "models.",
+)
+
+
+def serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
+    """Serve models over HTTP."""
+    settings = read_settings(**options)
+    # As process 1 of a container nothing would end this process while it starts; and
+    # as long as nothing was let in, nothing is lost.
+    signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    from sigmoid_serve.monitoring.logs import configure_logs
+
+    configure_logs(settings.log_format)
+    logger = logging.getLogger("sigmoid_serve")
+    for sentence in ignored_variables():
+        logger.warning("%s", sentence)
+    from sigmoid_serve.sockets.certificates import tls_context
+
+    tls_context(settings)  # a fault is told before anything is started
+    if settings.workers == 1:
+        from sigmoid_serve.process.single import run_single_process
+
+        run_single_process(settings, checkpoints or ())
+    else:
+        from sigmoid_serve.process.supervisor import Supervisor
+
+        Supervisor(settings, checkpoints or ()).run()
+
+
+def _parameters() -> list[Parameter]:
+    """Make an option of every setting."""
+    checkpoints = Parameter(
+        "checkpoints",
+        Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[list[Path] | None, _CHECKPOINTS],
+    )
+    options = [
+        Parameter(
+            name, Parameter.KEYWORD_ONLY, default=None, annotation=_option(name, field)
+        )
+        for name, field in Settings.model_fields.items()
+        if name != "models"  # these are the arguments
+    ]
+    return [checkpoints, *options]
+
+
+def _option(name: str, field: FieldInfo) -> Any:
+    default = shown_default(name).strip("`")
+    option = typer.Option(help=field.description, show_default=default)
+    kind = next(
+        kind
+        for kind in (bool, int, float, str)
+        if kind in (field.annotation, *get_args(field.annotation)) or kind is str
+    )
+    return Annotated[kind | None, option]
+
+
+_signature = Signature(_parameters())
+serve.__signature__ = _signature  # type: ignore[attr-defined]
+serve.__annotations__ = {p.name: p.annotation for p in _signature.parameters.values()}
+
+
+def doctor() -> None:
+    """Show what a server would find on this machine, and what is likely wrong."""
+    from rich.console import Console
+
+    from sigmoid_serve.diagnostics.doctor import report
+
+    Console().print(report(read_settings()))
