@@ -11,7 +11,9 @@ from benchmark.targets import RATE
 # Of one connection alone, whose rate a single stall lowers, the median latency too.
 _ALONE = "1"
 _LESS_IS_BETTER = (
+    "CPU us per request",
     "seconds",
+    "CPU seconds",
     "idle bytes",
     "bytes after a request",
     "peak above idle bytes",
@@ -74,4 +76,6 @@ def _is_compared(key: Key) -> bool:
 def _value(key: Key, value: float) -> str:
     if "bytes" in key.quantity:
         return f"{value / 2**20:,.1f}"
-    return f"{value:,.0f}" if key.quantity == RATE else f"{value:,.3f}"
+    if key.quantity == RATE:
+        return f"{value:,.0f}"
+    return f"{value:,.1f}" if "us per" in key.quantity else f"{value:,.3f}"

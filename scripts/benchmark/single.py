@@ -8,7 +8,13 @@ from pathlib import Path
 from benchmark import BenchmarkError
 from benchmark.payloads import echo_task, npy_sigmoid_task, sigmoid_task
 from benchmark.programs import EMPTY, OTHER, OURS, TUTORIAL, TYPED
-from benchmark.servers import SERVER_CORE, forget_peak, resident_bytes, running
+from benchmark.servers import (
+    SERVER_CORE,
+    cpu_seconds,
+    forget_peak,
+    resident_bytes,
+    running,
+)
 from benchmark.session import Session, all_running, once, timed
 
 SIDE = 1000
@@ -95,4 +101,10 @@ def start(session: Session) -> None:
     for program in programs:
         session.show(program.name)
         with running(program) as server:
-            session.record("start", "", server.name, seconds=server.start_seconds)
+            session.record(
+                "start",
+                "",
+                server.name,
+                seconds=server.start_seconds,
+                CPU_seconds=cpu_seconds(server.pid),
+            )

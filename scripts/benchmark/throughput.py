@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmark import wrk
 from benchmark.client import Request
 from benchmark.programs import OURS, TUTORIAL
-from benchmark.servers import Program, Server
+from benchmark.servers import Program, Server, cpu_seconds
 from benchmark.session import Session, all_running, once
 
 W1_CONNECTIONS = (1, 8, 31, 32, 64, 256)
@@ -73,7 +73,9 @@ def load(
     """Repeat a request, first to warm up, then for a timed pass; record the figures."""
     cores = program.load_cores
     wrk.run(server.port, request, connections, _WARM_UP_SECONDS, cores)
+    before = cpu_seconds(server.pid)
     measured = wrk.run(server.port, request, connections, session.seconds, cores)
+    used = cpu_seconds(server.pid) - before
     session.record(
         workload,
         case,
@@ -81,6 +83,7 @@ def load(
         requests_per_second=measured.rate,
         p50_ms=measured.p50,
         p99_ms=measured.p99,
+        CPU_us_per_request=1e6 * used / measured.requests,
     )
 
 

@@ -42,11 +42,13 @@ class Load:
     """What one pass came to.
 
     Attributes:
+        requests: How many were answered.
         rate: Requests per second.
         p50: Median latency in milliseconds.
         p99: 99th percentile of the latency in milliseconds.
     """
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -102,6 +104,7 @@ def run(
             f"failed at {connections} connections"
         )
     return Load(
+        requests=counted["requests"],
         rate=1e6 * counted["requests"] / counted["microseconds"],
         p50=counted["p50"] / 1000,
         p99=counted["p99"] / 1000,

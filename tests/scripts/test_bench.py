@@ -1,12 +1,15 @@
 """The benchmark: what it sends, how it finds two trees, how it compares them."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
+from time import monotonic, sleep
 
 import pytest
 
@@ -22,6 +25,7 @@ from benchmark.payloads import (
     write_checkpoint,
 )
 from benchmark.programs import EMPTY, OTHER, OURS, ours, references
+from benchmark.servers import cpu_seconds
 from benchmark.session import Session
 from benchmark.trees import INSTALLED, Tree, copy_tree, find_packages
 from benchmark.ways import short_tasks
@@ -140,6 +144,28 @@ def test_what_is_installed_needs_no_path() -> None:
     }
 
 
+def test_the_cpu_time_of_a_server_is_that_of_its_children_too() -> None:
+    burn = "import time\nwhile time.process_time() < 0.3: pass\n"
+    start = "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', code])\n"
+    code = (
+        f"code = {burn + 'print(flush=True); time.sleep(60)'!r}\n{start}{burn}input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as leader:
+        assert leader.stdout
+        leader.stdout.readline()
+        deadline = monotonic() + 60
+        while cpu_seconds(leader.pid) < 0.5 and monotonic() < deadline:
+            sleep(0.05)
+        assert 0.5 <= cpu_seconds(leader.pid) < 5
+        os.killpg(leader.pid, signal.SIGKILL)
+    assert cpu_seconds(2**30) == 0
+
+
 def test_programs_that_do_not_take_part_are_left_out(tmp_path: Path) -> None:
     file = write_checkpoint(tmp_path / "model.pt", classifier())
     programs = [ours([file]), ours([file], name=OTHER), *references(file)]
@@ -168,6 +194,8 @@ def figures_of_two_trees() -> Figures:
     return {
         Key("W1", "32", OURS, rate): [100.0, 300.0, 220.0],
         Key("W1", "32", OURS, "p50 ms"): [1.0, 1.0, 1.0],
+        Key("W1", "32", OURS, "CPU us per request"): [20.0, 20.0, 20.0],
+        Key("W1", "32", OTHER, "CPU us per request"): [25.0, 20.0, 10.0],
         Key("W1", "32", OTHER, rate): [200.0, 200.0, 200.0],
         Key("W1", "32", OTHER, "p50 ms"): [1.0, 1.0, 1.0],
         Key("W4", "1", OURS, "p50 ms"): [0.5, 0.4, 0.5],
@@ -183,6 +211,7 @@ def test_the_ratio_is_above_one_where_this_tree_is_better() -> None:
     ratios = {pairs.key: pairs.ratios for pairs in all_pairs(figures_of_two_trees())}
     assert ratios == {
         Key("W1", "32", OURS, "requests per second"): [0.5, 1.5, 1.1],
+        Key("W1", "32", OURS, "CPU us per request"): [1.25, 1.0, 0.5],
         Key("W4", "1", OURS, "p50 ms"): [0.5, pytest.approx(1.5), 1.0],
         Key("memory", "", OURS, "idle bytes"): [0.75, 1.5],
     }
@@ -191,6 +220,7 @@ def test_the_ratio_is_above_one_where_this_tree_is_better() -> None:
 def test_the_median_of_the_ratios_is_shown_with_the_least_and_the_largest() -> None:
     assert comparison_table(figures_of_two_trees()).rows == [
         ["W1", "32", "requests per second", "220", "200", "1.100", "0.500", "1.500"],
+        ["W1", "32", "CPU us per request", "20.0", "20.0", "1.000", "0.500", "1.250"],
         ["W4", "1", "p50 ms", "0.500", "0.500", "1.000", "0.500", "1.500"],
         ["memory", "", "idle MiB", "40.0", "45.0", "1.125", "0.750", "1.500"],
     ]
