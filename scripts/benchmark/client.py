@@ -20,20 +20,26 @@ class Request:
         path: Begins with a slash.
         body: The same bytes at every repetition.
         headers: Beyond those that HTTP needs.
+        is_chunked: Whether the body is sent as one chunk, its length not said before.
     """
 
     method: str
     path: str
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
+    is_chunked: bool = False
 
     def message(self) -> bytes:
         """Write the whole request, head and body."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: 127.0.0.1"]
         lines += [f"{name}: {value}" for name, value in self.headers]
-        if self.body:
-            lines.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + self.body
+        body = self.body
+        if self.is_chunked:
+            lines.append("Transfer-Encoding: chunked")
+            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        elif body:
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 class Connection:

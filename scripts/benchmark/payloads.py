@@ -16,11 +16,13 @@ from benchmark.client import JSON, NPY, Connection, Request
 from sigmoid_models.classifier import Classifier, DeepClassifier
 
 FEATURES, HIDDEN, CLASSES = 10, 20, 2
+WIDE_FEATURES = 30
 DEEP_UNITS = 64
 _SEED = 0
 _TOLERANCE = 1e-5
 
 Floats = NDArray[np.float32]
+Network = Classifier | DeepClassifier
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,12 @@ def deep_classifier(depth: int) -> DeepClassifier:
     return DeepClassifier(FEATURES, DEEP_UNITS, CLASSES, depth)
 
 
+def wide_classifier() -> Classifier:
+    """Make a network like `classifier()`, of 30 features."""
+    torch.manual_seed(_SEED)
+    return Classifier(WIDE_FEATURES, HIDDEN, CLASSES)
+
+
 def large_classifier() -> DeepClassifier:
     """Make a network of 256 features and ten hidden layers of 1024 units."""
     torch.manual_seed(_SEED)
@@ -93,11 +101,12 @@ def json_request(path: str, values: Floats) -> Request:
     return Request("POST", path, body, (("Content-Type", JSON),))
 
 
-def predict_task(path: str, rows: int, network: nn.Module | None = None) -> Task:
-    """Ask for the logits of some rows of 10 features, of `classifier()` by default."""
-    values = normal(rows, FEATURES)
+def predict_task(path: str, rows: int, network: Network | None = None) -> Task:
+    """Ask for the logits of some rows of a network, `classifier()` by default."""
+    network = network or classifier()
+    values = normal(rows, network.fc1.in_features)
     with torch.no_grad():
-        logits: Floats = (network or classifier())(torch.from_numpy(values)).numpy()
+        logits: Floats = network(torch.from_numpy(values)).numpy()
     return Task(
         json_request(path, values),
         lambda body: _is_close(_from_json(body, "logits"), logits),

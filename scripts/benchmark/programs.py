@@ -9,8 +9,10 @@ from benchmark import BenchmarkError
 from benchmark.client import Request
 from benchmark.payloads import Task, empty_task, predict_task, v2_predict_task
 from benchmark.servers import Program
+from benchmark.trees import INSTALLED, Tree
 
-OURS, TUTORIAL, TYPED, EMPTY = "ours", "tutorial", "tutorial, typed", "empty"
+OURS, OTHER = "ours", "other"
+TUTORIAL, TYPED, EMPTY = "tutorial", "tutorial, typed", "empty"
 _PEERS = Path(__file__).parent / "peers"
 # The limits of `ours`, raised.
 UNLIMITED: Mapping[str, str] = {
@@ -55,14 +57,17 @@ PEERS = (
 )
 
 
-def ours(checkpoints: Sequence[Path]) -> Program:
-    """Serve checkpoints, the first by default, with the package of this interpreter."""
-    command = [sys.executable, "-m", "sigmoid_serve", "serve", *map(str, checkpoints)]
+def ours(
+    checkpoints: Sequence[Path], tree: Tree = INSTALLED, name: str = OURS
+) -> Program:
+    """Serve checkpoints, the first by default, with the packages of a tree."""
+    command = [sys.executable, "-m", tree.module, "serve", *map(str, checkpoints)]
     return Program(
-        OURS,
+        name,
         lambda port: [*command, "--port", str(port)],
         Request("GET", "/readyz"),
         _native,
+        tree.environment,
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -11,7 +11,9 @@ from typing import TypeVar
 from benchmark.client import Connection
 from benchmark.figures import Figures, Key, add
 from benchmark.payloads import Task, asked
+from benchmark.programs import OURS
 from benchmark.servers import Program, Server, running
+from benchmark.trees import INSTALLED, Tree
 
 MINIMUM_REQUESTS = 3
 
@@ -29,6 +31,8 @@ class Session:
         number: Of the round, from 0 on.
         show: Tells the user what is going on.
         figures: Where the results go.
+        trees: The packages that serve models of a workload's own, by the name of the
+            program.
     """
 
     programs: Mapping[str, Program]
@@ -37,6 +41,7 @@ class Session:
     number: int
     show: Callable[[str], None]
     figures: Figures
+    trees: Mapping[str, Tree] = field(default_factory=lambda: {OURS: INSTALLED})
 
     def record(self, workload: str, case: object, server: str, **values: float) -> None:
         """Add figures by quantity; in a quantity's name, `_` stands for a space."""
@@ -45,8 +50,13 @@ class Session:
             add(self.figures, key, value)
 
     def in_turn(self, *names: str) -> list[Program]:
-        """List programs (all, by default), another one first in each round."""
-        return self.turned([self.programs[name] for name in names or self.programs])
+        """List programs (all, by default), another one first in each round.
+
+        Args:
+            names: Of programs; those that do not take part are left out.
+        """
+        taking_part = [name for name in names or self.programs if name in self.programs]
+        return self.turned([self.programs[name] for name in taking_part])
 
     def turned(self, items: Sequence[Item]) -> list[Item]:
         """Put another item first in each round."""

@@ -7,8 +7,14 @@ from pathlib import Path
 
 from benchmark import BenchmarkError
 from benchmark.payloads import echo_task, npy_sigmoid_task, sigmoid_task
-from benchmark.programs import EMPTY, OURS, TUTORIAL, TYPED
-from benchmark.servers import SERVER_CORE, forget_peak, resident_bytes, running
+from benchmark.programs import EMPTY, OTHER, OURS, TUTORIAL, TYPED
+from benchmark.servers import (
+    SERVER_CORE,
+    cpu_seconds,
+    forget_peak,
+    resident_bytes,
+    running,
+)
 from benchmark.session import Session, all_running, once, timed
 
 SIDE = 1000
@@ -63,7 +69,7 @@ def _floor(session: Session, body: bytes) -> dict[str, float]:
 def memory(session: Session) -> None:
     """Read what is resident when idle, and how far one large request lifts it."""
     task = sigmoid_task(SIDE, SIDE)
-    for program in session.in_turn(OURS, TUTORIAL, TYPED):
+    for program in session.in_turn(OURS, OTHER, TUTORIAL, TYPED):
         session.show(program.name)
         with running(program) as server:
             idle = resident_bytes(server.pid)
@@ -87,7 +93,7 @@ def memory(session: Session) -> None:
 
 def start(session: Session) -> None:
     """Measure from the start of the process to the first answer."""
-    programs = session.in_turn(OURS, TUTORIAL, EMPTY)
+    programs = session.in_turn(OURS, OTHER, TUTORIAL, EMPTY)
     if session.number == 0:  # files not read since long come from the disk
         for program in programs:
             with running(program):
@@ -95,4 +101,10 @@ def start(session: Session) -> None:
     for program in programs:
         session.show(program.name)
         with running(program) as server:
-            session.record("start", "", server.name, seconds=server.start_seconds)
+            session.record(
+                "start",
+                "",
+                server.name,
+                seconds=server.start_seconds,
+                CPU_seconds=cpu_seconds(server.pid),
+            )

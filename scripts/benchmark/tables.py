@@ -29,6 +29,8 @@ def all_tables(figures: Figures) -> list[Table]:
         _load(figures, "W1", "W1: one row, requests per second"),
         _load(figures, "W2", "W2: 1024 rows, requests per second"),
         _load(figures, "W4", "W4: one row, one connection"),
+        _load(figures, "ways", "One row of 30 features, 32 connections", "sent"),
+        _load(figures, "heavy", "One row of a network too large for the event loop"),
         *(
             _load(figures, f"{name} as started", f"{name} as started, on all cores")
             for name in ("W1", "W2", "W4")
@@ -59,7 +61,9 @@ def targets_table(targets: Sequence[Target]) -> Table:
     return Table("Targets", ["target", "required", "measured", "met"], rows)
 
 
-def _load(figures: Figures, workload: str, title: str) -> Table:
+def _load(
+    figures: Figures, workload: str, title: str, case_name: str = "connections"
+) -> Table:
     rows = []
     for case in cases(figures, workload):
         for server in servers(figures, workload):
@@ -79,7 +83,7 @@ def _load(figures: Figures, workload: str, title: str) -> Table:
                     _ratio(figures, ours, rate),
                 ]
             )
-    head = ["connections", "server", "requests/s", "lowest to highest"]
+    head = [case_name, "server", "requests/s", "lowest to highest"]
     return Table(title, [*head, "p50 ms", "p99 ms", "ours ÷ it"], rows)
 
 

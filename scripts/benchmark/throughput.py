@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from benchmark import wrk
+from benchmark.client import Request
 from benchmark.programs import OURS, TUTORIAL
-from benchmark.servers import Program
+from benchmark.servers import Program, Server, cpu_seconds
 from benchmark.session import Session, all_running, once
 
 W1_CONNECTIONS = (1, 8, 31, 32, 64, 256)
@@ -54,6 +55,38 @@ def started(session: Session) -> None:
     _passes(session, "W4 as started", programs, 1, W4_CONNECTIONS)
 
 
+def trees_started(session: Session) -> None:
+    """Ask the programs as they are started for one row."""
+    programs = [replace(each, is_pinned=False) for each in session.programs.values()]
+    _passes(session, "W1 as started", programs, 1, (32,))
+
+
+def load(
+    session: Session,
+    workload: str,
+    case: object,
+    program: Program,
+    server: Server,
+    request: Request,
+    connections: int,
+) -> None:
+    """Repeat a request, first to warm up, then for a timed pass; record the figures."""
+    cores = program.load_cores
+    wrk.run(server.port, request, connections, _WARM_UP_SECONDS, cores)
+    before = cpu_seconds(server.pid)
+    measured = wrk.run(server.port, request, connections, session.seconds, cores)
+    used = cpu_seconds(server.pid) - before
+    session.record(
+        workload,
+        case,
+        server.name,
+        requests_per_second=measured.rate,
+        p50_ms=measured.p50,
+        p99_ms=measured.p99,
+        CPU_us_per_request=1e6 * used / measured.requests,
+    )
+
+
 def _passes(
     session: Session,
     workload: str,
@@ -68,14 +101,5 @@ def _passes(
         for count in connections:
             for program, server in session.turned(servers):
                 session.show(f"{count} connections, {server.name}")
-                request, cores = tasks[server.name].request, program.load_cores
-                wrk.run(server.port, request, count, _WARM_UP_SECONDS, cores)
-                load = wrk.run(server.port, request, count, session.seconds, cores)
-                session.record(
-                    workload,
-                    count,
-                    server.name,
-                    requests_per_second=load.rate,
-                    p50_ms=load.p50,
-                    p99_ms=load.p99,
-                )
+                request = tasks[server.name].request
+                load(session, workload, count, program, server, request, count)

@@ -18,12 +18,14 @@ from benchmark.servers import CLIENT_CORE, core_list
 _PATIENCE_SECONDS: Final = 10
 
 # Latencies come in microseconds: https://github.com/wg/wrk/blob/master/SCRIPTING
+# Of the request, wrk asks once, before it connects; it would itself write no chunks.
 _SCRIPT = """
-local file = assert(io.open({body}, "rb"))
-wrk.method = {method}
-wrk.body = file:read("*a")
-file:close()
-{headers}
+wrk.format = function()
+  local file = assert(io.open({message}, "rb"))
+  local message = file:read("*a")
+  file:close()
+  return message
+end
 done = function(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
@@ -40,11 +42,13 @@ class Load:
     """What one pass came to.
 
     Attributes:
+        requests: How many were answered.
         rate: Requests per second.
         p50: Median latency in milliseconds.
         p99: 99th percentile of the latency in milliseconds.
     """
 
+    requests: int
     rate: float
     p50: float
     p99: float
@@ -76,20 +80,10 @@ def run(
         BenchmarkError: Any request failed: on the socket, or with another status.
     """
     with tempfile.TemporaryDirectory() as folder:
-        body, script = Path(folder, "body"), Path(folder, "script.lua")
-        body.write_bytes(request.body)
-        headers = [
-            f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}"
-            for name, value in request.headers
-        ]
-        script.write_text(
-            _SCRIPT.format(
-                body=json.dumps(str(body)),
-                method=json.dumps(request.method),
-                headers="\n".join(headers),
-            ),
-            encoding="utf-8",
-        )
+        message, script = Path(folder, "message"), Path(folder, "script.lua")
+        message.write_bytes(request.message())
+        text = _SCRIPT.format(message=json.dumps(str(message)))
+        script.write_text(text, encoding="utf-8")
         pinned = ["taskset", "-c", core_list(cores), "wrk"]
         options = ["-t1", f"-c{connections}", f"-d{seconds}s"]
         options += ["--timeout", f"{_PATIENCE_SECONDS}s", "-s", str(script)]
@@ -110,6 +104,7 @@ def run(
             f"failed at {connections} connections"
         )
     return Load(
+        requests=counted["requests"],
         rate=1e6 * counted["requests"] / counted["microseconds"],
         p50=counted["p50"] / 1000,
         p99=counted["p99"] / 1000,
