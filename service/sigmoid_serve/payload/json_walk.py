@@ -192,20 +192,20 @@ class _Walk:
     def _open(self, position: int, opened: int) -> None:
         """Go into lists."""
         nesting = self.nesting
-        if not nesting.depth:
+        depth = nesting.depth
+        if not depth:
             nesting.begin_tensor(opened)
-        for _ in range(opened):
+        for level in range(depth, depth + opened):
             self._position = self._body.index(b"[", position)
-            if nesting.depth == nesting.rank:
+            if level == nesting.rank:
                 raise self._first(self._value_error())
-            nesting.open()
+            nesting.open(level)
             position = self._position + 1
 
     def _close(self) -> None:
         """Go out of a list."""
         self._position = self._body.index(b"]", self._position) + 1
-        error = self.nesting.close()
-        if error:
+        if error := self.nesting.close():
             raise self._first(error)
 
     def _take_run(self, start: int, end: int, check: Check) -> None:

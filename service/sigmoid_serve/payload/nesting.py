@@ -84,9 +84,9 @@ class Nesting:
                 got="lists nested deeper",
             )
 
-    def open(self) -> None:
-        """Go into a list."""
-        self.lists.append(OpenList(self.lengths[self.depth]))
+    def open(self, level: int) -> None:
+        """Go into a list of the current tensor, which is of this level, from 0 on."""
+        self.lists.append(OpenList(self.lengths[level]))
 
     def close(self) -> ElementError | None:
         """Go out of the innermost list.
@@ -94,7 +94,8 @@ class Nesting:
         Returns:
             `ragged`, if its length is wrong.
         """
-        closed, depth = self.lists.pop(), self.depth
+        closed = self.lists.pop()
+        depth = len(self.lists) - self.outer
         if depth < 0:  # it held tensors
             return None
         if closed.length is None:
