@@ -74,7 +74,7 @@ def seconds_until_cut(wire: socket.socket) -> float:
     begun = time.monotonic()
     poll = select.poll()
     poll.register(wire.fileno(), select.POLLHUP | select.POLLERR)
-    assert poll.poll(1000 * LATEST), "it is still connected"
+    assert poll.poll(1000 * TIMEOUT), "it is still connected"
     return time.monotonic() - begun
 
 
