@@ -60,8 +60,8 @@ class Finding:
 
     async def require_empty_queue(self, server: Server) -> None:
         """Require that nothing is in the queue any more."""
-        queued = await metric(server.port, "sigmoid_queue_elements")
-        self.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
+        queued = await metric(server.port, "sigmoid_inflight_elements")
+        self.require("sigmoid_inflight_elements = 0 at last", f"{queued:g}", not queued)
 
     def require_no_surprise(self, server: Server) -> None:
         """Require that the server met no error that it did not foresee."""

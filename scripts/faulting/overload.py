@@ -145,7 +145,7 @@ async def _pass(
 
 
 async def _queue_limit(port: int) -> int:
-    return int(await metric(port, "sigmoid_queue_limit_elements"))
+    return int(await metric(port, "sigmoid_inflight_limit_elements"))
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_the_same_version_with_other_bytes(served: Served) -> None:
 def test_a_bad_version_changes_nothing(served: Served, kind: str) -> None:
     before = served.answer()
     refused = counted(
-        served.client, "sigmoid_reloads_total", model="m", result="refused"
+        served.client, "sigmoid_reloads_total", model="m", result="failure"
     )
     file = put(served.file(2), 2)
     if kind == "cut":
@@ -148,7 +148,7 @@ def test_a_bad_version_changes_nothing(served: Served, kind: str) -> None:
     assert served.answer() == before
     assert served.client.get("/readyz").status_code == 200
     assert counted(
-        served.client, "sigmoid_reloads_total", model="m", result="refused"
+        served.client, "sigmoid_reloads_total", model="m", result="failure"
     ) == (refused + 1)
 
 

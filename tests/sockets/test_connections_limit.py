@@ -119,7 +119,12 @@ def test_afterwards_there_is_room(tmp_path: Path) -> None:
                 wire.sendall(OTHERS["short"])
                 assert answer(wire)[0].startswith(b"HTTP/1.1 200 ")
             time.sleep(0.02)
-        assert served.metric("sigmoid_rejects_total", code="too_many_connections") == 0
+        assert (
+            served.metric(
+                "sigmoid_requests_rejected_total", reason="too_many_connections"
+            )
+            == 0
+        )
 
 
 def test_they_are_counted() -> None:
@@ -130,7 +135,9 @@ def test_they_are_counted() -> None:
             with served.connect() as wire:
                 wire.sendall(OTHERS["short"])
                 answer(wire)
-        counted = served.metric("sigmoid_rejects_total", code="too_many_connections")
+        counted = served.metric(
+            "sigmoid_requests_rejected_total", reason="too_many_connections"
+        )
         assert counted == 3
 
 

@@ -187,7 +187,7 @@ class Metrics:
         if family is None or family.kind != kind or len(family.labels) != len(key) - 1:
             raise ValueError(
                 f"expected the name of a {kind} and the values of its labels, got "
-                f"{str(key)[:200]}; FAMILIES in service/families.py has them all"
+                f"{str(key)[:200]}; monitoring/families.py has them all"
             )
         with self._lock:
             if key not in made:

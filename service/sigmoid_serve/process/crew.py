@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
+from sigmoid_serve.monitoring.process_usage import ProcessUsage
 from sigmoid_serve.process.heartbeat import LOOK_SECONDS, MOST_SILENT_LOOKS, Watch
 from sigmoid_serve.process.messages import (
     Abort,
@@ -62,6 +63,7 @@ class Crew:
         self._on_death = on_death
         self.spawner = Spawner(settings)
         self.metrics = self.spawner.metrics
+        self._usage = ProcessUsage(self.metrics)
         self._watch = Watch(self.spawner.beats)
         self._restarts = Restarts()
         self._due: dict[int, TimerHandle] = {}
@@ -209,6 +211,7 @@ class Crew:
         """Give up those that hang."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            self._usage.update()
             for worker in self.workers.values():
                 worker.looks += 1
                 seconds = worker.looks * LOOK_SECONDS

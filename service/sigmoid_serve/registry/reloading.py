@@ -105,7 +105,7 @@ def refusal_error(name: str, refusal: Refused, *, is_served: bool) -> ServiceErr
 
 def count_reload(metrics: Metrics, name: str, refusal: Refused | None) -> None:
     """Count a reload, and log how it ended."""
-    result = "refused" if refusal else "swapped"
+    result = "failure" if refusal else "success"
     metrics.counter("sigmoid_reloads_total", shown(name), result).add()
     if refusal:
         logger.error("model %s was not reloaded: %s", shown(name), refusal)
