@@ -45,7 +45,7 @@ def test_a_load_that_hangs(tmp_path: Path, workers: int, where: str) -> None:
         new = {sha256(found.file(1).read_bytes()).hexdigest()}
         assert shas(found, workers) == new
         # What was told to happen during the reload that hung has happened as well.
-        until(lambda: log_of(found).count("model other was reloaded") == 2)
+        until(lambda: log_of(found).count("model other reloaded") == 2)
 
 
 @WORKERS

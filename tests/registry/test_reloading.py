@@ -144,7 +144,9 @@ def test_a_bad_version_changes_nothing(served: Served, kind: str) -> None:
         file.parent.rename(file.parent.with_name("two"))
     response = served.reload()
     assert (response.status_code, response.json()["code"]) == (503, "not_ready")
-    assert "the model m stays as it was" in response.json()["detail"]
+    assert (
+        "reload of m failed, keeping the running version" in response.json()["detail"]
+    )
     assert served.answer() == before
     assert served.client.get("/readyz").status_code == 200
     assert counted(

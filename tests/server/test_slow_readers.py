@@ -147,7 +147,7 @@ def test_at_a_path(tmp_path: Path) -> None:
                 wire.connect(str(path))
                 send_all(wire, *WAYS[way])
                 seconds_until_cut(wire)
-        told = "a client is cut off: it read nothing for 1 s (SIGMOID_WRITE_SECONDS)"
+        told = "connection closed: client read nothing for 1 s (SIGMOID_WRITE_SECONDS)"
         # The log is written by a thread of its own.
         wait_until(lambda: log.read_text().count(told) == 2)
 

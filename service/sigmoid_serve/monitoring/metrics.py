@@ -208,7 +208,8 @@ class Metrics:
             if not self._has_warned:
                 self._has_warned = True
                 logger.warning(
-                    "metrics: no room for %s; what it counts is lost", str(key)[:200]
+                    "metrics: no room for the series %s, its values are lost",
+                    str(key)[:200],
                 )
             return 0
         # Whoever had the slab before may have died before it counted its last record.

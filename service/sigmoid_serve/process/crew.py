@@ -129,7 +129,9 @@ class Crew:
         if not ended.done():  # it says no more, and may finish what it has let in
             await asyncio.wait({ended}, timeout=self._last_seconds)
         if not ended.done():
-            self.give_up(worker, "says no more and does not end")
+            self.give_up(
+                worker, "closed its connection to the supervisor but did not exit"
+            )
             await ended
         hearing.cancel()
         talking.cancel()
@@ -177,7 +179,9 @@ class Crew:
         how = ending(worker.process.exitcode)
         if self.is_ending:
             if worker.process.exitcode:
-                logger.error("worker %d did not end well: %s", worker.number, how)
+                logger.error(
+                    "worker %d exited with %s during shutdown", worker.number, how
+                )
             self._end_if_alone()
             return
         self._on_death()
@@ -185,7 +189,7 @@ class Crew:
         if worker.state != "serving":
             self._start_later(worker.number, how)
             return
-        logger.error("worker %d ended with %s and is replaced", worker.number, how)
+        logger.error("worker %d exited with %s, restarting", worker.number, how)
         self._start(worker.number)
 
     def _start_later(self, number: int, how: str) -> None:
@@ -194,13 +198,13 @@ class Crew:
         is_served = any(each.state == "serving" for each in self.workers.values())
         if not is_served and deaths >= MOST_DEATHS:
             sentence = (
-                f"no worker serves: worker {number} ended {deaths} times in a row "
-                f"before it was ready, at last with {how}; the log may say why"
+                f"no worker can start: worker {number} exited {deaths} times in a row "
+                f"before it was ready, the last time with {how}; see the log"
             )
             self.fail(ServingError(sentence))
             return
         logger.error(
-            "worker %d ended with %s before it was ready; it is started again in %g s",
+            "worker %d exited with %s before it was ready, restarting in %g s",
             number,
             how,
             pause,
@@ -217,15 +221,15 @@ class Crew:
                 seconds = worker.looks * LOOK_SECONDS
                 if self._watch.hangs(worker.number):
                     silent = MOST_SILENT_LOOKS * LOOK_SECONDS
-                    self.give_up(worker, f"has given no sign of life for {silent:g} s")
+                    self.give_up(worker, f"sent no heartbeat for {silent:g} s")
                 elif worker.state in _BOUNDED and worker.looks > worker.most_looks:
-                    self.give_up(worker, f"is not ready after {seconds:g} s")
+                    self.give_up(worker, f"was not ready after {seconds:g} s")
 
     def give_up(self, worker: Worker, why: str) -> None:
         """Kill a worker, so that another takes its place."""
         if not worker.is_given_up:
             worker.is_given_up = True
-            logger.error("worker %d %s and is killed", worker.number, why)
+            logger.error("worker %d %s, killing it", worker.number, why)
             worker.process.kill()
 
     def send(self, worker: Worker, message: object) -> None:
@@ -284,7 +288,7 @@ class Crew:
 
     def _end_at_last(self) -> None:
         for worker in self.workers.values():
-            self.give_up(worker, f"has not ended in {self._last_seconds:g} s")
+            self.give_up(worker, f"did not exit within {self._last_seconds:g} s")
 
     def _end_if_alone(self) -> None:
         if not self.workers and not self._over.done():

@@ -85,4 +85,4 @@ class CrewModels:
                 if await question.settle(LOOK_SECONDS):
                     return
             for worker in question.missing:
-                self._crew.give_up(worker, "does not take a change of the models")
+                self._crew.give_up(worker, "did not commit a reload in time")

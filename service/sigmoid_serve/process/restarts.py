@@ -31,9 +31,9 @@ class Restarts:
 
 
 def ending(code: int | None) -> str:
-    """Say how a process ended."""
+    """Say how a process exited: its code, or the signal that ended it."""
     if code is None or code >= 0:
-        return f"exit code {code}"
+        return f"code {code}"
     try:
         return f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:  # most real-time signals have no name

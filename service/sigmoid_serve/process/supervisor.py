@@ -115,7 +115,7 @@ class Supervisor:
         self._loop.call_soon_threadsafe(self._end, seconds)
 
     def _end(self, seconds: float) -> None:
-        logger.info("ending, in %g s", seconds)
+        logger.info("shutting down in %g s", seconds)
         for worker in self._crew.workers.values():
             self._crew.send(worker, Drain(seconds))
         self._crew.end()
@@ -153,7 +153,7 @@ class Supervisor:
             case Started(None, troubles):
                 self._welcome(worker, troubles)
             case Started(str(fault)) if self._crew.has_served:
-                logger.error("worker %d cannot serve: %s", worker.number, fault)
+                logger.error("worker %d failed to start: %s", worker.number, fault)
             case Started(str(fault)):
                 raise ServingError(fault)
             case Reload(request, name):
@@ -167,7 +167,7 @@ class Supervisor:
             self._catalogue.begin(troubles)
             log_passed_over(troubles)
         elif worker.process.pid in self._early and set(troubles) != self._verdict:
-            self._crew.give_up(worker, "cannot load what others can")
+            self._crew.give_up(worker, "failed to load a model that others loaded")
             return
         self._crew.serves(worker)
 

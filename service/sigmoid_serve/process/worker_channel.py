@@ -98,7 +98,7 @@ class Control:
         try:
             self._link.send(message)
         except (OSError, ValueError):  # it has gone, which is seen where it is heard
-            logger.debug("the supervisor does not listen any more")
+            logger.debug("the supervisor is gone")
 
     def run(self, exchanger: Exchanger, server: Server) -> None:
         """Do what the supervisor says, until it has gone; on a thread of its own."""
@@ -112,7 +112,9 @@ class Control:
             server.ends_alone = False  # all others end as well
         # Whatever it is, this process must not go on without being told anything.
         except Exception as error:
-            logger.critical("unexpected error in a worker's control", exc_info=error)
+            logger.critical(
+                "unexpected error in a message of the supervisor", exc_info=error
+            )
         # What was let in is finished.
         self._is_over = True
         self._drain(server, 0)
@@ -203,7 +205,9 @@ class Control:
             exchanger.put(versions, message.passed_over)
         # All others serve it: another process is to do so in place of this one.
         except Exception as error:
-            logger.critical("a change cannot be put in place", exc_info=error)
+            logger.critical(
+                "unexpected error in the commit of a reload, exiting", exc_info=error
+            )
             exit_at_once(1)
         self._send(Committed(message.change))
 

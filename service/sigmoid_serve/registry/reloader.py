@@ -124,7 +124,10 @@ class Reloader:
                     survey = await self._aside(self._roots.survey)
             except (Refused, TimeoutError) as error:
                 reason = str(error) or self._late()
-                logger.error("no model was reloaded: %s", reason)
+                logger.error(
+                    "reload of all models failed, keeping the running versions: %s",
+                    reason,
+                )
                 continue
             models = self._models
             for name in names_to_reload(survey, models.served, models.passed_over):
@@ -156,8 +159,9 @@ class Reloader:
                 troubles = await self._put(name)
             except Refused as refusal:
                 await models.give_up(name, refusal.troubles)
-                count_reload(self._metrics, name, refusal)
-                raise refusal_error(name, refusal, is_served=is_served) from None
+                error = refusal_error(name, refusal, is_served=is_served)
+                count_reload(self._metrics, name, error.detail)
+                raise error from None
             except ServiceError:
                 await models.give_up(name, ())
                 raise
@@ -210,5 +214,5 @@ class Reloader:
 def _unforeseen(name: str, error: Exception) -> str:
     if as_memory_error(error):
         return "it needs more memory than there is"
-    logger.error("model %s cannot be reloaded", shown(name), exc_info=error)
+    logger.error("unexpected error in the reload of %s", shown(name), exc_info=error)
     return f"it failed ({type(error).__name__}); the log has more"

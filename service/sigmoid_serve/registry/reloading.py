@@ -94,23 +94,19 @@ def _number(each: Trouble) -> int:
 
 
 def refusal_error(name: str, refusal: Refused, *, is_served: bool) -> ServiceError:
-    """Make the answer that tells why a model stays as it was."""
-    what = (
-        f"the model {name} stays as it was, the new one is not ready"
-        if is_served
-        else f"the model {shown(name)} cannot be served"
-    )
-    return ServiceError("not_ready", f"{what}: {refusal}")
+    """Make the error that tells why a model was not reloaded."""
+    kept = ", keeping the running version" if is_served else ""
+    return ServiceError("not_ready", f"reload of {shown(name)} failed{kept}: {refusal}")
 
 
-def count_reload(metrics: Metrics, name: str, refusal: Refused | None) -> None:
-    """Count a reload, and log how it ended."""
-    result = "failure" if refusal else "success"
+def count_reload(metrics: Metrics, name: str, failure: str | None) -> None:
+    """Count a reload, and log how it ended; `failure` says why it did not succeed."""
+    result = "failure" if failure else "success"
     metrics.counter("sigmoid_reloads_total", shown(name), result).add()
-    if refusal:
-        logger.error("model %s was not reloaded: %s", shown(name), refusal)
+    if failure:
+        logger.error("%s", failure)
     else:
-        logger.info("model %s was reloaded", name)
+        logger.info("model %s reloaded", name)
 
 
 def names_to_reload(

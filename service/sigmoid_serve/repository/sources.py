@@ -111,6 +111,6 @@ def trouble_of(source: Source, error: Exception) -> Trouble:
     if as_memory_error(error):
         finding, remedy = "it needs more memory than there is", "give it more"
         return trouble(*source[:3], finding, remedy)
-    logger.error("%s cannot be loaded", source.path, exc_info=error)
+    logger.error("unexpected error in loading %s", source.path, exc_info=error)
     finding = f"it cannot be loaded ({type(error).__name__})"
     return trouble(*source[:3], finding, "the log has more")
