@@ -9,8 +9,7 @@ from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.background import Worker
 from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
 from sigmoid_serve.engine.device import resolve_device, use_one_thread
-from sigmoid_serve.http import docs, error_handlers, routes
-from sigmoid_serve.http import health as operation
+from sigmoid_serve.http import admin, docs, error_handlers, health, routes
 from sigmoid_serve.http.authentication import Keys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.lean import LeanFastAPI
@@ -108,7 +107,8 @@ def make_app(
     app.state.context = context
     app.include_lean_router(routes.inference_router(context))
     app.include_router(routes.router)
-    app.include_router(operation.router)
+    app.include_router(health.router)
+    app.include_router(admin.router)
     docs.install(app)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)

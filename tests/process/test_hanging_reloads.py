@@ -67,7 +67,7 @@ def test_the_end_in_the_midst_of_a_reload(
         for each in hanging:
             each.join()
         assert [each.status for each in hanging] == [503, 503, 200]
-        assert "about to end" in hanging[0].text
+        assert "shutting down" in hanging[0].text
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 

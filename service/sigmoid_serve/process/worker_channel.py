@@ -84,7 +84,7 @@ class Control:
         future = loop.create_future()
         self._waiting[request] = loop, future
         if self._is_over:
-            self._end_reload(request, "draining", "this process is about to end")
+            self._end_reload(request, "draining", "this process is shutting down")
         # Another thread may be sending, and the supervisor may be stopped.
         message = Reload(request, name)
         Thread(target=self._send, args=(message,), daemon=True).start()
@@ -120,7 +120,7 @@ class Control:
         self._drain(server, 0)
         self._link.close()
         for request in list(self._waiting):
-            self._end_reload(request, "draining", "this process is about to end")
+            self._end_reload(request, "draining", "this process is shutting down")
         sleep(self._shutdown_seconds)
         exit_at_once(1)
 

@@ -145,7 +145,7 @@ class Reloader:
             if self.is_ending() and task not in self._putting:
                 task.cancel()
         if task.cancelled():
-            raise ServiceError("draining", "this process is about to end; ask another")
+            raise ServiceError("draining", "this process is shutting down; ask another")
         task.result()
 
     async def _change(self, name: str, survey: Survey | None) -> None:
