@@ -98,8 +98,8 @@ class Settings(BaseModel):
         Field(
             ge=0,
             le=65535,
-            description="Port to listen on; 0 for any that is free. Where it is not "
-            "set, `PORT` is read.",
+            description="Port to listen on; 0 for any that is free. If it is not set, "
+            "`PORT` is read.",
         ),
     ] = 8080
     uds: Annotated[
@@ -111,7 +111,7 @@ class Settings(BaseModel):
         Field(
             ge=1,
             le=256,
-            description="Processes that serve, each with its own models and queue.",
+            description="Worker processes, each with its own models and limits.",
         ),
     ] = 1
     threads: Annotated[
@@ -119,8 +119,8 @@ class Settings(BaseModel):
         Field(
             ge=1,
             le=1024,
-            description="Threads that compute in each worker; by default its share of "
-            "the CPUs.",
+            description="Compute threads of each worker; by default its share of the "
+            "CPUs.",
         ),
     ] = None
     max_body_bytes: Annotated[
@@ -147,7 +147,7 @@ class Settings(BaseModel):
     ] = MAX_RANK
     max_rows: Annotated[
         int,
-        Field(ge=1, le=2**40, description="Most rows that a model is asked about."),
+        Field(ge=1, le=2**40, description="Most rows of a request to a model."),
     ] = 2**20
     max_batch_rows: Annotated[
         int,
@@ -162,19 +162,19 @@ class Settings(BaseModel):
         ge=1,
         le=2**41,
         default_factory=lambda given: max(2**26, 2 * given.get("max_elements", 1)),
-        description="Most elements of all requests not answered yet, in each worker; "
+        description="Most elements in flight in each worker; "
         "at least twice `SIGMOID_MAX_ELEMENTS`.",
     )
     max_answer_bytes: Annotated[
-        int, Field(ge=2**12, le=2**40, description="Longest answer.")
+        int, Field(ge=2**12, le=2**40, description="Longest response body.")
     ] = 2**30
     max_connections: Annotated[
         int,
         Field(
             ge=1,
             le=2**20,
-            description="Most connections of each worker; beyond it, only health is "
-            "answered.",
+            description="Most connections of each worker; beyond it, only the probes "
+            "are answered.",
         ),
     ] = 4096
     max_connections_per_client: Annotated[
@@ -182,13 +182,13 @@ class Settings(BaseModel):
         Field(
             ge=1,
             le=2**20,
-            description="Most connections of one address, in each worker.",
+            description="Most connections of one client address, in each worker.",
         ),
     ] = None
     header_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest time from a request's first byte to its header's end."
+            description="Longest time from a request's first byte to its headers' end."
         ),
     ] = 10
     body_seconds: Annotated[
@@ -197,19 +197,21 @@ class Settings(BaseModel):
     keep_alive_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest time that a connection is kept without a request; "
-            "longer than a load balancer keeps it, whose own is often 60."
+            description="Longest time that an idle connection is kept; set it longer "
+            "than that of the load balancer in front, often 60."
         ),
     ] = 75
     write_seconds: Annotated[
         _Seconds,
-        Field(description="Longest time in which a client reads nothing of an answer."),
+        Field(
+            description="Longest time in which a client reads nothing of a response."
+        ),
     ] = 60
     timeout_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest wait of a request that has arrived; one that waits "
-            "longer is not computed."
+            description="Longest time that a request waits after it has arrived; then "
+            "it is not computed."
         ),
     ] = 30
     drain_seconds: Annotated[
@@ -218,55 +220,54 @@ class Settings(BaseModel):
             ge=0,
             le=3600,
             allow_inf_nan=False,
-            description="Time between SIGTERM and the end of listening.",
+            description="Time from SIGTERM until the service stops listening.",
         ),
     ] = 2
     shutdown_seconds: Annotated[
         _Seconds,
-        Field(
-            description="Longest time between SIGTERM and the end, the drain included."
-        ),
+        Field(description="Longest time from SIGTERM to the exit, the drain included."),
     ] = 25
     max_checkpoint_bytes: Annotated[
         int, Field(ge=1, le=2**50, description="Largest checkpoint file.")
     ] = 2**32
     load_seconds: Annotated[
-        _Seconds, Field(description="Longest time in which a model is loaded.")
+        _Seconds, Field(description="Longest time to load a model.")
     ] = 300
     api_keys_file: Annotated[
         Path | None,
         Field(
-            description="Lines `name sha256-hex [admin]`; without it, anyone may ask."
+            description="Lines `name sha256-hex [admin]`; without it, no key is needed."
         ),
     ] = None
     tls_cert_file: Annotated[
         Path | None,
-        Field(description="Certificate chain in PEM; it means HTTPS."),
+        Field(description="Certificate chain in PEM; turns on HTTPS."),
     ] = None
     tls_key_file: Annotated[
         Path | None,
-        Field(description="Private key in PEM, where the certificate's file has none."),
+        Field(description="Private key in PEM, if the certificate's file has none."),
     ] = None
     tls_client_ca_file: Annotated[
         Path | None,
-        Field(description="Who signs the certificates that clients must show, in PEM."),
+        Field(description="CA of the certificates that clients must have, in PEM."),
     ] = None
     cors_origins: Annotated[
         tuple[Annotated[str, AfterValidator(checked_origin)], ...],
         Field(
-            description="Origins whose pages may ask, `,` between them; `*` for all."
+            description="Origins whose pages may send requests, `,` between them; `*` "
+            "for all."
         ),
     ] = ()
     root_path: Annotated[
         str,
         AfterValidator(checked_root_path),
         Field(
-            description="Prefix of all paths, such as `/models-api`, where a proxy in "
+            description="Prefix of all paths, such as `/models-api`, if a proxy in "
             "front does not strip it.",
         ),
     ] = ""
     access_log: Annotated[
-        bool, Field(description="`true` for a line in the log for each request.")
+        bool, Field(description="`true` for a log line for each request.")
     ] = False
     log_format: Annotated[
         Literal["text", "json"], Field(description="`text` or `json`.")
