@@ -55,13 +55,13 @@ class Finding:
     def require_unharmed(self) -> None:
         """Require that all who asked as they should were answered rightly."""
         self.require_none("wrong", self.tally.wrong)
-        self.require_none("refused", self.tally.refused)
+        self.require_none("rejected", self.tally.refused)
         self.require_none("lost", self.tally.lost)
 
     async def require_empty_queue(self, server: Server) -> None:
         """Require that nothing is in the queue any more."""
-        queued = await metric(server.port, "sigmoid_queue_elements")
-        self.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
+        queued = await metric(server.port, "sigmoid_inflight_elements")
+        self.require("sigmoid_inflight_elements = 0 at last", f"{queued:g}", not queued)
 
     def require_no_surprise(self, server: Server) -> None:
         """Require that the server met no error that it did not foresee."""
@@ -74,9 +74,9 @@ def show(console: Console, title: str, findings: Sequence[Finding]) -> None:
     """Print the table, then the criteria."""
     table = Table(title=title, title_justify="left")
     table.add_column("fault")
-    for head in ("offered", "right"):
+    for head in ("sent", "correct"):
         table.add_column(head, justify="right")
-    for head in ("refused", "wrong", "lost", "note"):
+    for head in ("rejected", "wrong", "lost", "note"):
         table.add_column(head)
     for finding in findings:
         tally = finding.tally

@@ -66,7 +66,7 @@ async def _stopped_worker(server: Server) -> Finding:
     lost = tally.lost.total()
     finding.note = f"the stopped worker held {held} of {_CONNECTIONS} connections"
     finding.require_none("wrong", tally.wrong)
-    finding.require_none("refused", tally.refused)
+    finding.require_none("rejected", tally.refused)
     finding.require("lost <= connections that it held", f"{lost}", lost <= held)
     finding.require("the other answers meanwhile", f"{during:,}", during > 0)
     finding.require("it is replaced", f"after {found:.1f} s", found < _FOUND_SECONDS)
@@ -162,7 +162,7 @@ async def _no_memory(
     stop.set()
     await load
     finding.require_none("wrong", tally.wrong)
-    finding.require_none("refused", tally.refused)
+    finding.require_none("rejected", tally.refused)
     finding.require_none("lost", tally.lost)
     finding.require("it is refused", status, status == "503 not_ready")
     finding.require("the next good one is not", again, again == "200")

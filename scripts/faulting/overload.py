@@ -84,7 +84,7 @@ def _judge(finding: Finding, ours: _Pass, rate: float) -> None:
     finding.require_none("lost", finding.tally.lost)
     finding.require_none("wrong", finding.tally.wrong)
     others = set(finding.tally.refused) - {"queue_full"}
-    finding.require("refused as queue_full only", others or "so", not others)
+    finding.require("rejected as queue_full only", others or "so", not others)
     finding.require(
         f"offered >= {_TIMES:g} x the capacity",
         f"{ours.visitors.rate:.1f}/s of {rate:.1f}/s",
@@ -145,7 +145,7 @@ async def _pass(
 
 
 async def _queue_limit(port: int) -> int:
-    return int(await metric(port, "sigmoid_queue_limit_elements"))
+    return int(await metric(port, "sigmoid_inflight_limit_elements"))
 
 
 @contextmanager

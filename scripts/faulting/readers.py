@@ -105,7 +105,7 @@ async def _slow_readers(server: Server) -> Finding:
                 shown,
                 least >= _WRITE_SECONDS and longest <= most,
             )
-    cut = await metric(server.port, "sigmoid_abandoned_total")
+    cut = await metric(server.port, "sigmoid_requests_cancelled_total")
     wanted = _EACH * sum(not way.reads for way in _WAYS)
     finding.require(f"cut off and counted: {wanted}", f"{cut:g}", cut >= wanted)
     finding.require(

@@ -170,7 +170,7 @@ async def _disconnects(server: Server) -> Finding:
     port, tally = server.port, finding.tally
     task = await referenced(port, predict("heavy", LONG_ROWS))
     plug = await referenced(port, predict("heavy", _PLUG_ROWS, 1))
-    names = ("sigmoid_rows_total", "sigmoid_abandoned_total")
+    names = ("sigmoid_rows_total", "sigmoid_requests_cancelled_total")
     before = [await metric(port, name) for name in names]
 
     async def stay(request: Request) -> None:
@@ -191,20 +191,22 @@ async def _disconnects(server: Server) -> Finding:
     ]
     wanted_rows = _PLUG_ROWS + _STAYING * LONG_ROWS
     left = _LEAVING + _LEAVING_HALFWAY
-    queued = await metric(port, "sigmoid_queue_elements")
+    queued = await metric(port, "sigmoid_inflight_elements")
     finding.note = (
         f"{_LEAVING} left after a whole request, {_LEAVING_HALFWAY} after half of one"
     )
     finding.require("they left before their turn", was_waiting, was_waiting)
     finding.require(
-        f"sigmoid_abandoned_total grows by {left}", f"{abandoned:g}", abandoned == left
+        f"sigmoid_requests_cancelled_total grows by {left}",
+        f"{abandoned:g}",
+        abandoned == left,
     )
     finding.require(
         f"sigmoid_rows_total grows by {wanted_rows:,}, those of who stayed",
         f"{rows:,g}",
         rows == wanted_rows,
     )
-    finding.require("sigmoid_queue_elements = 0 at last", f"{queued:g}", not queued)
+    finding.require("sigmoid_inflight_elements = 0 at last", f"{queued:g}", not queued)
     stayed = 1 + _STAYING
     finding.require("who stayed is answered", tally.right, tally.right == stayed)
     finding.require_none("wrong", tally.wrong)

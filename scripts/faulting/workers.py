@@ -68,7 +68,7 @@ async def _kill_worker(scene: Scene, server: Server) -> Finding:
     )
     finding.require("it held some", held, held > 0)
     refused = finding.tally.refused.total()
-    finding.require("refused = 0", refused, not refused)
+    finding.require("rejected = 0", refused, not refused)
     finding.require("sigmoid_worker_restarts_total = 1", f"{restarts:g}", restarts == 1)
     finding.require(
         "a new worker serves", f"after {ready:.1f} s", ready < _RESTART_SECONDS

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.configuration.settings import Settings, read_settings
 from sigmoid_serve.engine.background import BackgroundExecutor
-from sigmoid_serve.http import docs, error_handlers, health, routes
+from sigmoid_serve.http import admin, docs, error_handlers, health, routes
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
@@ -178,6 +178,7 @@ def make_app(
     app.include_router(routes.inference)
     app.include_router(routes.router)
     app.include_router(health.router)
+    app.include_router(admin.router)
     docs.install(app)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)

@@ -72,7 +72,7 @@ class Served(NamedTuple):
     def becomes_empty(self) -> bool:
         """Wait until nothing is in the queue."""
         wait_until(lambda: self.context.admission.elements == self.taken)
-        return self.metric("sigmoid_queue_elements") == self.taken
+        return self.metric("sigmoid_inflight_elements") == self.taken
 
 
 @contextmanager
@@ -331,13 +331,13 @@ BODIES: dict[str, Callable[[], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("body", BODIES)
 def test_what_finds_no_room_is_refused_on_every_route(full: Served, body: str) -> None:
-    rejects = full.metric("sigmoid_rejects_total", code="queue_full")
+    rejects = full.metric("sigmoid_requests_rejected_total", reason="queue_full")
     for route in ROUTES:
         assert_refused(full.client.post(route, **BODIES[body]()))
         assert full.context.admission.elements == TAKEN + ELEMENTS
-    assert full.metric("sigmoid_rejects_total", code="queue_full") == rejects + len(
-        ROUTES
-    )
+    assert full.metric(
+        "sigmoid_requests_rejected_total", reason="queue_full"
+    ) == rejects + len(ROUTES)
 
 
 def test_what_finds_room_is_answered_meanwhile(full: Served) -> None:
@@ -346,7 +346,7 @@ def test_what_finds_room_is_answered_meanwhile(full: Served) -> None:
         assert answer.json()["outputs"] == [0.5] * 10
     for path in ("/livez", "/readyz", "/limits", "/models"):
         assert full.client.get(path).status_code == 200
-    assert full.metric("sigmoid_queue_elements") == TAKEN + ELEMENTS
+    assert full.metric("sigmoid_inflight_elements") == TAKEN + ELEMENTS
 
 
 def test_the_last_room_is_exact(full: Served) -> None:

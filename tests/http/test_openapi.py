@@ -81,6 +81,17 @@ def test_every_route_is_documented(client: httpx.Client) -> None:
     }
 
 
+def test_every_route_has_the_tag_of_its_group(client: httpx.Client) -> None:
+    groups: dict[str, set[str]] = {}
+    for path, operations in documented(client)["paths"].items():
+        for operation in operations.values():
+            (tag,) = operation["tags"]
+            groups.setdefault(tag, set()).add(path)
+    assert groups["health"] == {"/livez", "/readyz", "/startupz"}
+    assert groups["admin"] == {"/limits", "/metrics", "/models/{name}/reload"}
+    assert groups.keys() == {"inference", "models", "health", "admin"}
+
+
 def test_the_request_schema_is_that_of_the_model(client: httpx.Client) -> None:
     schemas = documented(client)["components"]["schemas"]
     assert schemas["PredictRequest"]["additionalProperties"] is False

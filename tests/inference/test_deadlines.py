@@ -111,7 +111,7 @@ def assert_expired(response: httpx.Response, stage: str) -> None:
 @pytest.mark.parametrize("length", BODIES)
 def test_what_waited_too_long_is_not_computed(served: Served, length: str) -> None:
     rows = served.metric("sigmoid_rows_total", model=NAME)
-    expired = served.metric("sigmoid_expiries_total", stage="queue")
+    expired = served.metric("sigmoid_requests_timed_out_total", stage="queue")
     with ThreadPoolExecutor(2) as threads:
         with busy(served, HEAVY) as first:
             late: list[Future[httpx.Response]] = []
@@ -125,8 +125,10 @@ def test_what_waited_too_long_is_not_computed(served: Served, length: str) -> No
     # It waited for itself only, and that is no reason to throw its rows away.
     assert first.result().status_code == 200
     assert served.metric("sigmoid_rows_total", model=NAME) == rows + HEAVY
-    assert served.metric("sigmoid_expiries_total", stage="queue") == expired + 2
-    assert served.metric("sigmoid_requests_total", code="timeout", status="504") >= 2
+    assert (
+        served.metric("sigmoid_requests_timed_out_total", stage="queue") == expired + 2
+    )
+    assert served.metric("sigmoid_requests_total", reason="timeout", code="504") >= 2
     assert served.becomes_empty()
 
 
@@ -143,7 +145,7 @@ def test_what_did_not_wait_too_long_is_computed(patient: Served, length: str) ->
         assert later.result().json() == alone
     computed = patient.metric("sigmoid_rows_total", model=NAME) - rows
     assert computed == HEAVY + 2 * ROWS[length]
-    assert patient.metric("sigmoid_expiries_total") == 0
+    assert patient.metric("sigmoid_requests_timed_out_total") == 0
 
 
 def test_a_request_in_parts_is_given_up_between_them(wide: Path) -> None:
@@ -156,7 +158,7 @@ def test_a_request_in_parts_is_given_up_between_them(wide: Path) -> None:
         assert problem["code"] == "timeout"
         assert "in the stage infer" in problem["detail"]
         assert served.metric("sigmoid_rows_total", model=NAME) == 32
-        assert served.metric("sigmoid_expiries_total", stage="infer") == 1
+        assert served.metric("sigmoid_requests_timed_out_total", stage="infer") == 1
         assert served.becomes_empty()
 
 
@@ -177,7 +179,7 @@ def test_what_waited_too_long_for_the_worker(
     served: Served, path: str, body: bytes, headers: dict[str, str]
 ) -> None:
     rows = served.metric("sigmoid_rows_total")
-    expired = served.metric("sigmoid_expiries_total", stage="queue")
+    expired = served.metric("sigmoid_requests_timed_out_total", stage="queue")
     with ThreadPoolExecutor(1) as thread:
         with busy_worker(served):
             post = served.client.post
@@ -186,7 +188,9 @@ def test_what_waited_too_long_for_the_worker(
             time.sleep(TIMEOUT + 0.1)
         assert_expired(late.result(), "queue")
     assert served.metric("sigmoid_rows_total") == rows
-    assert served.metric("sigmoid_expiries_total", stage="queue") == expired + 1
+    assert (
+        served.metric("sigmoid_requests_timed_out_total", stage="queue") == expired + 1
+    )
     assert served.becomes_empty()
 
 
@@ -212,7 +216,7 @@ def gone(served: Served, wire: socket.socket) -> None:
 @pytest.mark.parametrize("length", BODIES)
 def test_who_went_away_while_the_network_was_busy(patient: Served, length: str) -> None:
     rows = patient.metric("sigmoid_rows_total", model=NAME)
-    abandoned = patient.metric("sigmoid_abandoned_total", stage="queue")
+    abandoned = patient.metric("sigmoid_requests_cancelled_total", stage="queue")
     answered = patient.metric("sigmoid_requests_total", route="/predict")
     with busy(patient, HEAVY) as first:
         wire = patient.connect()
@@ -222,14 +226,17 @@ def test_who_went_away_while_the_network_was_busy(patient: Served, length: str) 
     assert first.result().status_code == 200
     assert patient.becomes_empty()
     assert patient.metric("sigmoid_rows_total", model=NAME) == rows + HEAVY
-    assert patient.metric("sigmoid_abandoned_total", stage="queue") == abandoned + 1
+    assert (
+        patient.metric("sigmoid_requests_cancelled_total", stage="queue")
+        == abandoned + 1
+    )
     assert patient.metric("sigmoid_requests_total", route="/predict") == answered + 1
 
 
 @pytest.mark.parametrize("path", ["/sigmoid", "/predict"])
 def test_who_went_away_while_the_worker_was_busy(patient: Served, path: str) -> None:
     rows = patient.metric("sigmoid_rows_total")
-    abandoned = patient.metric("sigmoid_abandoned_total", stage="queue")
+    abandoned = patient.metric("sigmoid_requests_cancelled_total", stage="queue")
     with busy_worker(patient):
         wire = patient.connect()
         wire.sendall(post(path, BODIES["long"]))
@@ -237,7 +244,10 @@ def test_who_went_away_while_the_worker_was_busy(patient: Served, path: str) -> 
         gone(patient, wire)
     assert patient.becomes_empty()
     assert patient.metric("sigmoid_rows_total") == rows
-    assert patient.metric("sigmoid_abandoned_total", stage="queue") == abandoned + 1
+    assert (
+        patient.metric("sigmoid_requests_cancelled_total", stage="queue")
+        == abandoned + 1
+    )
 
 
 CUT: dict[str, bytes] = {
@@ -257,22 +267,27 @@ CUT: dict[str, bytes] = {
 @pytest.mark.parametrize("part", CUT)
 def test_who_goes_away_amid_a_body(patient: Served, part: str) -> None:
     rows = patient.metric("sigmoid_rows_total")
-    abandoned = patient.metric("sigmoid_abandoned_total", stage="body")
+    abandoned = patient.metric("sigmoid_requests_cancelled_total", stage="body")
     wire = patient.connect()
     wire.sendall(CUT[part])
     if b"\r\n\r\n" not in CUT[part][-4:]:
         wait_until(lambda: patient.context.admission.elements > 0)
     gone(patient, wire)
     wait_until(
-        lambda: patient.metric("sigmoid_abandoned_total", stage="body") > abandoned
+        lambda: (
+            patient.metric("sigmoid_requests_cancelled_total", stage="body") > abandoned
+        )
     )
     assert patient.becomes_empty()
-    assert patient.metric("sigmoid_abandoned_total", stage="body") == abandoned + 1
+    assert (
+        patient.metric("sigmoid_requests_cancelled_total", stage="body")
+        == abandoned + 1
+    )
     assert patient.metric("sigmoid_rows_total") == rows
 
 
 def test_who_goes_away_amid_a_header_is_not_counted(patient: Served) -> None:
-    names = ("sigmoid_abandoned_total", "sigmoid_expiries_total")
+    names = ("sigmoid_requests_cancelled_total", "sigmoid_requests_timed_out_total")
     before = [patient.metric(name) for name in names]
     wire = patient.connect()
     wire.sendall(post("/predict", BODIES["short"])[:30])
@@ -285,7 +300,7 @@ def test_who_goes_away_amid_a_header_is_not_counted(patient: Served) -> None:
 def test_who_stops_sending_is_answered(patient: Served, length: str) -> None:
     """However long that takes; and what was asked before, too."""
     wanted = patient.client.post("/predict", content=BODIES[length]).json()
-    abandoned = patient.metric("sigmoid_abandoned_total")
+    abandoned = patient.metric("sigmoid_requests_cancelled_total")
     with patient.connect() as wire:
         with busy(patient, HEAVY):
             wire.sendall(post("/sigmoid", b'{"inputs": 0}'))
@@ -301,7 +316,7 @@ def test_who_stops_sending_is_answered(patient: Served, length: str) -> None:
             assert json.loads(body) == wanted
         assert rest + wire.recv(1) == b""
     assert patient.becomes_empty()
-    assert patient.metric("sigmoid_abandoned_total") == abandoned
+    assert patient.metric("sigmoid_requests_cancelled_total") == abandoned
 
 
 @pytest.mark.parametrize("length", BODIES)

@@ -46,6 +46,9 @@ def test_out_of_memory(tmp_path: Path, path: str, room: int) -> None:
             assert client.post("/predict", json={"inputs": [0.5] * 30}).is_success
             assert client.post("/sigmoid", json={"inputs": [0.5]}).is_success
         assert client.get("/readyz").status_code == 200
-        assert counted(client, "sigmoid_rejects_total", code="out_of_memory") == 1
-        assert counted(client, "sigmoid_queue_elements") == 0
+        assert (
+            counted(client, "sigmoid_requests_rejected_total", reason="out_of_memory")
+            == 1
+        )
+        assert counted(client, "sigmoid_inflight_elements") == 0
     assert "Traceback" not in (tmp_path / "log").read_text()

@@ -212,7 +212,10 @@ def test_at_a_reload(tmp_path: Path, workers: str) -> None:
         put(path, 1)
         assert client.post("/models/m/reload").status_code == 200
         make(keys, "fifo")
-        told = f"the keys stay as they were: {keys}: it is no regular file"
+        told = (
+            "reload of API keys failed, keeping the current ones: "
+            f"{keys}: it is no regular file"
+        )
         assert soon(lambda: bool(client.get("/models")) and told in log.read_text())
         assert client.post("/predict", json=ROW).status_code == 200
         assert log.read_text().count(told) <= int(workers)
@@ -240,7 +243,7 @@ def test_very_many_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
         sleep(0.6)
         assert client.get("/models").status_code == 200
         assert longest(client, 1.5) < 1.5
-        told = f"the API keys were read again: {count + 1}"
+        told = f"API keys reloaded: {count + 1}"
         assert soon(lambda: told in caplog.messages, 10)
     start = perf_counter()
     keys = ApiKeys(path)

@@ -319,7 +319,7 @@ def test_the_service_goes_on_and_ends_though_nobody_reads(workers: str) -> None:
                     thread.join()
                 assert counted(client, "sigmoid_log_lines_dropped_total") > 0
                 assert client.get("/livez").status_code == 200
-                asked = counted(client, "sigmoid_requests_total", status="404")
+                asked = counted(client, "sigmoid_requests_total", code="404")
                 assert asked == 1750 * len(threads)
             pids = children(process.pid)
             began = monotonic()

@@ -29,11 +29,12 @@ _TEXT = re.compile(
 _MESSAGES = re.compile(
     r"device: .*|threads: \d.*|listening on http://127\.0\.0\.1:\d+"
     r"|model [a-z-]+ version 1: .*, ready"
-    r"|(Started|Finished) server process \[\d+\]|Shutting down|ending, in \S+ s"
+    r"|(Started|Finished) server process \[\d+\]|Shutting down|shutting down in \S+ s"
     r"|Waiting for [a-z ]+\. \(CTRL\+C to force quit\)"
-    r"|the API keys were read again: \d"
-    r"|the keys stay as they were: \S+: line \d is not `name sha256-hex \[admin\]`; .*"
-    r"|([45]\d\d [a-z_]+|the client went away \([a-z]+\))"
+    r"|API keys reloaded: \d"
+    r"|reload of API keys failed, keeping the current ones: \S+: line \d is not "
+    r"`name sha256-hex \[admin\]`; .*"
+    r"|([45]\d\d [a-z_]+|client disconnected \([a-z]+\))"
     r" (/[a-z./{}]+|other)(, model [a-z-]+)?"
 )
 
@@ -325,7 +326,7 @@ def test_keys_that_break_are_logged(logged: Logged) -> None:
     assert soon(
         lambda: (
             logged.client.get("/models").status_code == 200
-            and "were read again" in check(logged.path, logged.read)[-1].message
+            and "API keys reloaded" in check(logged.path, logged.read)[-1].message
         )
     )
 

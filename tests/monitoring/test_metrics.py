@@ -29,7 +29,7 @@ from sigmoid_serve.monitoring.metrics import (
 SPAWN = multiprocessing.get_context("spawn")
 PATIENCE = 60
 ROWS = FAMILIES["sigmoid_batch_rows"].bounds
-SECONDS = FAMILIES["sigmoid_stage_seconds"].bounds
+SECONDS = FAMILIES["sigmoid_request_stage_duration_seconds"].bounds
 
 TraceFunction: TypeAlias = "Callable[[FrameType, str, object], TraceFunction]"
 Sample: TypeAlias = tuple[str, frozenset[tuple[str, str]]]
@@ -73,13 +73,13 @@ def count_a_lot(memory: Buffer, slab: int) -> None:
     for turn in range(20_000):
         rows.add(turn % 7)
         batches.observe(turn % 5000)
-    metrics.counter("sigmoid_rejects_total", f"code {slab}").add(slab)
+    metrics.counter("sigmoid_requests_rejected_total", f"code {slab}").add(slab)
     metrics.gauge("sigmoid_workers").set(1)
 
 
 def count_forever(memory: Buffer, slab: int) -> None:
     metrics = Metrics(memory, slab)
-    metrics.gauge("sigmoid_queue_elements").set(7)
+    metrics.gauge("sigmoid_inflight_elements").set(7)
     counter = metrics.counter("sigmoid_worker_restarts_total")
     while True:
         counter.add()
@@ -94,15 +94,15 @@ def add_series(memory: Buffer, slabs: int, series: int, turn: Event) -> None:
                 turn.clear()
             value = slab * series + number + 1
             model = str(value)
-            metrics.counter("sigmoid_rejects_total", model).add(value)
+            metrics.counter("sigmoid_requests_rejected_total", model).add(value)
             metrics.gauge("sigmoid_model_golden_error", model, "1").set(value)
 
 
 def test_table() -> None:
-    assert len(FAMILIES) == 18
+    assert len(FAMILIES) == 25
     for name, family in FAMILIES.items():
         assert name == family.name
-        assert re.fullmatch(r"sigmoid_[a-z]+(_[a-z]+)*", name)
+        assert re.fullmatch(r"(sigmoid|process)_[a-z]+(_[a-z]+)*", name)
         assert name.endswith("_total") == (family.kind == "counter")
         assert family.help.endswith(".")
         assert len(set(family.labels)) == len(family.labels)
@@ -138,26 +138,28 @@ def test_every_number() -> None:
     second.counter("sigmoid_requests_total", "/predict", "", "404", "x").add(4.5)
     first.counter("sigmoid_worker_restarts_total")
     for metrics, value in ((first, 3.0), (second, 5.0)):
-        metrics.gauge("sigmoid_queue_elements").set(value)
+        metrics.gauge("sigmoid_inflight_elements").set(value)
         metrics.gauge("sigmoid_model_load_seconds", "digits", "1").set(-value)
         metrics.gauge("sigmoid_ready").set(value)
     second.gauge("sigmoid_build_info", "0.1.0").set(True)
     parse = [0.0, 1e-5, 1.1e-5, 0.3, 30.0, 31.0, *SECONDS]
     for value in parse:
-        first.histogram("sigmoid_stage_seconds", "parse").observe(value)
+        first.histogram("sigmoid_request_stage_duration_seconds", "parse").observe(
+            value
+        )
     first.histogram("sigmoid_batch_rows").observe(1)
     second.histogram("sigmoid_batch_rows").observe(4097)
     samples = read(memory)
-    total = sample("sigmoid_stage_seconds_sum", stage="parse")
+    total = sample("sigmoid_request_stage_duration_seconds_sum", stage="parse")
     assert samples.pop(total) == pytest.approx(sum(parse), rel=1e-15)
-    seconds = histogram("sigmoid_stage_seconds", parse, stage="parse")
+    seconds = histogram("sigmoid_request_stage_duration_seconds", parse, stage="parse")
     del seconds[total]
     requests = "sigmoid_requests_total"
     assert samples == {
-        sample(requests, route="/predict", model="digits", status="200", code="ok"): 3,
-        sample(requests, route="/predict", model="", status="404", code="x"): 4.5,
+        sample(requests, route="/predict", model="digits", code="200", reason="ok"): 3,
+        sample(requests, route="/predict", model="", code="404", reason="x"): 4.5,
         sample("sigmoid_worker_restarts_total"): 0,
-        sample("sigmoid_queue_elements"): 8,
+        sample("sigmoid_inflight_elements"): 8,
         sample("sigmoid_model_load_seconds", model="digits", version="1"): -3,
         sample("sigmoid_ready"): 3,
         sample("sigmoid_build_info", version="0.1.0"): 1,
@@ -180,7 +182,10 @@ def test_several_processes() -> None:
     batches = [float(turn % 5000) for turn in range(20_000)] * 3
     assert read(memory) == {
         sample("sigmoid_rows_total", model="digits", version="1"): rows,
-        **{sample("sigmoid_rejects_total", code=f"code {n}"): n for n in range(3)},
+        **{
+            sample("sigmoid_requests_rejected_total", reason=f"code {n}"): n
+            for n in range(3)
+        },
         **histogram("sigmoid_batch_rows", batches),
         sample("sigmoid_workers"): 3,
     }
@@ -189,7 +194,7 @@ def test_several_processes() -> None:
 def test_killed_and_replaced() -> None:
     memory = SPAWN.RawArray("B", 2 * SLAB_BYTES)
     restarts, elements = map(
-        sample, ("sigmoid_worker_restarts_total", "sigmoid_queue_elements")
+        sample, ("sigmoid_worker_restarts_total", "sigmoid_inflight_elements")
     )
     args = (memory, 1)
     writer = SPAWN.Process(target=count_forever, args=args, daemon=True)
@@ -203,22 +208,22 @@ def test_killed_and_replaced() -> None:
     replacement = Metrics(memory, 1)
     assert read(memory) == {restarts: before[restarts]}
     replacement.counter("sigmoid_worker_restarts_total").add(5)
-    replacement.counter("sigmoid_rejects_total", "draining").add()
-    replacement.gauge("sigmoid_queue_elements").set(2)
+    replacement.counter("sigmoid_requests_rejected_total", "draining").add()
+    replacement.gauge("sigmoid_inflight_elements").set(2)
     assert read(memory) == {
         restarts: before[restarts] + 5,
-        sample("sigmoid_rejects_total", code="draining"): 1,
+        sample("sigmoid_requests_rejected_total", reason="draining"): 1,
         elements: 2,
     }
 
 
 def test_died_before_its_last_record_counted() -> None:
     memory = bytearray(SLAB_BYTES)
-    Metrics(memory, 0).counter("sigmoid_rejects_total", "draining").add(3)
+    Metrics(memory, 0).counter("sigmoid_requests_rejected_total", "draining").add(3)
     (length,) = struct.unpack_from("q", memory)
     room = slice(8 + length, SLAB_BYTES - 8)
     memory[room] = b"\xaa" * (room.stop - room.start)
-    draining = {sample("sigmoid_rejects_total", code="draining"): 3.0}
+    draining = {sample("sigmoid_requests_rejected_total", reason="draining"): 3.0}
     assert read(memory) == draining
     replacement = Metrics(memory, 0)
     replacement.histogram("sigmoid_batch_rows").observe(2)
@@ -240,8 +245,8 @@ def test_read_while_series_are_added() -> None:
         turn.set()
         samples = read(memory)
         for (name, labels), value in samples.items():
-            if name == "sigmoid_rejects_total":
-                assert value in {0, float(dict(labels)["code"])}
+            if name == "sigmoid_requests_rejected_total":
+                assert value in {0, float(dict(labels)["reason"])}
             else:
                 assert value == float(dict(labels)["model"])
         assert len(samples) >= seen
@@ -251,7 +256,9 @@ def test_read_while_series_are_added() -> None:
     numbers = range(1, slabs * series + 1)
     name = "sigmoid_model_golden_error"
     assert samples == {
-        **{sample("sigmoid_rejects_total", code=str(n)): n for n in numbers},
+        **{
+            sample("sigmoid_requests_rejected_total", reason=str(n)): n for n in numbers
+        },
         **{sample(name, model=str(n), version="1"): n for n in numbers},
     }
 
@@ -259,8 +266,8 @@ def test_read_while_series_are_added() -> None:
 def test_read_at_every_line_of_a_writer() -> None:
     memory = bytearray(SLAB_BYTES)
     metrics = Metrics(memory, 0)
-    metrics.counter("sigmoid_rejects_total", "draining").add(3)
-    draining = {sample("sigmoid_rejects_total", code="draining"): 3.0}
+    metrics.counter("sigmoid_requests_rejected_total", "draining").add(3)
+    draining = {sample("sigmoid_requests_rejected_total", reason="draining"): 3.0}
     added = {**draining, **histogram("sigmoid_batch_rows", [])}
     seen: list[dict[Sample, float]] = []
 
@@ -298,33 +305,33 @@ def test_read_at_every_line_of_a_writer() -> None:
 )
 def test_any_text_is_a_label(value: str) -> None:
     memory = bytearray(SLAB_BYTES)
-    Metrics(memory, 0).counter("sigmoid_reloads_total", value, "swapped").add()
+    Metrics(memory, 0).counter("sigmoid_reloads_total", value, "success").add()
     replacement = Metrics(memory, 0)
-    replacement.counter("sigmoid_reloads_total", value, "swapped").add()
-    key = sample("sigmoid_reloads_total", model=value, result="swapped")
+    replacement.counter("sigmoid_reloads_total", value, "success").add()
+    key = sample("sigmoid_reloads_total", model=value, result="success")
     assert read(memory) == {key: 2}
 
 
 def test_lone_surrogate_is_replaced() -> None:
     memory = bytearray(SLAB_BYTES)
     for _ in range(2):
-        Metrics(memory, 0).counter("sigmoid_rejects_total", "a\udc80").add()
-    assert read(memory) == {sample("sigmoid_rejects_total", code="a?"): 2}
+        Metrics(memory, 0).counter("sigmoid_requests_rejected_total", "a\udc80").add()
+    assert read(memory) == {sample("sigmoid_requests_rejected_total", reason="a?"): 2}
 
 
 def test_full_slab(caplog: pytest.LogCaptureFixture) -> None:
     memory = bytearray(2 * SLAB_BYTES)
-    Metrics(memory, 1).counter("sigmoid_rejects_total", "0").add(0.5)
+    Metrics(memory, 1).counter("sigmoid_requests_rejected_total", "0").add(0.5)
     untouched = memory[SLAB_BYTES:]
     metrics = Metrics(memory, 0)
     with caplog.at_level(logging.WARNING, "sigmoid_serve"):
         room = 0
         while not caplog.records:
-            metrics.counter("sigmoid_rejects_total", str(room)).add()
+            metrics.counter("sigmoid_requests_rejected_total", str(room)).add()
             room += 1
         room -= 1
         for number in range(room + 50):
-            metrics.counter("sigmoid_rejects_total", str(number)).add()
+            metrics.counter("sigmoid_requests_rejected_total", str(number)).add()
         metrics.gauge("sigmoid_build_info", "0" * 50).set(3)
         metrics.gauge("sigmoid_build_info", "0" * 50).forget()
         for rows in (1, 5000):
@@ -334,14 +341,15 @@ def test_full_slab(caplog: pytest.LogCaptureFixture) -> None:
     ]
     assert room > 1000
     expected = {
-        sample("sigmoid_rejects_total", code=str(number)): 2.0 + (number == 0) / 2
+        sample("sigmoid_requests_rejected_total", reason=str(number)): 2.0
+        + (number == 0) / 2
         for number in range(room)
     }
     assert read(memory) == expected
-    Metrics(memory, 0).counter("sigmoid_rejects_total", "1").add()
+    Metrics(memory, 0).counter("sigmoid_requests_rejected_total", "1").add()
     assert read(memory) == {
         **expected,
-        sample("sigmoid_rejects_total", code="1"): 3.0,
+        sample("sigmoid_requests_rejected_total", reason="1"): 3.0,
     }
     assert memory[SLAB_BYTES:] == untouched
 
@@ -350,10 +358,10 @@ def test_records_and_cells_never_overlap() -> None:
     for padding in range(60):
         memory = bytearray(SLAB_BYTES)
         metrics = Metrics(memory, 0)
-        metrics.counter("sigmoid_rejects_total", "-" * padding).add()
+        metrics.counter("sigmoid_requests_rejected_total", "-" * padding).add()
         for number in range(100, 400):
             code = f"{number}" if number > 230 else f"{number:02000}"
-            metrics.counter("sigmoid_rejects_total", code).add()
+            metrics.counter("sigmoid_requests_rejected_total", code).add()
         samples = read(memory)
         assert 60 < len(samples) < 130
         assert set(samples.values()) == {1.0}
@@ -395,7 +403,9 @@ def test_series_are_made_once() -> None:
     codes = [str(number) for number in range(300)]
 
     def make(_: int) -> list[object]:
-        return [metrics.counter("sigmoid_rejects_total", code) for code in codes]
+        return [
+            metrics.counter("sigmoid_requests_rejected_total", code) for code in codes
+        ]
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
@@ -406,9 +416,10 @@ def test_series_are_made_once() -> None:
         sys.setswitchinterval(interval)
     assert len({id(counter) for counters in made for counter in counters}) == 300
     for code in codes:
-        metrics.counter("sigmoid_rejects_total", code).add(int(code))
+        metrics.counter("sigmoid_requests_rejected_total", code).add(int(code))
     assert read(memory) == {
-        sample("sigmoid_rejects_total", code=code): int(code) for code in codes
+        sample("sigmoid_requests_rejected_total", reason=code): int(code)
+        for code in codes
     }
     assert metrics.gauge("sigmoid_ready") is metrics.gauge("sigmoid_ready")
     rows = metrics.histogram("sigmoid_batch_rows")
@@ -422,7 +433,7 @@ def test_wrong_names() -> None:
     with pytest.raises(ValueError, match="a gauge and the values of its labels"):
         metrics.gauge("sigmoid_ready", "yes")
     with pytest.raises(ValueError, match="a histogram and the values of its labels"):
-        metrics.histogram("sigmoid_stage_seconds")
+        metrics.histogram("sigmoid_request_stage_duration_seconds")
     with pytest.raises(ValueError, match="a counter and the values of its labels"):
         metrics.counter("x" * 10_000)
 

@@ -41,11 +41,13 @@ def test_the_service_exits_if_no_worker_can_start(tmp_path: Path) -> None:
     assert "Traceback" not in outcome.stderr
     *log, last = outcome.stderr.splitlines()
     assert re.fullmatch(
-        r"sigmoid-serve: no worker serves: worker [01] ended 5 times in a row before "
-        r"it was ready, at last with exit code 7; the log may say why",
+        r"sigmoid-serve: no worker can start: worker [01] exited 5 times in a row "
+        r"before it was ready, the last time with code 7; see the log",
         last,
     )
-    pauses = [int(found[1]) for found in re.finditer(r"again in (\d+) s", str(log))]
+    pauses = [
+        int(found[1]) for found in re.finditer(r"restarting in (\d+) s", str(log))
+    ]
     assert pauses in ([1, 1, 2, 2, 4, 4, 8, 8], [1, 1, 2, 2, 4, 4, 8, 8, 16])
 
 
@@ -53,7 +55,7 @@ def test_a_worker_that_starts_at_last(tmp_path: Path) -> None:
     mark, variables = die(tmp_path, "os._exit(7)")
     log = tmp_path / "log"
     with serving(log, **variables) as (process, _):
-        until(lambda: "again in 2 s" in log.read_text())
+        until(lambda: "restarting in 2 s" in log.read_text())
         mark.unlink()
         until(lambda: log.read_text().count("Started server process") == 2)
         assert process.poll() is None
@@ -100,8 +102,8 @@ def test_others_serve_while_one_is_restarted(tmp_path: Path) -> None:
         until(lambda: log.read_text().count("Started server process") == 2)
         mark.touch()
         os.kill(children(process.pid)[0], signal.SIGKILL)
-        until(lambda: "again in 4 s" in log.read_text())
-        assert "ended with signal 9 (SIGKILL)" in log.read_text()
+        until(lambda: "restarting in 4 s" in log.read_text())
+        assert "exited with signal 9 (SIGKILL)" in log.read_text()
         with httpx.Client(base_url=address, timeout=TIMEOUT) as another:
             answer = another.post("/sigmoid", json={"inputs": 0})
             assert answer.json()["outputs"] == 0.5
@@ -121,6 +123,6 @@ def test_pauses_grow_and_are_bounded() -> None:
 
 
 def test_how_a_process_exited() -> None:
-    assert describe_exit(3) == "exit code 3"
+    assert describe_exit(3) == "code 3"
     assert describe_exit(-11) == "signal 11 (SIGSEGV)"
     assert describe_exit(-35) == "signal 35"

@@ -165,7 +165,7 @@ def test_nothing_delays_it_beyond_its_deadline(tmp_path: Path, workers: str) -> 
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
         assert time.monotonic() - begun < seconds + SPARE
-    said = re.findall(r"ending before .*", log.read_text())
+    said = re.findall(r"shutdown timed out .*", log.read_text())
     assert len(said) == int(workers)
     assert all("after 2 s (SIGMOID_SHUTDOWN_SECONDS)" in line for line in said)
 
@@ -247,4 +247,4 @@ def test_an_error_at_a_connection_closes_only_that_one(
 
     asyncio.run(ask())
     (line,) = (each for each in caplog.records if each.levelname == "ERROR")
-    assert line.message == "unexpected error at a connection"
+    assert line.message == "unexpected error on a connection"

@@ -139,19 +139,24 @@ def test_totals_are_exact(
     for _ in range(4):
         with httpx.Client(base_url=client.base_url) as another:
             requests = "sigmoid_requests_total"
-            assert counted(another, requests, route="/predict", code="ok") == asked
+            assert counted(another, requests, route="/predict", reason="ok") == asked
             assert counted(another, requests, route="/predict") == asked
-            assert counted(another, requests, code="not_a_number", status="422") == 7
-            assert counted(another, requests, route="other", status="404") == 7
+            assert counted(another, requests, reason="not_a_number", code="422") == 7
+            assert counted(another, requests, route="other", code="404") == 7
             assert counted(another, "sigmoid_rows_total") == 3 * asked
             assert counted(another, "sigmoid_batch_rows_sum") == 3 * asked
             for stage in ("parse", "queue", "infer", "encode"):
-                name = "sigmoid_stage_seconds_count"
+                name = "sigmoid_request_stage_duration_seconds_count"
                 parsed = asked + 7 * (stage == "parse")
                 assert counted(another, name, stage=stage) == parsed
+            duration = "sigmoid_request_duration_seconds"
+            assert counted(another, f"{duration}_count", route="/predict") == asked
+            assert counted(another, f"{duration}_count", route="other") == 7
+            parts = counted(another, "sigmoid_request_stage_duration_seconds_sum")
+            assert parts < counted(another, f"{duration}_sum")
             assert counted(another, "sigmoid_workers") == 2
             assert counted(another, "sigmoid_ready") == 1
-            assert counted(another, "sigmoid_queue_elements") == 0
+            assert counted(another, "sigmoid_inflight_elements") == 0
 
 
 def test_a_worker_that_dies_is_restarted(

@@ -80,13 +80,13 @@ def seconds_until_cut(wire: socket.socket) -> float:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_who_reads_nothing_is_cut_off(client: httpx.Client, way: str) -> None:
-    cut = counted(client, "sigmoid_abandoned_total", stage="write")
+    cut = counted(client, "sigmoid_requests_cancelled_total", stage="write")
     with connect(client) as wire:
         send_all(wire, *WAYS[way])
         seconds_until_cut(wire)
     assert client.post("/sigmoid", content=b'{"inputs": 0}').json()["outputs"] == 0.5
-    assert counted(client, "sigmoid_abandoned_total", stage="write") == cut + 1
-    assert counted(client, "sigmoid_queue_elements") == 0
+    assert counted(client, "sigmoid_requests_cancelled_total", stage="write") == cut + 1
+    assert counted(client, "sigmoid_inflight_elements") == 0
 
 
 def test_who_reads_a_little_is_not(client: httpx.Client) -> None:
@@ -147,7 +147,7 @@ def test_at_a_path(tmp_path: Path) -> None:
                 wire.connect(str(path))
                 send_all(wire, *WAYS[way])
                 seconds_until_cut(wire)
-        told = "a client is cut off: it read nothing for 1 s (SIGMOID_WRITE_SECONDS)"
+        told = "connection closed: client read nothing for 1 s (SIGMOID_WRITE_SECONDS)"
         # The log is written by a thread of its own.
         wait_until(lambda: log.read_text().count(told) == 2)
 
@@ -205,7 +205,7 @@ def test_what_is_not_read_is_bounded_in_all() -> None:
             wait_until(lambda: served.context.admission.elements > 0)
             wait_until(lambda: served.context.admission.elements == 0)
             time.sleep(0.05)
-        assert served.metric("sigmoid_abandoned_total", stage="write") >= 2
+        assert served.metric("sigmoid_requests_cancelled_total", stage="write") >= 2
         seconds_until_cut(wires[0])
         poll = select.poll()
         poll.register(wires[-1].fileno(), select.POLLHUP | select.POLLERR)

@@ -135,11 +135,11 @@ HEADERS = {
 
 
 def test_a_header_that_stops(served: Served) -> None:
-    expired = served.metric("sigmoid_expiries_total", stage="header")
+    expired = served.metric("sigmoid_requests_timed_out_total", stage="header")
     assert all_verdicts(served, HEADERS) == {
         name: Verdict("after" in name, "SIGMOID_HEADER_SECONDS") for name in HEADERS
     }
-    total = served.metric("sigmoid_expiries_total", stage="header")
+    total = served.metric("sigmoid_requests_timed_out_total", stage="header")
     assert total == expired + len(HEADERS)
     assert served.becomes_empty()
 
@@ -185,12 +185,12 @@ STOPPED = {
 
 
 def test_a_body_that_stops(served: Served) -> None:
-    expired = served.metric("sigmoid_expiries_total", stage="body")
+    expired = served.metric("sigmoid_requests_timed_out_total", stage="body")
     assert all_verdicts(served, STOPPED) == {
         name: Verdict(2 * ("behind" in name), "SIGMOID_BODY_SECONDS")
         for name in STOPPED
     }
-    total = served.metric("sigmoid_expiries_total", stage="body")
+    total = served.metric("sigmoid_requests_timed_out_total", stage="body")
     assert total == expired + len(STOPPED)
     assert served.becomes_empty()
 
@@ -279,7 +279,7 @@ def test_a_slow_client_within_the_limits_is_answered() -> None:
     with serving(settings) as served, ThreadPoolExecutor(2) as threads:
         outputs = threads.map(send_slowly, (served, served), (GOOD, LONG))
         assert list(outputs) == [0.5, 0.5]
-        assert served.metric("sigmoid_expiries_total") == 0
+        assert served.metric("sigmoid_requests_timed_out_total") == 0
         assert served.becomes_empty()
 
 

@@ -49,7 +49,7 @@ def test_connections_beyond_the_open_files_are_answered_later(tmp_path: Path) ->
             assert answer(wire)[0].startswith(b"HTTP/1.1 200 OK\r\n")
             wire.close()
     text = log.read_text().lower()
-    assert "no connection can be taken in: too many open files" in text
+    assert "accept failed: too many open files" in text
     assert "traceback" not in text
 
 
@@ -84,7 +84,7 @@ def test_no_new_connections_before_it_is_closed(
         if is_locked:
             listener.setsockopt(socket.SOL_SOCKET, 44, 1)  # SO_LOCK_FILTER
         asyncio.run(end(listener))
-    assert ("may be reset, not refused" in caplog.text) is is_locked
+    assert ("connections during shutdown may be reset" in caplog.text) is is_locked
 
 
 def test_no_new_connections_at_a_path_before_it_is_closed(tmp_path: Path) -> None:

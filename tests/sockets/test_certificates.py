@@ -23,8 +23,8 @@ from tests.sockets.test_tls import HOST, Files, written
 # What is promised of a change, with some room for a machine under load.
 SECONDS = 6.0
 
-_BROKEN = "the certificates stay as they were: SIGMOID_TLS_"
-_READ = "the certificates were read again"
+_BROKEN = "reload of TLS certificates failed, keeping the current ones: SIGMOID_TLS_"
+_READ = "TLS certificates reloaded"
 
 
 class Served:

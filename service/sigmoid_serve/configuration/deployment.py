@@ -36,7 +36,7 @@ class Deployment(BaseModel):
         Field(
             ge=0,
             le=65535,
-            description="Port to listen on; 0 for any that is free. Where it is not "
+            description="Port to listen on; 0 for any that is free. If it is not "
             "set, `PORT` is read.",
         ),
     ] = 8080
@@ -49,7 +49,7 @@ class Deployment(BaseModel):
         Field(
             ge=1,
             le=256,
-            description="Processes that serve, each with its own models and queue.",
+            description="Worker processes, each with its own models and limits.",
         ),
     ] = 1
     threads: Annotated[
@@ -57,7 +57,7 @@ class Deployment(BaseModel):
         Field(
             ge=1,
             le=1024,
-            description="Threads that compute in each worker; by default its share of "
+            description="Compute threads of each worker; by default its share of "
             "the CPUs.",
         ),
     ] = None

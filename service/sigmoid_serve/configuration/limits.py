@@ -67,7 +67,7 @@ class Limits(BaseModel):
     ] = MAX_RANK
     max_rows: Annotated[
         int,
-        Field(ge=1, le=2**40, description="Most rows that a model is asked about."),
+        Field(ge=1, le=2**40, description="Most rows of a request to a model."),
     ] = 2**20
     max_batch_rows: Annotated[
         int,
@@ -82,19 +82,19 @@ class Limits(BaseModel):
         ge=1,
         le=2**41,
         default_factory=lambda given: max(2**26, 2 * given.get("max_elements", 1)),
-        description="Most elements of all requests not answered yet, in each worker; "
+        description="Most elements in flight in each worker; "
         "at least twice `SIGMOID_MAX_ELEMENTS`.",
     )
     max_answer_bytes: Annotated[
-        int, Field(ge=2**12, le=2**40, description="Longest answer.")
+        int, Field(ge=2**12, le=2**40, description="Longest response body.")
     ] = 2**30
     max_connections: Annotated[
         int,
         Field(
             ge=1,
             le=2**20,
-            description="Most connections of each worker; beyond it, only health is "
-            "answered.",
+            description="Most connections of each worker; beyond it, only the "
+            "probes are answered.",
         ),
     ] = 4096
     max_connections_per_client: Annotated[
@@ -102,13 +102,13 @@ class Limits(BaseModel):
         Field(
             ge=1,
             le=2**20,
-            description="Most connections of one address, in each worker.",
+            description="Most connections of one client address, in each worker.",
         ),
     ] = None
     header_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest time from a request's first byte to its header's end."
+            description="Longest time from a request's first byte to its headers' end."
         ),
     ] = 10
     body_seconds: Annotated[
@@ -117,19 +117,21 @@ class Limits(BaseModel):
     keep_alive_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest time that a connection is kept without a request; "
-            "longer than a load balancer keeps it, whose own is often 60."
+            description="Longest time that an idle connection is kept; set it "
+            "longer than that of the load balancer in front, often 60."
         ),
     ] = 75
     write_seconds: Annotated[
         _Seconds,
-        Field(description="Longest time in which a client reads nothing of an answer."),
+        Field(
+            description="Longest time in which a client reads nothing of a response."
+        ),
     ] = 60
     timeout_seconds: Annotated[
         _Seconds,
         Field(
-            description="Longest wait of a request that has arrived; one that waits "
-            "longer is not computed."
+            description="Longest time that a request waits after it has arrived; "
+            "then it is not computed."
         ),
     ] = 30
     drain_seconds: Annotated[
@@ -138,20 +140,18 @@ class Limits(BaseModel):
             ge=0,
             le=3600,
             allow_inf_nan=False,
-            description="Time between SIGTERM and the end of listening.",
+            description="Time from SIGTERM until the service stops listening.",
         ),
     ] = 2
     shutdown_seconds: Annotated[
         _Seconds,
-        Field(
-            description="Longest time between SIGTERM and the end, the drain included."
-        ),
+        Field(description="Longest time from SIGTERM to the exit, the drain included."),
     ] = 25
     max_checkpoint_bytes: Annotated[
         int, Field(ge=1, le=2**50, description="Largest checkpoint file.")
     ] = 2**32
     load_seconds: Annotated[
-        _Seconds, Field(description="Longest time in which a model is loaded.")
+        _Seconds, Field(description="Longest time to load a model.")
     ] = 300
 
     @field_validator("max_queue_elements")

@@ -51,37 +51,38 @@ class Settings(Limits, Deployment):
     api_keys_file: Annotated[
         Path | None,
         Field(
-            description="Lines `name sha256-hex [admin]`; without it, anyone may ask."
+            description="Lines `name sha256-hex [admin]`; without it, no key is needed."
         ),
     ] = None
     tls_cert_file: Annotated[
         Path | None,
-        Field(description="Certificate chain in PEM; it means HTTPS."),
+        Field(description="Certificate chain in PEM; turns on HTTPS."),
     ] = None
     tls_key_file: Annotated[
         Path | None,
-        Field(description="Private key in PEM, where the certificate's file has none."),
+        Field(description="Private key in PEM, if the certificate's file has none."),
     ] = None
     tls_client_ca_file: Annotated[
         Path | None,
-        Field(description="Who signs the certificates that clients must show, in PEM."),
+        Field(description="CA of the certificates that clients must have, in PEM."),
     ] = None
     cors_origins: Annotated[
         tuple[Annotated[str, AfterValidator(checked_origin)], ...],
         Field(
-            description="Origins whose pages may ask, `,` between them; `*` for all."
+            description="Origins whose pages may send requests, `,` between them; `*` "
+            "for all."
         ),
     ] = ()
     root_path: Annotated[
         str,
         AfterValidator(checked_root_path),
         Field(
-            description="Prefix of all paths, such as `/models-api`, where a proxy in "
+            description="Prefix of all paths, such as `/models-api`, if a proxy in "
             "front does not strip it.",
         ),
     ] = ""
     access_log: Annotated[
-        bool, Field(description="`true` for a line in the log for each request.")
+        bool, Field(description="`true` for a log line for each request.")
     ] = False
     log_format: Annotated[
         Literal["text", "json"], Field(description="`text` or `json`.")

@@ -48,7 +48,9 @@ def _give_way() -> None:
     try:
         os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
     except OSError as error:  # not every container allows it
-        logger.warning("the threads that compute do not give way: %s", error.strerror)
+        logger.warning(
+            "cannot lower the priority of the compute threads: %s", error.strerror
+        )
 
 
 class BackgroundExecutor:

@@ -208,11 +208,13 @@ class ApiKeys:
             self._keys = _by_digest(path)
         except KeysError as error:
             if str(error) != self._fault:
-                logger.error("the keys stay as they were: %s", error)
+                logger.error(
+                    "reload of API keys failed, keeping the current ones: %s", error
+                )
             self._fault = str(error)
         else:
             self._seen, self._fault = stamp, ""
-            logger.info("the API keys were read again: %d", len(self._keys))
+            logger.info("API keys reloaded: %d", len(self._keys))
 
 
 def _by_digest(path: Path) -> dict[bytes, Key]:

@@ -108,7 +108,7 @@ def answer_to_error(
     if isinstance(error, Abandoned | ClientDisconnect):
         stage = error.stage if isinstance(error, Abandoned) else "body"
         logger.info(
-            "the client went away (%s)%s", stage, _place(state), extra=_labels(state)
+            "client disconnected (%s)%s", stage, _place(state), extra=_labels(state)
         )
         context.telemetry.record_error(Abandoned(stage))
         return None

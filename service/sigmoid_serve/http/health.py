@@ -1,4 +1,4 @@
-"""The routes for those who operate the service: limits, health, metrics, reloads."""
+"""The routes of the probes: alive, started, ready."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
@@ -6,30 +6,20 @@ from typing import Any, Final, Literal
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.http.openapi import problem_responses
-from sigmoid_serve.http.schemas import Health, ReloadResponse
-from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
+from sigmoid_serve.http.schemas import Health
 from sigmoid_serve.repository.load_problems import more
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["health"])
 
 # With what is around them, the answer of a probe is below 4 KiB.
 _MOST_REASON_BYTES: Final = 3900
 _MOST_REASONS: Final = 40
 
 
-@router.get("/limits", responses=problem_responses(401))
-async def limits(request: Request) -> dict[str, int | float | None]:
-    """Show every limit by the setting that changes it."""
-    return context_of(request).settings.limits()
-
-
 @router.get("/livez", response_model_exclude_none=True)
 async def alive() -> Health:
-    """Answer as long as the process does; it waits for no model and no queue."""
+    """Answer 200 while the process is alive, whatever its models and its load."""
     return Health(status="ok")
 
 
@@ -40,43 +30,20 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 
 @router.get("/startupz", response_model_exclude_none=True, responses=_UNAVAILABLE)
 async def started(request: Request, response: Response) -> Health:
-    """Answer 200 once the models are loaded."""
+    """Answer 200 once the models are loaded, before that 503 with the reasons."""
     registry = context_of(request).registry
     return _health(response, registry.faults() if registry.is_loading else [])
 
 
 @router.get("/readyz", response_model_exclude_none=True, responses=_UNAVAILABLE)
 async def ready(request: Request, response: Response) -> Health:
-    """Answer 200 where requests should come here, else 503; with the reasons.
+    """Answer 200 if requests should be sent here, else 503 with the reasons.
 
-    A model that was found in a folder and cannot be served is a reason, but no 503.
+    A model that was found in a folder and cannot be served is named as well, but
+    does not make it a 503.
     """
     readiness = context_of(request).readiness
     return _health(response, readiness.reasons(), readiness.remarks())
-
-
-@router.get("/metrics", responses=problem_responses(401), response_class=Response)
-async def metrics(request: Request) -> Response:
-    """Show the metrics of all workers, as Prometheus reads them."""
-    context = context_of(request)
-    context.update_gauges()
-    return Response(exposition(context.telemetry.memory), media_type=CONTENT_TYPE)
-
-
-@router.post("/models/{name}/reload", responses=problem_responses(401, 403, 404, 503))
-async def reload(request: Request, name: str) -> ReloadResponse:
-    """Serve the checkpoints of a model as they are now, in every worker, or in none.
-
-    It needs the key of an admin. A checkpoint that cannot be served changes nothing.
-    """
-    context = context_of(request)
-    key = combine_headers(request.scope["headers"]).get(b"authorization")
-    context.api_keys.authorize(key, for_admin=True)
-    if context.readiness.is_draining:
-        raise ServiceError("draining", "this process is about to end; ask another")
-    await context.reload(name)
-    newest = context.registry.find(name)
-    return ReloadResponse(model=name, version=newest.number)
 
 
 def _health(

@@ -1,4 +1,4 @@
-"""The metrics: their names, which stay as they are, and what they mean."""
+"""The metrics: their names, which are public, and what they mean."""
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -44,49 +44,58 @@ FAMILIES: Final = {
         Family(
             "sigmoid_requests_total",
             "counter",
-            "Answered requests; the code is ok or that of the problem.",
-            ("route", "model", "status", "code"),
+            "Requests that were answered, by the response's HTTP status (code) and its "
+            "problem's code or ok (reason).",
+            ("route", "model", "code", "reason"),
         ),
         Family(
             "sigmoid_rows_total", "counter", "Rows whose logits were computed.", _MODEL
         ),
         Family(
-            "sigmoid_rejects_total",
+            "sigmoid_requests_rejected_total",
             "counter",
-            "Requests that were turned away.",
-            ("code",),
+            "Requests that were rejected because of overload or the service's state.",
+            ("reason",),
         ),
         Family(
-            "sigmoid_expiries_total",
+            "sigmoid_requests_timed_out_total",
             "counter",
-            "Requests that waited longer than the timeout and were not computed.",
+            "Requests that reached a timeout before they were computed.",
             ("stage",),
         ),
         Family(
-            "sigmoid_abandoned_total",
+            "sigmoid_requests_cancelled_total",
             "counter",
-            "Requests whose client went away and that were not computed, or whose "
-            "answer it did not read.",
+            "Requests whose client disconnected before they were computed, or did not "
+            "read the response.",
             ("stage",),
         ),
         Family(
             "sigmoid_reloads_total",
             "counter",
-            "Changes of a model's files; the result is swapped or refused.",
+            "Reloads of a model; the result is success or failure.",
             ("model", "result"),
         ),
         Family(
             "sigmoid_worker_restarts_total",
             "counter",
-            "Workers that died and were replaced.",
+            "Worker processes that exited unexpectedly and were restarted.",
         ),
         Family(
             "sigmoid_log_lines_dropped_total",
             "counter",
-            "Lines of the log that could not be written and were dropped.",
+            "Log lines that could not be written and were dropped.",
         ),
         Family(
-            "sigmoid_stage_seconds",
+            "sigmoid_request_duration_seconds",
+            "histogram",
+            "Seconds from when a request's headers had arrived until its response "
+            "was made.",
+            ("route",),
+            _SECONDS,
+        ),
+        Family(
+            "sigmoid_request_stage_duration_seconds",
             "histogram",
             "Seconds that a request spent in a stage.",
             ("stage",),
@@ -95,30 +104,30 @@ FAMILIES: Final = {
         Family(
             "sigmoid_batch_rows",
             "histogram",
-            "Rows that were computed at once.",
+            "Rows in a batch that was computed.",
             bounds=_ROWS,
         ),
         Family(
-            "sigmoid_queue_elements",
+            "sigmoid_inflight_elements",
             "gauge",
-            "Elements of tensors that were let in and are not answered yet.",
+            "Tensor elements of the requests that are in flight.",
         ),
         Family(
-            "sigmoid_queue_limit_elements",
+            "sigmoid_inflight_limit_elements",
             "gauge",
-            "Most elements of tensors that are let in at once.",
+            "Limit of tensor elements in flight, summed over the workers.",
         ),
         Family(
             "sigmoid_model_load_seconds",
             "gauge",
-            "Seconds that loading the model took.",
+            "Seconds that it took to load the model.",
             _MODEL,
             merge="max",
         ),
         Family(
             "sigmoid_model_loaded_timestamp_seconds",
             "gauge",
-            "When the model was loaded, in seconds since 1970.",
+            "When the model was loaded, as a Unix time.",
             _MODEL,
             merge="max",
         ),
@@ -132,16 +141,47 @@ FAMILIES: Final = {
         Family(
             "sigmoid_ready",
             "gauge",
-            "1 where every worker is ready, else 0.",
+            "1 if every worker is ready, else 0.",
             merge="min",
         ),
-        Family("sigmoid_workers", "gauge", "Workers that run."),
+        Family("sigmoid_workers", "gauge", "Worker processes that are running."),
         Family(
             "sigmoid_build_info",
             "gauge",
-            "Always 1; the version of this program.",
+            "Always 1; the label is the version of sigmoid-serve.",
             ("version",),
             merge="max",
+        ),
+        Family(
+            "process_cpu_seconds_total",
+            "counter",
+            "User and system CPU time, summed over the processes.",
+        ),
+        Family(
+            "process_resident_memory_bytes",
+            "gauge",
+            "Resident memory, summed over the processes.",
+        ),
+        Family(
+            "process_virtual_memory_bytes",
+            "gauge",
+            "Virtual memory, summed over the processes.",
+        ),
+        Family(
+            "process_start_time_seconds",
+            "gauge",
+            "When the oldest process started, as a Unix time.",
+            merge="min",
+        ),
+        Family(
+            "process_open_fds",
+            "gauge",
+            "Open file descriptors, summed over the processes.",
+        ),
+        Family(
+            "process_max_fds",
+            "gauge",
+            "Limit of open file descriptors, summed over the processes.",
         ),
     )
 }

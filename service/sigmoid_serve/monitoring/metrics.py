@@ -187,7 +187,7 @@ class Metrics:
         if family is None or family.kind != kind or len(family.labels) != len(key) - 1:
             raise ValueError(
                 f"expected the name of a {kind} and the values of its labels, got "
-                f"{str(key)[:200]}; FAMILIES in service/families.py has them all"
+                f"{str(key)[:200]}; monitoring/families.py has them all"
             )
         with self._lock:
             if key not in made:
@@ -208,7 +208,8 @@ class Metrics:
             if not self._has_warned:
                 self._has_warned = True
                 logger.warning(
-                    "metrics: no room for %s; what it counts is lost", str(key)[:200]
+                    "metrics: no room for the series %s, its values are lost",
+                    str(key)[:200],
                 )
             return 0
         # Whoever had the slab before may have died before it counted its last record.

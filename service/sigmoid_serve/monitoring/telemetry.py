@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from importlib.metadata import version
-from time import time
+from time import perf_counter, time
 
 from typing_extensions import Buffer
 
@@ -10,7 +10,8 @@ from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import ENCODE, INFER, PARSE, QUEUE, STAGES
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
-from sigmoid_serve.monitoring.metrics import Counter, Metrics
+from sigmoid_serve.monitoring.metrics import Metrics
+from sigmoid_serve.monitoring.process_usage import ProcessUsage
 
 OK = "ok"
 _REJECTS = (
@@ -37,9 +38,12 @@ class Telemetry:
     def __init__(self, memory: Buffer, slab: int) -> None:
         self.memory = memory
         self.metrics = metrics = Metrics(memory, slab)
-        self._answered: dict[tuple[str, str, str], Counter] = {}
+        self._answered: dict[
+            tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]
+        ] = {}
+        self._usage = ProcessUsage(metrics)
         self._stages = [
-            metrics.histogram("sigmoid_stage_seconds", stage).observe
+            metrics.histogram("sigmoid_request_stage_duration_seconds", stage).observe
             for stage in STAGES
         ]
         self._batch_rows = metrics.histogram("sigmoid_batch_rows")
@@ -47,7 +51,7 @@ class Telemetry:
         metrics.gauge("sigmoid_build_info", version("sigmoid-serve")).set(1)
 
     def record_response(self, state: RequestState, status: int, code: str) -> None:
-        """Count an answer, and the time of its stages.
+        """Count a response, the time that it took and that of its stages.
 
         Args:
             state: Of the request.
@@ -55,12 +59,19 @@ class Telemetry:
             code: `ok`, or that of the problem.
         """
         key = (state.route, state.model, code)
-        counter = self._answered.get(key)
-        if counter is None:
-            counter = self._answered[key] = self.metrics.counter(
-                "sigmoid_requests_total", state.route, state.model, str(status), code
+        series = self._answered.get(key)
+        if series is None:
+            route, model, _ = key
+            metrics = self.metrics
+            series = self._answered[key] = (
+                metrics.counter(
+                    "sigmoid_requests_total", route, model, str(status), code
+                ).add,
+                metrics.histogram("sigmoid_request_duration_seconds", route).observe,
             )
-        counter.add()
+        count, duration = series
+        count()
+        duration(perf_counter() - state.began)
         parse, queue, infer, encode = self._stages
         seconds = state.seconds
         if seconds[PARSE]:
@@ -76,11 +87,11 @@ class Telemetry:
         """Count what an error is counted as, beside its answer."""
         metrics = self.metrics
         if isinstance(error, Abandoned):
-            metrics.counter("sigmoid_abandoned_total", error.stage).add()
+            metrics.counter("sigmoid_requests_cancelled_total", error.stage).add()
         elif isinstance(error, Expired):
-            metrics.counter("sigmoid_expiries_total", error.stage).add()
+            metrics.counter("sigmoid_requests_timed_out_total", error.stage).add()
         elif isinstance(error, ServiceError) and error.code in _REJECTS:
-            metrics.counter("sigmoid_rejects_total", error.code).add()
+            metrics.counter("sigmoid_requests_rejected_total", error.code).add()
 
     def on_batch(self, model: str, number: str) -> Callable[[int], None]:
         """Make the function that counts the batches of a version of a model."""
@@ -122,6 +133,7 @@ class Telemetry:
     def update_gauges(self, queue: AdmissionLimit, is_ready: bool) -> None:
         """Note how things are at the moment."""
         gauge = self.metrics.gauge
-        gauge("sigmoid_queue_elements").set(queue.elements)
-        gauge("sigmoid_queue_limit_elements").set(queue.limit)
+        gauge("sigmoid_inflight_elements").set(queue.elements)
+        gauge("sigmoid_inflight_limit_elements").set(queue.limit)
         gauge("sigmoid_ready").set(is_ready)
+        self._usage.update()

@@ -12,6 +12,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Final
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
+from sigmoid_serve.monitoring.process_usage import ProcessUsage
 from sigmoid_serve.process.broadcast import Broadcast
 from sigmoid_serve.process.heartbeat import (
     CHECK_SECONDS,
@@ -68,6 +69,7 @@ class WorkerPool:
         self._on_exit = on_exit
         self.spawner = Spawner(settings)
         self.metrics = self.spawner.metrics
+        self._usage = ProcessUsage(self.metrics)
         self._heartbeat_monitor = HeartbeatMonitor(self.spawner.heartbeats)
         self._backoff = RestartBackoff()
         self._restart_at: dict[int, TimerHandle] = {}
@@ -133,7 +135,9 @@ class WorkerPool:
         if not exited.done():  # its link is closed, and it may finish its requests
             await asyncio.wait({exited}, timeout=self._max_shutdown_seconds)
         if not exited.done():
-            self.kill(worker, "says no more and does not end")
+            self.kill(
+                worker, "closed its connection to the supervisor but did not exit"
+            )
             await exited
         receiving.cancel()
         sending.cancel()
@@ -181,7 +185,9 @@ class WorkerPool:
         cause = describe_exit(worker.process.exitcode)
         if self.is_shutting_down:
             if worker.process.exitcode:
-                logger.error("worker %d did not end well: %s", worker.number, cause)
+                logger.error(
+                    "worker %d exited with %s during shutdown", worker.number, cause
+                )
             self._finish_if_empty()
             return
         self._on_exit()
@@ -189,7 +195,7 @@ class WorkerPool:
         if worker.state != "serving":
             self._start_later(worker.number, cause)
             return
-        logger.error("worker %d ended with %s and is replaced", worker.number, cause)
+        logger.error("worker %d exited with %s, restarting", worker.number, cause)
         self._start(worker.number)
 
     def _start_later(self, number: int, cause: str) -> None:
@@ -198,13 +204,13 @@ class WorkerPool:
         is_served = any(each.state == "serving" for each in self.workers.values())
         if not is_served and exits >= MAX_EXITS:
             sentence = (
-                f"no worker serves: worker {number} ended {exits} times in a row "
-                f"before it was ready, at last with {cause}; the log may say why"
+                f"no worker can start: worker {number} exited {exits} times in a row "
+                f"before it was ready, the last time with {cause}; see the log"
             )
             self.fail(ServingError(sentence))
             return
         logger.error(
-            "worker %d ended with %s before it was ready; it is started again in %g s",
+            "worker %d exited with %s before it was ready, restarting in %g s",
             number,
             cause,
             pause,
@@ -215,20 +221,21 @@ class WorkerPool:
         """Kill those that hang or take too long to be ready."""
         while True:
             await asyncio.sleep(CHECK_SECONDS)
+            self._usage.update()
             for worker in self.workers.values():
                 worker.checks += 1
                 seconds = worker.checks * CHECK_SECONDS
                 if self._heartbeat_monitor.hangs(worker.number):
                     silent = MAX_MISSED_BEATS * CHECK_SECONDS
-                    self.kill(worker, f"has given no sign of life for {silent:g} s")
+                    self.kill(worker, f"sent no heartbeat for {silent:g} s")
                 elif worker.is_late:
-                    self.kill(worker, f"is not ready after {seconds:g} s")
+                    self.kill(worker, f"was not ready after {seconds:g} s")
 
     def kill(self, worker: Worker, why: str) -> None:
         """Kill a worker, so that it is restarted."""
         if not worker.is_killed:
             worker.is_killed = True
-            logger.error("worker %d %s and is killed", worker.number, why)
+            logger.error("worker %d %s, killing it", worker.number, why)
             worker.process.kill()
 
     def send(self, worker: Worker, message: object) -> None:
@@ -286,7 +293,7 @@ class WorkerPool:
 
     def _kill_overdue(self) -> None:
         for worker in self.workers.values():
-            self.kill(worker, f"has not ended in {self._max_shutdown_seconds:g} s")
+            self.kill(worker, f"did not exit within {self._max_shutdown_seconds:g} s")
 
     def _finish_if_empty(self) -> None:
         if not self.workers and not self._finished.done():

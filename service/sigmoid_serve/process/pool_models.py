@@ -66,7 +66,7 @@ class PoolModels:
         ) as broadcast:
             await broadcast.wait()
         if broadcast.has_lost_worker or not broadcast.replies:
-            reason = "a worker ended before it had loaded it; ask again"
+            reason = "a worker exited before it had loaded it; ask again"
             raise ReloadError(reason, found.problems)
         return [reply.problems for reply in broadcast.replies]
 
@@ -91,4 +91,4 @@ class PoolModels:
                 if await broadcast.wait(CHECK_SECONDS):
                     return
             for worker in broadcast.pending:
-                self._pool.kill(worker, "does not take a change of the models")
+                self._pool.kill(worker, "did not commit a reload in time")

@@ -33,7 +33,7 @@ class RestartBackoff:
 def describe_exit(code: int | None) -> str:
     """Write how a process exited."""
     if code is None or code >= 0:
-        return f"exit code {code}"
+        return f"code {code}"
     try:
         return f"signal {-code} ({signal.Signals(-code).name})"
     except ValueError:  # most real-time signals have no name

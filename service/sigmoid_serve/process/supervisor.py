@@ -120,7 +120,7 @@ class Supervisor:
         self._loop.call_soon_threadsafe(self._shut_down, seconds)
 
     def _shut_down(self, seconds: float) -> None:
-        logger.info("ending, in %g s", seconds)
+        logger.info("shutting down in %g s", seconds)
         for worker in self._pool.workers.values():
             self._pool.send(worker, Drain(seconds))
         self._pool.shut_down()
@@ -159,7 +159,7 @@ class Supervisor:
             case LoadResult(None, problems):
                 self._on_loaded(worker, problems)
             case LoadResult(str(error)) if self._pool.has_served:
-                logger.error("worker %d cannot serve: %s", worker.number, error)
+                logger.error("worker %d failed to start: %s", worker.number, error)
             case LoadResult(str(error)):
                 raise ServingError(error)
             case ReloadRequest(request, name):
@@ -176,7 +176,7 @@ class Supervisor:
             worker.process.pid in self._told_early
             and set(problems) != self._first_problems
         ):
-            self._pool.kill(worker, "cannot load what others can")
+            self._pool.kill(worker, "failed to load a model that others loaded")
             return
         self._pool.mark_serving(worker)
 

@@ -84,7 +84,7 @@ class WorkerChannel:
         future = loop.create_future()
         self._pending_reloads[request] = loop, future
         if self._is_closed:
-            self._finish_reload(request, "draining", "this process is about to end")
+            self._finish_reload(request, "draining", "this process is shutting down")
         # Another thread may be sending, and the supervisor may be stopped.
         message = ReloadRequest(request, name)
         Thread(target=self._send, args=(message,), daemon=True).start()
@@ -98,7 +98,7 @@ class WorkerChannel:
         try:
             self._link.send(message)
         except (OSError, ValueError):  # it has exited, as `run` sees too
-            logger.debug("the supervisor does not listen any more")
+            logger.debug("the supervisor is gone")
 
     def run(self, updater: ModelUpdater, server: Server) -> None:
         """Handle messages until the supervisor has exited, then shut down.
@@ -121,7 +121,7 @@ class WorkerChannel:
         self._drain(server, 0)
         self._link.close()
         for request in list(self._pending_reloads):
-            self._finish_reload(request, "draining", "this process is about to end")
+            self._finish_reload(request, "draining", "this process is shutting down")
         sleep(self._shutdown_seconds)
         exit_at_once(1)
 
@@ -208,7 +208,9 @@ class WorkerChannel:
             updater.commit(versions, message.passed_over)
         # The other workers serve it: a new process has to replace this one.
         except Exception as error:
-            logger.critical("a change cannot be put in place", exc_info=error)
+            logger.critical(
+                "unexpected error in the commit of a reload, exiting", exc_info=error
+            )
             exit_at_once(1)
         self._send(Committed(message.update))
 

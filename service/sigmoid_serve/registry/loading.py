@@ -126,7 +126,7 @@ def load_failure(file: CheckpointFile, error: Exception) -> LoadProblem:
         return problem_from_error(file, error)
     if as_memory_error(error):
         return problem_from_error(file, MemoryError())
-    logger.error("%s cannot be loaded", file.path, exc_info=error)
+    logger.error("unexpected error in loading %s", file.path, exc_info=error)
     finding = f"it cannot be loaded ({type(error).__name__})"
     return load_problem(*file[:3], finding, "the log has more")
 

@@ -11,7 +11,7 @@ class Readiness:
         registry: The models.
 
     Attributes:
-        is_draining: Whether this process is about to end.
+        is_draining: Whether this process is shutting down.
     """
 
     def __init__(self, registry: ModelRegistry) -> None:
@@ -21,7 +21,7 @@ class Readiness:
     def reasons(self) -> list[str]:
         """Say why no request should come here; none where they should."""
         draining = (
-            ["draining: this process is about to end"] if self.is_draining else []
+            ["draining: this process is shutting down"] if self.is_draining else []
         )
         return [*draining, *self._registry.faults()]
 

@@ -131,7 +131,10 @@ class Reloader:
                     scanned = await self._run_in_thread(self._model_repository.scan)
             except (ReloadError, TimeoutError) as error:
                 reason = str(error) or self._timeout_reason()
-                logger.error("no model was reloaded: %s", reason)
+                logger.error(
+                    "reload of all models failed, keeping the running versions: %s",
+                    reason,
+                )
                 continue
             models = self._models
             for name in names_to_reload(scanned, models.served, models.passed_over):
@@ -149,7 +152,7 @@ class Reloader:
             if self.is_shutting_down() and task not in self._committing:
                 task.cancel()
         if task.cancelled():
-            raise ServiceError("draining", "this process is about to end; ask another")
+            raise ServiceError("draining", "this process is shutting down; ask another")
         task.result()
 
     async def _change(self, name: str, scanned: ScanResult | None) -> None:
@@ -163,8 +166,9 @@ class Reloader:
                 problems = await self._commit(name)
             except ReloadError as error:
                 await models.abort(name, error.problems)
-                record_reload(self._metrics, name, error)
-                raise reload_service_error(name, error, is_served=is_served) from None
+                told = reload_service_error(name, error, is_served=is_served)
+                record_reload(self._metrics, name, told.detail)
+                raise told from None
             except ServiceError:
                 await models.abort(name, ())
                 raise
@@ -221,5 +225,5 @@ class Reloader:
 def _unexpected_reason(name: str, error: Exception) -> str:
     if as_memory_error(error):
         return "it needs more memory than there is"
-    logger.error("model %s cannot be reloaded", shown(name), exc_info=error)
+    logger.error("unexpected error in the reload of %s", shown(name), exc_info=error)
     return f"it failed ({type(error).__name__}); the log has more"

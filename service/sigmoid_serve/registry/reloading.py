@@ -103,22 +103,18 @@ def reload_service_error(
     name: str, error: ReloadError, *, is_served: bool
 ) -> ServiceError:
     """Make the error response that says why a model keeps its versions."""
-    what = (
-        f"the model {name} stays as it was, the new one is not ready"
-        if is_served
-        else f"the model {shown(name)} cannot be served"
-    )
-    return ServiceError("not_ready", f"{what}: {error}")
+    kept = ", keeping the running version" if is_served else ""
+    return ServiceError("not_ready", f"reload of {shown(name)} failed{kept}: {error}")
 
 
-def record_reload(metrics: Metrics, name: str, error: ReloadError | None) -> None:
-    """Count a reload, and log its result."""
-    result = "refused" if error else "swapped"
+def record_reload(metrics: Metrics, name: str, failure: str | None) -> None:
+    """Count a reload, and log how it ended; `failure` says why it did not succeed."""
+    result = "failure" if failure else "success"
     metrics.counter("sigmoid_reloads_total", shown(name), result).add()
-    if error:
-        logger.error("model %s was not reloaded: %s", shown(name), error)
+    if failure:
+        logger.error("%s", failure)
     else:
-        logger.info("model %s was reloaded", name)
+        logger.info("model %s reloaded", name)
 
 
 def names_to_reload(

@@ -227,7 +227,7 @@ class Lifetime(Presence):
         """
         limit = self.context.settings.write_seconds
         if self.unread_seconds(now) > limit:
-            self.cut_off(f"it read nothing for {limit:g} s (SIGMOID_WRITE_SECONDS)")
+            self.cut_off(f"client read nothing for {limit:g} s (SIGMOID_WRITE_SECONDS)")
         elif self.transport.is_closing():
             pass
         elif self.is_over:
@@ -265,7 +265,7 @@ class Lifetime(Presence):
 
     def cut_off(self, why: str) -> None:
         """Give up a client that does not read its answer."""
-        logger.info("a client is cut off: %s", why)
+        logger.info("connection closed: %s", why)
         self.context.telemetry.record_error(Abandoned("write"))
         peer.reset(self.transport)
 

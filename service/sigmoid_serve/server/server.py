@@ -191,18 +191,18 @@ class Server(uvicorn.Server):
                 connection.close_if_timed_out(now)  # type: ignore[union-attr]
             # Whatever it is, it concerns this connection alone.
             except Exception as error:
-                logger.error("unexpected error at a connection", exc_info=error)
+                logger.error("unexpected error on a connection", exc_info=error)
                 connection.transport.abort()
 
     def _give_up(self) -> None:
         """End what is left, as the time is over."""
         state = self.server_state
         logger.warning(
-            "ending before %d requests on %d connections are done with, after %g s "
-            "(SIGMOID_SHUTDOWN_SECONDS)",
+            "shutdown timed out after %g s (SIGMOID_SHUTDOWN_SECONDS), aborting %d "
+            "requests on %d connections",
+            self._context.settings.shutdown_seconds,
             len(state.tasks),
             len(state.connections),
-            self._context.settings.shutdown_seconds,
         )
         for connection in list(state.connections):
             connection.transport.abort()
@@ -218,9 +218,8 @@ class Server(uvicorn.Server):
         wanted = self._context.settings.max_connections
         if self._limits.max_connections < wanted:
             logger.warning(
-                "connections: %d at most, not %d (SIGMOID_MAX_CONNECTIONS), as this "
-                "process may not open more files; raise the limit of open files "
-                "(ulimit -n)",
+                "connections limited to %d instead of %d (SIGMOID_MAX_CONNECTIONS) by "
+                "the limit of open files; raise it (ulimit -n)",
                 self._limits.max_connections,
                 wanted,
             )

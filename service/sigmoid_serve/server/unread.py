@@ -55,7 +55,7 @@ class Unread:
                 return
             if other is not client:
                 self.release(other)
-                other.cut_off("too many bytes of answers are not read")
+                other.cut_off("too many bytes of responses were not read")
 
     def release(self, client: Client) -> None:
         """Count the answers of a client no more."""

@@ -134,7 +134,7 @@ class Acceptor:
         except OSError as error:
             if error.errno not in _NO_RESOURCES:
                 raise
-            logger.error("no connection can be taken in: %s", error.strerror)
+            logger.error("accept failed: %s", error.strerror)
             self._watch_later(listener, _PAUSE_SECONDS)
 
     def _accept(self, listener: socket) -> bool:
@@ -198,6 +198,6 @@ def _drop_syn(listener: socket) -> None:
         listener.setsockopt(SOL_SOCKET, _SO_ATTACH_FILTER, program)
     except OSError as error:  # not every container allows it
         logger.warning(
-            "who connects in the last moment may be reset, not refused: %s",
+            "no packet filter: connections during shutdown may be reset: %s",
             error.strerror,
         )

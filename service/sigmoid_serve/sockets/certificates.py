@@ -121,11 +121,14 @@ class Certificates:
             self.context = await asyncio.to_thread(tls_context, self._settings)
         except SettingsError as error:
             if str(error) != self._fault:
-                logger.error("the certificates stay as they were: %s", error)
+                logger.error(
+                    "reload of TLS certificates failed, keeping the current ones: %s",
+                    error,
+                )
             self._fault = str(error)
         else:
             self._used, self._fault = stamps, ""
-            logger.info("the certificates were read again")
+            logger.info("TLS certificates reloaded")
 
     def _stamps(self) -> object:
         return [file_stamp(path) for path in self._paths]
