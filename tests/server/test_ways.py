@@ -33,7 +33,7 @@ from tests.server.ways.wire import Answer
 # servers is sent so many cases that there are more than 5,000.
 SEED = int(os.environ.get("WAYS_SEED", secrets.randbits(32)))
 FIRST = int(os.environ.get("WAYS_FIRST", "0"))
-COUNT = int(os.environ.get("WAYS_COUNT", "1720"))
+COUNT = int(os.environ.get("WAYS_COUNT", "2000"))
 
 MOST_SHOWN = 8
 

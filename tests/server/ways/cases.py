@@ -5,7 +5,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from fuzzing.json_bodies import Model
-from tests.server.ways.draws import good_request, request_of_any_kind
+from tests.server.ways.draws import request_of_any_kind, short_request
 from tests.server.ways.messages import Message
 from tests.server.ways.table import LONG_REST, WAYS
 
@@ -74,7 +74,7 @@ def _among_others(
     case: Case, random: Random, models: Sequence[Model], protection: str
 ) -> Case:
     others = [
-        good_request(random, models, protection, b"Other-%d-%d" % (case.number, place))
+        short_request(random, models, protection, b"Other-%d-%d" % (case.number, place))
         for place in range(random.randrange(6))
     ]
     place = random.randint(0, len(others))

@@ -7,6 +7,7 @@ from typing import Final
 from fuzzing.json_bodies import Good, Model
 from fuzzing.requests import GOOD, draw_request
 from tests.server.ways.messages import Lines, Message
+from tests.server.ways.table import LONG_REST
 
 KEY: Final = b"key-of-alice"
 ORIGIN: Final = b"https://a.example"
@@ -143,10 +144,10 @@ def _draw_preflight(random: Random, message: Message) -> Message:
     return message.with_lines((b"Access-Control-Request-Method", method))
 
 
-def good_request(
+def short_request(
     random: Random, models: Sequence[Model], protection: str, name: bytes
 ) -> Message:
-    """Draw a request that is answered, and after which the connection goes on.
+    """Draw a request after whose answer the connection goes on.
 
     Args:
         random: Draws.
@@ -160,6 +161,8 @@ def good_request(
     if random.random() < 0.2:
         return Message(b"GET", b"/models", b"", tuple(lines), None)
     good = _draw_good(random, models)
+    while len(good.body) > LONG_REST:
+        good = _draw_good(random, models)
     lines.append((b"Content-Type", _media_type(good)))
     chunks = random.choice((None, None, (len(good.body),)))
     query = random.choice((b"", b"", b"?"))
