@@ -1,7 +1,9 @@
 """The same request by each way: the same answer, the same counts, the same lines.
 
-Nothing but the ways' own table says what may differ, and why. A run says its seed;
-with that, a case can be drawn and judged again, alone.
+Nothing but the ways' own table (`tests.server.ways.table`) says what may differ, and
+why. A failure says how to judge its least cases again, alone; a long run is
+
+    WAYS_COUNT=20000 pytest tests/server/test_ways.py
 """
 
 import os
@@ -122,4 +124,5 @@ def test_all_ways_are_one(tmp_path: Path, protection: str) -> None:
     for each in islice(least.values(), MOST_SHOWN):
         again = f"WAYS_SEED={SEED} WAYS_FIRST={each.case.number} WAYS_COUNT=1"
         print(f"\n{each}\n  again: {again}")
-    assert not found, Counter((each.case.ways[0], each.part) for each in found)
+    summary = Counter((each.case.ways[0], each.part) for each in found)
+    assert not summary

@@ -36,7 +36,14 @@ _STRAY: Final = (
     (b"Authorization", b"Bearer stray"),
     (b"Origin", b"https://stray.example"),
     (b"Accept", b"application/x-npy"),
+    (b"Accept", b"text/html"),
+    (b"Accept", b"*/*;q=0"),
+    (b"Accept", b"application/x-npy;q=0, application/*;q=0.5"),
     (b"Content-Type", b"application/x-npy"),
+    (b"Content-Type", b"text/plain"),
+    (b"Content-Type", b"application/json;charset=latin-1"),
+    (b"Content-Encoding", b"br"),
+    (b"Content-Encoding", b"gzip, identity"),
     (b"If-None-Match", b"*"),
     (b"Range", b"bytes=0-1"),
     (b"X-Forwarded-For", b"1.2.3.4"),
@@ -73,7 +80,7 @@ def request_of_any_kind(
             message = message._replace(body=None)
     if random.random() < 0.05:
         message = message._replace(query=random.choice(_QUERIES))
-    if random.random() < 0.04:
+    if random.random() < 0.08:
         second = (b"X-Request-ID", b"Second-%d" % number)
         message = message.with_lines(random.choice((second, *_STRAY)))
     share = random.random()
