@@ -107,7 +107,8 @@ def _may_end(case: Case, plain: Answer) -> bool:
     ways = _ways_of(case)
     if any(way.may_say for way in ways):
         return True
-    may_come_early = plain.status != _OK
+    # Only a POST that succeeds has surely been read.
+    may_come_early = plain.status != _OK or case.plain.method != b"POST"
     is_long = len(case.plain.body or b"") > LONG_REST
     return may_come_early and (is_long or any(way.may_close for way in ways))
 
