@@ -53,11 +53,17 @@ def white_space(length: int) -> bytes:
     return start + b" " * (length - len(start) - len(END) - 3) + b"x\r\n" + END
 
 
+def white_space_behind(length: int) -> bytes:
+    start = b"POST /sigmoid HTTP/1.1\r\nHost: x\r\nX-Far: x"
+    return start + b" " * (length - len(start) - len(END) - 2) + b"\r\n" + END
+
+
 HEADS: dict[str, Callable[[int], bytes]] = {
     "one field": one_field,
     "many fields": many_fields,
     "target": target,
     "white space": white_space,
+    "white space behind": white_space_behind,
 }
 
 
@@ -359,3 +365,14 @@ def test_a_weight_decides_over_http(client: httpx.Client) -> None:
             headers={"Content-Type": NPY, "Accept": f"{JSON};q=0, */*;q=0.5"},
         )
         assert answered.headers["content-type"] == NPY
+
+
+@pytest.mark.parametrize("path", ["/sigmoid", "/sigmoid?", "/nothing"])
+@pytest.mark.parametrize("space", [" ", "\t", " \t  "])
+def test_white_space_around_a_value_is_no_part_of_it(
+    wire: socket.socket, path: str, space: str
+) -> None:
+    lines = (f"X-Request-ID:{space}abc{space}", f"Accept:{space}*/*{space}")
+    wire.sendall(post(path, GOOD, *lines))
+    head, _, _ = answer(wire)
+    assert b"\r\nx-request-id: abc\r\n" in head + b"\r\n"

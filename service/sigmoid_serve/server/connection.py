@@ -212,7 +212,9 @@ class Connection(Lifetime):
             if response:
                 message = heads.problem_message(response, state)
         if message:
-            self._write(*message, self.version)
+            head, pieces = message
+            head += self._wiring.fast_path.header_lines
+            self._write(head, pieces, self.version)
             self._wiring.busy_poll.stay(self.loop, self)
             self.answered = self.loop.time()
         state.release()

@@ -39,6 +39,7 @@ class FastPath:
 
     Attributes:
         max_body_bytes: A longer body is declined.
+        header_lines: That each response to a request without an origin has.
     """
 
     def __init__(self, context: Context) -> None:
@@ -50,8 +51,10 @@ class FastPath:
         self._admission = context.admission
         # It is named in every request, though nothing here takes long enough for it.
         self._background = context.background
-        # The headers for pages of other origins are written on the ASGI path.
+        # The headers for pages of other origins are written on the ASGI path; that
+        # they depend on the origin is said on both.
         self._knows_origins = bool(settings.cors_origins)
+        self.header_lines = b"vary: Origin\r\n" if self._knows_origins else b""
 
     def matches_target(self, target: bytes) -> bool:
         """Tell whether a request's target may be one that is answered here."""

@@ -30,6 +30,9 @@ from sigmoid_serve.server.framing import Framing
 # So much is thrown away at least after the last answer, before a sender is cut off.
 _THROWN_BYTES: Final = 2**26
 
+# What may stand around a value (RFC 9110, section 5.6.3).
+_SPACE: Final = b" \t"
+
 
 class _Over(Exception):
     """What arrives now comes after the last request of a connection."""
@@ -164,7 +167,7 @@ class Reader(Feeder):
         """Take in a field of the header; those of a trailer are passed over."""
         if self.receive_state == HEADER:
             name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
+            if name == b"expect" and value.rstrip(_SPACE).lower() == b"100-continue":
                 self.expect_100_continue = True
             self.headers.append((name, value))
             return
@@ -198,6 +201,8 @@ class Reader(Feeder):
         if measured > heads.MOST_HEAD_BYTES or len(self.headers) > heads.MOST_FIELDS:
             self.refuse(heads.long_head())
             raise _Over
+        # The parser leaves what stands behind a value.
+        self.headers = [(name, value.rstrip(_SPACE)) for name, value in self.headers]
         self.named_headers = combine_headers(self.headers)
         self.is_last = not self.parser.should_keep_alive()
         error = self._framing_error()
