@@ -26,7 +26,9 @@ ARROWS = {
     "diagnostics": "sockets repository engine configuration errors sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
-    "app": "http registry repository monitoring engine admission configuration",
+    "app": "lifespan http registry repository monitoring engine admission "
+    "configuration",
+    "lifespan": "http registry monitoring engine configuration sigmoid_models",
     "http": "inference registry repository monitoring engine admission configuration "
     "errors sigmoid_models sigmoid_models.files",
     "inference": "registry engine admission payload json configuration errors "
@@ -48,7 +50,11 @@ ORDER = list(ARROWS)
 
 # Packages that speak HTTP; what is below them knows no web framework.
 WEB = {"fastapi", "starlette", "uvicorn", "httpx"}
-SPEAK_HTTP = {"", "cli", "process", "server", "app", "http"}
+SPEAK_HTTP = {"", "cli", "process", "server", "app", "lifespan", "http"}
+
+MAX_MODULES = 15
+MAX_LINES = 300
+MAX_FUNCTION_LINES = 60
 
 # PyTorch takes seconds to import: these are asked for before it is needed, or without.
 NO_TORCH = {"sockets", "configuration", "admission", "payload", "json", "errors"}
@@ -105,3 +111,20 @@ def test_what_knows_the_web_and_pytorch(module: str) -> None:
         assert not tops & WEB
     if package(module) in NO_TORCH:
         assert "torch" not in tops
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_and_functions_are_short(module: str) -> None:
+    text = MODULES[module].read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, node.name
+
+
+def test_packages_are_small() -> None:
+    folders = [path.parent for path in MODULES.values()]
+    for folder in set(folders):
+        assert folders.count(folder) <= MAX_MODULES, folder

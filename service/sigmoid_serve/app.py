@@ -14,8 +14,8 @@ from sigmoid_serve.http import admin, docs, error_handlers, health, routes
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
-from sigmoid_serve.http.lifespan import Lifespan
 from sigmoid_serve.http.middleware import RequestContext
+from sigmoid_serve.lifespan import Lifespan
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.assembly import log_device, make_parts

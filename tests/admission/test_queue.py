@@ -385,7 +385,7 @@ def test_a_request_alone_is_let_in_however_long_its_body(
 
 
 def test_a_body_in_many_pieces_counts_no_more_than_it_may_hold(served: Served) -> None:
-    """Short enough for the shortcut, and longer than the elements it may have."""
+    """Short enough for the fast path, and longer than the elements it may have."""
     queue = served.context.admission
     with served.connect() as wire:
         request = post("/sigmoid", b'{"inputs": 0}'.ljust(2**18))

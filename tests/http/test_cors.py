@@ -78,7 +78,7 @@ def answers(client: httpx.Client, origin: str) -> dict[str, httpx.Response]:
     return {
         "short": client.post("/predict", json=ROW, headers=headers),
         "long": client.post("/predict", json=LONG, headers=headers),
-        "lean": client.post("/sigmoid?", json={"inputs": 0}, headers=headers),
+        "routed": client.post("/sigmoid?", json={"inputs": 0}, headers=headers),
         "page": client.get("/models", headers=headers),
         "docs": client.get("/docs", headers=headers),
         "asset": client.get("/docs/assets/swagger-ui.css", headers=headers),

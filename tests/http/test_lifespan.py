@@ -15,7 +15,7 @@ import pytest
 from starlette.types import Message, Scope
 
 from sigmoid_serve.app import create_app
-from sigmoid_serve.http.lifespan import Lifespan
+from sigmoid_serve.lifespan import Lifespan
 from sigmoid_serve.monitoring.logs import configure_own_logs
 from tests.running import TIMEOUT, counted, environment
 

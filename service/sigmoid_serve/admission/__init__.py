@@ -1,4 +1,4 @@
-"""What is let in: the limit, and the state of a request with its stages and deadline.
+"""Admission: the in-flight limit, and the state of a request: stages, deadline.
 
-In: sizes in elements. Out: a place, or `queue_full`. May import `errors`.
+In: sizes in elements. Out: a reservation, or `queue_full`. May import `errors`.
 """

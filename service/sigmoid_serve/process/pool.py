@@ -65,6 +65,7 @@ class WorkerPool:
         on_exit: Callable[[], None],
     ) -> None:
         self._settings = settings
+        self._max_shutdown_seconds = settings.shutdown_seconds + _GRACE_SECONDS
         self._on_message = on_message
         self._on_exit = on_exit
         self.spawner = Spawner(settings)
@@ -112,9 +113,8 @@ class WorkerPool:
         self._restart_at.pop(number, None)
         self._heartbeat_monitor.forget(number)
         try:
-            worker = self.spawner.spawn(
-                number, is_first=not (number or self.has_served)
-            )
+            is_first = not (number or self.has_served)
+            worker = self.spawner.spawn(number, is_first=is_first)
         except (OSError, MemoryError) as error:
             self._start_later(number, f"no process ({error})")
             return
@@ -127,8 +127,7 @@ class WorkerPool:
         exited = self._exit_of(worker.process)
         sending = self._loop.create_task(worker.link.send_queued())
         receiving = self._loop.create_task(self._receive(worker))
-        either = {receiving, exited}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({receiving, exited}, return_when=asyncio.FIRST_COMPLETED)
         if exited.done():
             await asyncio.wait({receiving}, timeout=_GRACE_SECONDS)
         self._on_disconnect(worker)
@@ -224,12 +223,11 @@ class WorkerPool:
             self._usage.update()
             for worker in self.workers.values():
                 worker.checks += 1
-                seconds = worker.checks * CHECK_SECONDS
                 if self._heartbeat_monitor.hangs(worker.number):
                     silent = MAX_MISSED_BEATS * CHECK_SECONDS
                     self.kill(worker, f"sent no heartbeat for {silent:g} s")
                 elif worker.is_late:
-                    self.kill(worker, f"was not ready after {seconds:g} s")
+                    self.kill(worker, f"was not ready after {worker.seconds:g} s")
 
     def kill(self, worker: Worker, why: str) -> None:
         """Kill a worker, so that it is restarted."""
@@ -245,9 +243,8 @@ class WorkerPool:
 
     def register(self, worker: Worker, message: Serve) -> None:
         """Tell a worker what to serve; from now on it takes part in all updates."""
-        worker.state, worker.checks = "loading", 0
         models = {content.file.name for content in message.contents}
-        worker.max_checks = self._settings.load_seconds * len(models) / CHECK_SECONDS
+        worker.start_loading(self._settings.load_seconds * len(models))
         self.send(worker, message)
         for broadcast in self._broadcasts:
             if broadcast.reply_type is Prepared:
@@ -276,10 +273,6 @@ class WorkerPool:
             yield broadcast
         finally:
             self._broadcasts.discard(broadcast)
-
-    @property
-    def _max_shutdown_seconds(self) -> float:
-        return self._settings.shutdown_seconds + _GRACE_SECONDS
 
     def shut_down(self) -> None:
         """Close the listening sockets, restart no worker, kill those that are late."""

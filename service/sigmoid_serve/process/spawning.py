@@ -42,6 +42,16 @@ class Worker:
     is_killed: bool = False
 
     @property
+    def seconds(self) -> float:
+        """How long it has been in this state."""
+        return self.checks * CHECK_SECONDS
+
+    def start_loading(self, max_seconds: float) -> None:
+        """Note that it was told what to serve, and how long it may load that."""
+        self.state, self.checks = "loading", 0
+        self.max_checks = max_seconds / CHECK_SECONDS
+
+    @property
     def is_registered(self) -> bool:
         """Whether it was told what to serve, and takes part in updates."""
         return self.is_connected and self.state in ("loading", "serving")

@@ -1,5 +1,5 @@
 """The models in memory: loaded, verified, and reloaded while they serve.
 
-In: checkpoint files that `registry` found. Out: versions that are ready, and whether
-this process is. May import `registry`, `monitoring`, `engine` and what is below them.
+In: checkpoint files that `repository` found. Out: versions that are ready, and whether
+this process is. May import `repository`, `monitoring`, `engine` and what is below them.
 """

@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 def read_at_startup(
     model_repository: ModelRepository, seconds: float = 300.0
 ) -> tuple[list[CheckpointContent], list[LoadProblem]]:
-    """Read all files of the registry, and log what is passed over.
+    """Read all files of the model repository, and log what is passed over.
 
     Args:
         model_repository: To be read.

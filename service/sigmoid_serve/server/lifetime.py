@@ -53,7 +53,7 @@ class Lifetime(Presence):
     Attributes:
         context: As given.
         slot: As given.
-        readiness: Whether this process is about to end.
+        readiness: Whether this process is shutting down.
         answered: When the last answer was written, on the loop's clock.
         linger_seconds: So long is read, and thrown away, after the last answer.
         is_ending: Whether the answer at hand is the last.
@@ -85,13 +85,7 @@ class Lifetime(Presence):
         self.readiness = context.readiness
         self._kept = ((b"keep-alive", b"timeout=%d" % settings.keep_alive_seconds),)
         self._kept_by_old = ((b"connection", b"keep-alive"), *self._kept)
-        super().__init__(
-            config,
-            server_state,
-            app_state,
-            settings.max_body_bytes,
-            settings.root_path.encode(),
-        )
+        super().__init__(config, server_state, app_state, settings)
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         """Begin."""

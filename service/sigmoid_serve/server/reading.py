@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.server import heads
@@ -56,8 +57,7 @@ class Reader(Feeder):
         config: Of uvicorn.
         server_state: Of uvicorn.
         app_state: Of uvicorn.
-        max_body_bytes: Longest body of a request.
-        root_path: Prefix that paths may have; it is stripped.
+        settings: Of the service.
 
     Attributes:
         is_last: Whether no request comes after the one at hand.
@@ -94,14 +94,13 @@ class Reader(Feeder):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        max_body_bytes: int,
-        root_path: bytes,
+        settings: Settings,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.parser = _make_parser(self)
         self._framing = Framing()
-        self._root_path = root_path
-        self._most_thrown = max(_THROWN_BYTES, 2 * max_body_bytes)
+        self._root_path = settings.root_path.encode()
+        self._most_thrown = max(_THROWN_BYTES, 2 * settings.max_body_bytes)
 
     @abstractmethod
     def count_body(self) -> None:
@@ -139,7 +138,8 @@ class Reader(Feeder):
         except HttpParserUpgrade as offer:
             self._decline(memoryview(data)[offer.args[0] :])
         except HttpParserError:
-            self._stop_at_error()
+            if not self.is_deaf:
+                self.refuse(heads.no_http())
         if self.receive_state == HEADER and not self.is_deaf:
             self._count_head(data, is_alone=is_between and self._begun == 1)
             return
@@ -239,10 +239,6 @@ class Reader(Feeder):
             self._between_bytes = 0
         return self._between_bytes > heads.MOST_HEAD_BYTES
 
-    def _stop_at_error(self) -> None:
-        if not self.is_deaf:
-            self.refuse(heads.no_http())
-
     def _decline(self, rest: memoryview) -> None:
         """Go on as if a request had not offered another protocol.
 
@@ -257,7 +253,8 @@ class Reader(Feeder):
             except HttpParserUpgrade as offer:
                 parts += (memoryview(part)[offer.args[0] :], self._declined_offer())
             except HttpParserError:
-                self._stop_at_error()
+                if not self.is_deaf:
+                    self.refuse(heads.no_http())
 
     def _declined_offer(self) -> bytes:
         """Begin the request anew, without its offer."""

@@ -1,5 +1,5 @@
 """Listening sockets, their connections, and TLS.
 
 In: addresses, certificates, connection limits. Out: accepted connections. May import
-`configuration` and `errors`.
+`configuration`, `errors` and `sigmoid_models`.
 """
