@@ -9,9 +9,9 @@ import pytest
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.schemas import (
-    Intake,
     PredictRequest,
     SigmoidRequest,
+    ValidationContext,
     read_quickly,
     read_strictly,
 )
@@ -38,29 +38,29 @@ def longest_wait(seconds: float = 30.0) -> Any:
 ROWS = 20_000
 NAMES = [f"feature {number}" for number in range(10)]
 RECORD = json.dumps(dict.fromkeys(NAMES, 0.12345678))
-LONG: dict[str, tuple[type[Any], str, Intake, bool]] = {
+LONG: dict[str, tuple[type[Any], str, ValidationContext, bool]] = {
     "good": (
         SigmoidRequest,
         f"[{','.join(['[0.1234567,2]'] * 300_000)}]",
-        Intake(10**7),
+        ValidationContext(10**7),
         True,
     ),
     "late fault": (
         SigmoidRequest,
         f"[{','.join(['[0.1234567,2]'] * 300_000)},[1,true]]",
-        Intake(10**7),
+        ValidationContext(10**7),
         False,
     ),
     "flat fault": (
         SigmoidRequest,
         f"[{','.join(['0.1234567'] * 600_000)},null]",
-        Intake(10**7),
+        ValidationContext(10**7),
         False,
     ),
     "records": (
         PredictRequest,
         f"[{','.join([RECORD] * ROWS)}]",
-        Intake(10**7, 10, NAMES),
+        ValidationContext(10**7, 10, NAMES),
         True,
     ),
 }

@@ -15,8 +15,8 @@ from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.errors import ElementError
 from sigmoid_serve.http.openapi import build_document, inference_operation
 from sigmoid_serve.inference.schemas import (
-    Intake,
     PredictRequest,
+    ValidationContext,
     read_quickly,
     read_strictly,
 )
@@ -110,7 +110,7 @@ def test_the_request_schema_is_that_of_the_model(client: httpx.Client) -> None:
 def test_a_new_field_changes_intake_and_schema_alike(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    intake = Intake(10, 1)
+    intake = ValidationContext(10, 1)
     body = b'{"inputs": [1.0], "note": "x"}'
     with pytest.raises(ElementError, match="the field note"):
         read_strictly(PredictRequest, body, intake)

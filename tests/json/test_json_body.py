@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.schemas import (
-    Intake,
     PredictRequest,
     SigmoidRequest,
+    ValidationContext,
     read_quickly,
     read_strictly,
 )
@@ -21,7 +21,7 @@ from sigmoid_serve.json import body as json_body
 from sigmoid_serve.payload.array_text import Tensors
 
 NAMES = ["a", "b:", "c["]
-INTAKE = Intake(1000, 3, NAMES)
+INTAKE = ValidationContext(1000, 3, NAMES)
 
 NUMBER = st.sampled_from(["0", "1", "-2.5", "1e3", "3.0000000000000001", "7e-5"])
 ODD = st.sampled_from(
@@ -131,7 +131,7 @@ def test_doubt_leaves_it_to_the_strict_way(
 def test_nothing_is_kept_of_what_was_refused(end: str) -> None:
     """Not even what only the garbage collector could free: it may be long in coming."""
     body = f'{{"inputs": [[{"0.25, " * 50_000}{end}]]}}'.encode()
-    intake = Intake(10**6, 50_001)
+    intake = ValidationContext(10**6, 50_001)
     gc.collect()
     gc.disable()
     tracemalloc.start()

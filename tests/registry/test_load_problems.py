@@ -102,8 +102,14 @@ class Running(Served):
         path = f"/models/{name}/reload"
         before = self.log_lines()
         self.process.send_signal(signal.SIGHUP)
-        until(lambda: f"model {name} was" in "".join(self.log_lines()[len(before) :]))
-        self.client.post(path, headers=ADMIN)  # then a reload before it is done
+        ends = f"model {name} reloaded", f"reload of {name} failed"
+
+        def is_over() -> bool:
+            new = "".join(self.log_lines()[len(before) :])
+            return any(end in new for end in ends)
+
+        until(is_over)
+        self.client.post(path, headers=ADMIN)  # whatever was under way is over then
 
     def log_lines(self) -> list[str]:
         return (self.models.parent / "log").read_text().splitlines(keepends=True)

@@ -1,9 +1,9 @@
 """The rows of waiting requests into common batches; to each request its own rows.
 
-Nothing waits for a batch to fill. Light requests, which on the CPU take less time than
+Nothing waits for a batch to fill. Inline requests, which on the CPU take less time than
 handing them to a thread and back is worth, are gathered while the event loop reads what
 has arrived, and computed right after: at low load that is one request at once, at high
-load all that came in meanwhile. Heavy ones, and all on a GPU, are computed on the
+load all that came in meanwhile. Offloaded ones, and all on a GPU, are computed on the
 threads of the device; a batch of them is closed when a thread is free. A long request
 is split: its parts are computed by all threads side by side, and take turns with other
 requests. One that nobody waits for any more, or that has waited too long, is left out.
@@ -24,7 +24,7 @@ from sigmoid_serve.engine.device import DeviceThreads, as_memory_error
 from sigmoid_serve.engine.engine import Engine, Prediction
 from sigmoid_serve.engine.jobs import Job, Outcome, Part, Waiting, split
 
-# Multiplications of a light batch, about a millisecond's.
+# Multiplications of an inline batch, about a millisecond's.
 _INLINE_MACS: Final = 2**23
 
 
@@ -81,7 +81,7 @@ class Batcher:
     def enqueue_inline(
         self, rows: Float64Array, state: RequestState, done: Callable[[Outcome], None]
     ) -> bool:
-        """Put a light request into the next batch.
+        """Put a request into the next batch, if it is one to be computed inline.
 
         Args:
             rows: Raw features, finite, `(rows, features)`.
@@ -89,7 +89,7 @@ class Batcher:
             done: Called with the answer, soon or by `flush`.
 
         Returns:
-            Whether the request is light; if not, nothing was done.
+            Whether it is; if not, nothing was done.
         """
         if not self.is_inline(len(rows)):
             return False
@@ -104,7 +104,7 @@ class Batcher:
         return rows <= self._inline_rows
 
     def flush(self) -> None:
-        """Prediction all light requests now."""
+        """Compute the batch of all inline requests now."""
         while self._inline.jobs:
             self._answer_inline()
 

@@ -22,8 +22,8 @@ from sigmoid_serve.inference.request import (
     read_soon_or_offload,
 )
 from sigmoid_serve.inference.schemas import (
-    Intake,
     PredictRequest,
+    ValidationContext,
     read_quickly,
     read_strictly,
 )
@@ -114,7 +114,9 @@ def _features(
         check_limits(values.shape, None, max_rank, max_rows)
         return Features(np.ascontiguousarray(values, dtype=np.float64))
     document = read(
-        PredictRequest, request.body, Intake(max_elements, count, card.features)
+        PredictRequest,
+        request.body,
+        ValidationContext(max_elements, count, card.features),
     )
     if document is None:
         return None

@@ -2,7 +2,7 @@
 
 A tensor is an annotated type whose validator is `sigmoid_serve.payload.tensors`. What a
 validator must know of the model and the limits comes as the validation's context, an
-`Intake`.
+`ValidationContext`.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
 Record = dict[str, float]
 
 
-class Intake(NamedTuple):
+class ValidationContext(NamedTuple):
     """What a body is held against.
 
     Attributes:
@@ -50,7 +50,7 @@ class Intake(NamedTuple):
 
 
 # What the validators know beside the body; a plain tuple is made in less time.
-_Context = tuple[Intake, Reading]
+_PydanticContext = tuple[ValidationContext, Reading]
 
 
 class Body(BaseModel):
@@ -60,8 +60,8 @@ class Body(BaseModel):
 
 
 def _read_features(value: Any, info: ValidationInfo) -> Features:
-    intake, reading = info.context  # type: ignore[misc]
-    return tensors.read_features(value, intake.features, intake.names, reading)
+    limits, reading = info.context  # type: ignore[misc]
+    return tensors.read_features(value, limits.features, limits.names, reading)
 
 
 def _read_tensor(value: Any, info: ValidationInfo) -> FloatArray:
@@ -150,14 +150,17 @@ def _quick_reading(max_elements: int) -> Reading:
 
 
 def read_quickly(
-    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+    model: type[BodyModel],
+    body: bytes,
+    limits: ValidationContext,
+    check: Check = no_check,
 ) -> BodyModel | None:
     """Read a body in a fast way, if it is beyond doubt that it is right.
 
     Args:
         model: That the body is held against.
         body: All of it.
-        intake: What else it is held against.
+        limits: What else it is held against.
         check: Called again and again; it may raise, and so end it.
 
     Returns:
@@ -166,10 +169,10 @@ def read_quickly(
     document = parse_quickly(body)
     if document is None:
         return None
-    most = intake.max_elements
+    most = limits.max_elements
     is_short = check is no_check
     reading = _quick_reading(most) if is_short else Reading(most, False, check)
-    context: _Context = (intake, reading)
+    context: _PydanticContext = (limits, reading)
     try:
         # What `model_validate` calls, without its handling of options.
         valid: BodyModel = model.__pydantic_validator__.validate_python(
@@ -181,7 +184,10 @@ def read_quickly(
 
 
 def read_strictly(
-    model: type[BodyModel], body: bytes, intake: Intake, check: Check = no_check
+    model: type[BodyModel],
+    body: bytes,
+    limits: ValidationContext,
+    check: Check = no_check,
 ) -> BodyModel:
     """Read a body in the way that says what is wrong.
 
@@ -192,10 +198,10 @@ def read_strictly(
         ElementError: The first fault in document order; what is missing comes last.
     """
     document = parse_strictly(body, check)
-    context: _Context = (intake, Reading(intake.max_elements, True, check))
-    # Raised within the block, the refusal would refer to pydantic's error, which refers
-    # to it, and into which the garbage collector does not look; a name for it would be
-    # one more circle. Either keeps the whole document in memory.
+    context: _PydanticContext = (limits, Reading(limits.max_elements, True, check))
+    # Raised outside `except`: inside, our error and pydantic's would refer to each
+    # other. The collector cannot see that cycle, so the document would never be freed;
+    # nor would it with a name for the error, hence the list.
     refusals: list[ElementError] = []
     try:
         return model.model_validate(document, context=context)

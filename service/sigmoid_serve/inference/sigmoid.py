@@ -21,8 +21,8 @@ from sigmoid_serve.inference.request import (
     read_soon_or_offload,
 )
 from sigmoid_serve.inference.schemas import (
-    Intake,
     SigmoidRequest,
+    ValidationContext,
     read_quickly,
     read_strictly,
 )
@@ -110,7 +110,7 @@ def _asked(request: InferenceRequest, read: Callable[..., Any]) -> _Asked | None
         values, dtype = read_npy(request.body, max_elements)
         check_limits(values.shape, None, max_rank, None)
         return _Asked(Tensors(values, [values.shape]), dtype, is_batch=False)
-    document = read(SigmoidRequest, request.body, Intake(max_elements))
+    document = read(SigmoidRequest, request.body, ValidationContext(max_elements))
     if document is None:
         return None
     if document.inputs is not None:
