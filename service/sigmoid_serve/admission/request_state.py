@@ -69,8 +69,15 @@ class RequestState:
         Raises:
             ServiceError: `queue_full`; then nothing has changed.
         """
-        self.admission.check(elements - self.elements)
-        self._count(elements, 0)
+        admission = self.admission
+        more = elements - self.elements
+        if not admission.elements:
+            admission.begin()
+        if admission.elements + more > admission.limit:
+            admission.check(more)
+        admission.elements += more
+        admission.arriving -= self.arriving
+        self.elements, self.arriving = elements, 0
 
     def reserve_arriving(self, elements: int) -> None:
         """Count with this many elements of a body that is still arriving.
@@ -78,23 +85,27 @@ class RequestState:
         Raises:
             ServiceError: `queue_full`; then nothing has changed.
         """
-        self.admission.check_arriving(elements - self.elements)
-        self._count(elements, elements)
+        more = elements - self.elements
+        self.admission.check_arriving(more)
+        self._count(more, elements - self.arriving)
 
     def try_reserve_arriving(self, elements: int) -> bool:
         """Do the same, if there is room; tell whether there was."""
-        has_room = self.admission.may_arrive(elements - self.elements)
+        more = elements - self.elements
+        has_room = self.admission.may_arrive(more)
         if has_room:
-            self._count(elements, elements)
+            self._count(more, elements - self.arriving)
         return has_room
 
     def _count(self, elements: int, arriving: int) -> None:
+        """Count with so many elements more, and so many more of them arriving."""
         admission = self.admission
         if not admission.elements:
             admission.begin()
-        admission.elements += elements - self.elements
-        admission.arriving += arriving - self.arriving
-        self.elements, self.arriving = elements, arriving
+        admission.elements += elements
+        admission.arriving += arriving
+        self.elements += elements
+        self.arriving += arriving
 
     def release(self) -> None:
         """Make room for others; a second time changes nothing."""

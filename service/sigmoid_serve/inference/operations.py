@@ -8,7 +8,7 @@ functions.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sigmoid_serve.engine.engine import Prediction, RowError
 from sigmoid_serve.engine.jobs import Outcome
@@ -41,21 +41,18 @@ class Done(NamedTuple):
     response: InferenceResponse
 
 
-class Pending(NamedTuple):
-    """A request in a batch that is computed soon.
+class Pending(Protocol):
+    """A batch with the rows of a request, computed soon; a `Batcher` is one."""
 
-    Attributes:
-        flush: Computes the batch now.
-    """
-
-    flush: Callable[[], None]
+    def flush(self) -> None:
+        """Compute it now."""
 
 
 Begin = Callable[
     [InferenceRequest, ModelRegistry, Mapping[str, str], Respond],
     Done | Pending | None,
 ]
-"""Begins to answer a request; None where it does not, and nothing was done.
+"""Begins to answer a request; None where it does not.
 
 Takes the request, the models, the parameters of the path, and what is called with the
 response if that comes later. May raise a `ServiceError`.
@@ -96,9 +93,6 @@ def predicting(read: Read, write: Write) -> Begin:
         features = None if version.fault else read(request, version)
         if features is None or not is_soon_written(features, version):
             return None
-        rows = features.rows()
-        if not batcher.is_inline(len(rows)):
-            return None
         state.reserve(features.values.size)
         state.start_deadline()
 
@@ -116,8 +110,8 @@ def predicting(read: Read, write: Write) -> Begin:
                 response = outcome
             respond(response)
 
-        batcher.enqueue_inline(rows, state, done)
-        return Pending(batcher.flush)
+        is_inline = batcher.enqueue_inline(features.rows(), state, done)
+        return batcher if is_inline else None
 
     return begin
 

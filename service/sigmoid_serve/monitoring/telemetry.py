@@ -71,7 +71,8 @@ class Telemetry:
             )
         count, duration = series
         count()
-        duration(perf_counter() - state.began)
+        # The stages have just ended, where there were any.
+        duration((state.since or perf_counter()) - state.began)
         parse, queue, infer, encode = self._stages
         seconds = state.seconds
         if seconds[PARSE]:

@@ -13,7 +13,7 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import answer_to_error, name_request
 from sigmoid_serve.http.headers import HeaderLines, combine_headers
-from sigmoid_serve.inference.operations import Done, Pending
+from sigmoid_serve.inference.operations import Done
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.monitoring.telemetry import OK
 from sigmoid_serve.server import heads
@@ -75,13 +75,13 @@ class Connection(Lifetime):
 
     def answer_at_once(self) -> None:
         """Compute the batch that a request waits for."""
-        if self._short and self._short.flush:
-            self._short.flush()
+        if self._short and self._short.pending:
+            self._short.pending.flush()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        # The responses come in the order of the requests.
-        self.answer_at_once()
+        if self._short:  # the responses come in the order of the requests
+            self.answer_at_once()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -167,13 +167,13 @@ class Connection(Lifetime):
             )
         except Exception:  # the application meets it again, and reports it
             outcome = None
-        if isinstance(outcome, Done):
-            self._respond(outcome.response)
-        elif isinstance(outcome, Pending):
-            short.flush = outcome.flush
-        else:
+        if outcome is None:
             self._forward(short, body)
             self._complete_forwarded()
+        elif isinstance(outcome, Done):
+            self._respond(outcome.response)
+        else:
+            short.pending = outcome
 
     def _forward(self, short: ShortRequest, body: bytes) -> None:
         """Have the application answer a request that was thought to be short."""
@@ -281,7 +281,7 @@ class Connection(Lifetime):
         short = self._short
         if short:
             short.state.is_abandoned = True
-            if not short.flush:
+            if not short.pending:
                 self.context.telemetry.record_error(Abandoned("body"))
                 short.state.release()
                 self._short = None

@@ -67,8 +67,11 @@ class FastPath:
             headers: By names in lower case.
             length: Of the body; 0 where it is not declared.
         """
+        admission = self._admission
         if (
-            not self._has_room(length)
+            length > self.max_body_bytes
+            # The most elements that it may hold are fewer than its bytes.
+            or admission.elements + length > admission.limit
             or b"content-encoding" in headers
             or (self._knows_origins and b"origin" in headers)
         ):
@@ -79,20 +82,6 @@ class FastPath:
             except ServiceError:
                 return False
         return True
-
-    def _has_room(self, length: int, counted: int = 0) -> bool:
-        """Tell whether a body is short, and what it may hold is within the limit.
-
-        Args:
-            length: Of the body.
-            counted: Elements that count for it already.
-        """
-        admission = self._admission
-        # The most elements that it may hold are fewer than its bytes.
-        return (
-            length <= self.max_body_bytes
-            and admission.elements - counted + length <= admission.limit
-        )
 
     def handle(
         self,
@@ -115,7 +104,12 @@ class FastPath:
             None where it is declined.
         """
         match = _match(target)
-        if match is None or not self._has_room(len(body), state.elements):
+        admission, length = self._admission, len(body)
+        if (
+            match is None
+            or length > self.max_body_bytes
+            or admission.elements - state.elements + length > admission.limit
+        ):
             return None
         state.request_id = name_request(headers.get(b"x-request-id"))
         state.route = match.operation.template

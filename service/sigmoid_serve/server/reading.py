@@ -32,7 +32,7 @@ from sigmoid_serve.server.framing import Framing
 _THROWN_BYTES: Final = 2**26
 
 # What may stand around a value (RFC 9110, section 5.6.3).
-_SPACE: Final = b" \t"
+_SPACES: Final = (b" ", b"\t")
 
 
 class _Over(Exception):
@@ -167,7 +167,9 @@ class Reader(Feeder):
         """Take in a field of the header; those of a trailer are passed over."""
         if self.receive_state == HEADER:
             name = name.lower()
-            if name == b"expect" and value.rstrip(_SPACE).lower() == b"100-continue":
+            if value.endswith(_SPACES):  # the parser leaves it
+                value = value.rstrip(b" \t")
+            if name == b"expect" and value.lower() == b"100-continue":
                 self.expect_100_continue = True
             self.headers.append((name, value))
             return
@@ -201,11 +203,13 @@ class Reader(Feeder):
         if measured > heads.MOST_HEAD_BYTES or len(self.headers) > heads.MOST_FIELDS:
             self.refuse(heads.long_head())
             raise _Over
-        # The parser leaves what stands behind a value.
-        self.headers = [(name, value.rstrip(_SPACE)) for name, value in self.headers]
-        self.named_headers = combine_headers(self.headers)
+        self.named_headers = headers = combine_headers(self.headers)
         self.is_last = not self.parser.should_keep_alive()
-        error = self._framing_error()
+        # Of the versions that the parser knows, 1.1 alone goes on if nothing is said.
+        self.version = "1.1"
+        if self.is_last or b"connection" in headers:
+            self.version = self.parser.get_http_version()
+        error = self._framing.error_of(self.version, self.url, headers)
         if error is None:
             if self._root_path or not self.url.startswith(b"/"):
                 self.url = heads.origin_form(self.url, self._root_path)
@@ -216,15 +220,6 @@ class Reader(Feeder):
         self.receive_state = BODY
         self._head_bytes, self._head_tail = 0, b""
         self.body_bytes = self._between_bytes = self.trailers = 0
-
-    def _framing_error(self) -> ServiceError | None:
-        headers = self.named_headers
-        # Of the versions that the parser knows, 1.1 alone goes on if nothing is said.
-        if self.is_last or b"connection" in headers:
-            self.version = self.parser.get_http_version()
-        else:
-            self.version = "1.1"
-        return self._framing.error_of(self.version, self.url, headers)
 
     def _is_too_much_between(self, data: bytes, before: int) -> bool:
         """Keep account of what stands between chunks and behind them.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
+from sigmoid_serve.inference.operations import Pending
 from sigmoid_serve.server.busy_poll import BusyPoll
 from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.unread import Unread
@@ -35,12 +36,12 @@ class ShortRequest:
     Attributes:
         state: Of the request.
         body: What has arrived of its body; None once it has been read.
-        flush: Computes the batch that the request waits for; None while in none.
+        pending: The batch that the request waits for; None while in none.
     """
 
-    __slots__ = ("body", "flush", "state")
+    __slots__ = ("body", "pending", "state")
 
     def __init__(self, state: RequestState) -> None:
         self.state = state
         self.body: list[bytes] | None = []
-        self.flush: Callable[[], None] | None = None
+        self.pending: Pending | None = None
