@@ -75,6 +75,9 @@ class Prediction(NamedTuple):
     def reshaped(self, shape: tuple[int, ...]) -> "Prediction":
         """Lay out the rows in another shape."""
         logits, likely, labels = self
+        if not shape:  # to index one row takes less time
+            labels = labels.reshape(labels.shape[1:])
+            return Prediction(logits[0], likely[0], labels)
         return Prediction(
             logits.reshape((*shape, logits.shape[1])),
             likely.reshape((*shape, likely.shape[1])),

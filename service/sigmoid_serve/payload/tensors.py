@@ -42,6 +42,8 @@ class Features(NamedTuple):
     def rows(self) -> Float64Array:
         """Lay them out as `(rows, features)`."""
         values = self.values
+        if values.ndim == 1:  # to add an axis takes less time
+            return values[np.newaxis]
         return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
 
     def pointer(self, index: Sequence[int]) -> str:

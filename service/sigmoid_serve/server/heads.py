@@ -128,13 +128,14 @@ def message(
     state: RequestState,
 ) -> Message:
     """Write the head of an answer."""
+    length = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
     head = (
         b"%bcontent-type: %b\r\ncontent-length: %d\r\n"
         b"x-request-id: %b\r\nserver-timing: %b\r\n"
     ) % (
         STATUS_LINE[status],
         media_type,
-        sum(map(len, pieces)),
+        length,
         state.request_id.encode(),
         state.finish_server_timing(),
     )
