@@ -13,7 +13,7 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import answer_to_error, name_request
 from sigmoid_serve.http.headers import HeaderLines, combine_headers
-from sigmoid_serve.inference.operations import Done
+from sigmoid_serve.inference.operations import Done, Match
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.monitoring.telemetry import OK
 from sigmoid_serve.server import heads
@@ -90,8 +90,9 @@ class Connection(Lifetime):
         if self._has_offer:  # it begins anew
             return
         super().on_headers_complete()
-        if self._may_be_short():
-            self._short = ShortRequest(RequestState(self._admission))
+        match = self._match_short()
+        if match:
+            self._short = ShortRequest(match, RequestState(self._admission))
         else:
             self._forward_headers()
 
@@ -129,23 +130,26 @@ class Connection(Lifetime):
             return None
         return too_many(self.slot.exceeded)
 
-    def _may_be_short(self) -> bool:
+    def _match_short(self) -> Match | None:
+        """Find the route of the request at hand, if it may take the fast path."""
         cycle, fast_path = self.cycle, self._wiring.fast_path
+        match = fast_path.match(self.url)
         if (
-            self.is_last
+            match is None
+            or self.is_last
             or self.parser.get_method() != b"POST"
-            or not fast_path.matches_target(self.url)
             or self.expect_100_continue
             or self.flow.write_paused
             or not (cycle is None or cycle.response_complete)
         ):
-            return False
+            return None
         length = self.named_headers.get(b"content-length", b"")
         if not length and b"transfer-encoding" in self.named_headers:
             length = b"0"  # it is chunked, and may be short
-        return length.isdigit() and fast_path.accepts_headers(
+        is_accepted = length.isdigit() and fast_path.accepts_headers(
             self.named_headers, int(length)
         )
+        return match if is_accepted else None
 
     def count_body(self) -> None:
         """Keep account of a body that has not arrived as a whole."""
@@ -163,7 +167,7 @@ class Connection(Lifetime):
         short.body = None
         try:
             outcome = self._wiring.fast_path.handle(
-                self.url, self.named_headers, body, short.state, self._respond
+                short.match, self.named_headers, body, short.state, self._respond
             )
         except Exception:  # the application meets it again, and reports it
             outcome = None

@@ -56,9 +56,13 @@ class FastPath:
         self._knows_origins = bool(settings.cors_origins)
         self.header_lines = b"vary: Origin\r\n" if self._knows_origins else b""
 
-    def matches_target(self, target: bytes) -> bool:
-        """Tell whether a request's target may be one that is answered here."""
-        return len(target) <= _MOST_TARGET_BYTES and _match(target) is not None
+    def match(self, target: bytes) -> Match | None:
+        """Find the route of a request, if it is one that may be answered here.
+
+        Args:
+            target: Path and query, as in the request line.
+        """
+        return _match(target) if len(target) <= _MOST_TARGET_BYTES else None
 
     def accepts_headers(self, headers: Mapping[bytes, bytes], length: int) -> bool:
         """Tell whether a request may be one that is answered here, by its headers.
@@ -85,7 +89,7 @@ class FastPath:
 
     def handle(
         self,
-        target: bytes,
+        match: Match,
         headers: Mapping[bytes, bytes],
         body: bytes,
         state: RequestState,
@@ -94,7 +98,7 @@ class FastPath:
         """Answer a request, at once or with the batch that it joins.
 
         Args:
-            target: Path and query, as in the request line.
+            match: Its route.
             headers: By names in lower case.
             body: All of it.
             state: Of the request.
@@ -103,11 +107,9 @@ class FastPath:
         Returns:
             None where it is declined.
         """
-        match = _match(target)
         admission, length = self._admission, len(body)
         if (
-            match is None
-            or length > self.max_body_bytes
+            length > self.max_body_bytes
             or admission.elements - state.elements + length > admission.limit
         ):
             return None

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.inference.operations import Pending
+from sigmoid_serve.inference.operations import Match, Pending
 from sigmoid_serve.server.busy_poll import BusyPoll
 from sigmoid_serve.server.fast_path import FastPath
 from sigmoid_serve.server.unread import Unread
@@ -34,14 +34,16 @@ class ShortRequest:
     """A request that may take the fast path, until its response is written.
 
     Attributes:
+        match: Its route.
         state: Of the request.
         body: What has arrived of its body; None once it has been read.
         pending: The batch that the request waits for; None while in none.
     """
 
-    __slots__ = ("body", "pending", "state")
+    __slots__ = ("body", "match", "pending", "state")
 
-    def __init__(self, state: RequestState) -> None:
+    def __init__(self, match: Match, state: RequestState) -> None:
+        self.match = match
         self.state = state
         self.body: list[bytes] | None = []
         self.pending: Pending | None = None
