@@ -134,7 +134,7 @@ def test_a_reload_while_a_worker_is_stopped(tmp_path: Path) -> None:
         reload = Reloading(found)
         reload.join(25)
         assert reload.status == 503
-        assert "a worker ended before it had loaded it" in reload.text
+        assert "a worker exited before it had loaded it" in reload.text
         until(lambda: started(tmp_path) == 3)
         assert shas(found, 2) == old
         assert found.reload().status_code == 200

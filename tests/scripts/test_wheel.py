@@ -53,6 +53,8 @@ def variables(
     for name in ("app", "models", "service", "settings"):
         (tmp_path / f"{name}.py").write_text(f"raise RuntimeError('{name}')\n")
     monkeypatch.chdir(tmp_path)
+    # The coverage of what is installed would count beside that of the sources.
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     return {"PYTHONPATH": f".:{installed}"}
 
 

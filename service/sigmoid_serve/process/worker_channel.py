@@ -115,7 +115,9 @@ class WorkerChannel:
             server.ends_alone = False  # all others end as well
         # Whatever it is, this process must not go on without its supervisor.
         except Exception as error:
-            logger.critical("unexpected error in a worker's control", exc_info=error)
+            logger.critical(
+                "unexpected error in a message of the supervisor", exc_info=error
+            )
         # Requests that were accepted are finished.
         self._is_closed = True
         self._drain(server, 0)
