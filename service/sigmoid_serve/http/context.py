@@ -91,8 +91,10 @@ def context_of(request: Request) -> Context:
 
 def name_request(given: bytes | None) -> str:
     """Name a request as the header `X-Request-ID` does, or else uniquely."""
-    if given and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
+    if given:  # short requests have what stands behind a value
+        given = given.rstrip(b" \t")
+        if _REQUEST_ID.fullmatch(given):
+            return given.decode("ascii")
     return f"{_PROCESS_ID}{next(_numbers):012x}"
 
 

@@ -8,7 +8,7 @@ from typing_extensions import Buffer
 
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
-from sigmoid_serve.admission.stages import ENCODE, INFER, PARSE, QUEUE, STAGES
+from sigmoid_serve.admission.stages import STAGES
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.monitoring.metrics import Metrics
 from sigmoid_serve.monitoring.process_usage import ProcessUsage
@@ -74,15 +74,15 @@ class Telemetry:
         # The stages have just ended, where there were any.
         duration((state.since or perf_counter()) - state.began)
         parse, queue, infer, encode = self._stages
-        seconds = state.seconds
-        if seconds[PARSE]:
-            parse(seconds[PARSE])
-        if seconds[QUEUE]:
-            queue(seconds[QUEUE])
-        if seconds[INFER]:
-            infer(seconds[INFER])
-        if seconds[ENCODE]:
-            encode(seconds[ENCODE])
+        parsing, waiting, inferring, encoding, _ = state.seconds
+        if parsing:
+            parse(parsing)
+        if waiting:
+            queue(waiting)
+        if inferring:
+            infer(inferring)
+        if encoding:
+            encode(encoding)
 
     def record_error(self, error: Exception) -> None:
         """Count what an error is counted as, beside its answer."""

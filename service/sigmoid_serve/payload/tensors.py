@@ -252,7 +252,7 @@ def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
     values = np.array(numbers, dtype=np.float64)
     # Finite numbers mostly have a finite sum, which is found faster.
     if dtype == "float64" and math.isfinite(sum(numbers)):
-        return values.reshape(shape)
+        return values if len(shape) == 1 else values.reshape(shape)
     rounded = round_to(values, dtype)
     if not np.isfinite(rounded).all():
         raise Unverified

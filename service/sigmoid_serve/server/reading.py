@@ -33,7 +33,6 @@ _THROWN_BYTES: Final = 2**26
 
 # What may stand around a value (RFC 9110, section 5.6.3).
 _SPACE: Final = b" \t"
-_SPACES: Final = (b" ", b"\t")
 
 
 class _Over(Exception):
@@ -88,7 +87,6 @@ class Reader(Feeder):
     # was not found out yet.
     _begun = 0
     _may_be_long = False
-    _has_spaces = False
     _thrown_bytes = 0
 
     def __init__(
@@ -169,8 +167,6 @@ class Reader(Feeder):
         """Take in a field of the header; those of a trailer are passed over."""
         if self.receive_state == HEADER:
             name = name.lower()
-            if value.endswith(_SPACES):  # it is no part of the value, but of the head
-                self._has_spaces = True
             if name == b"expect" and value.rstrip(_SPACE).lower() == b"100-continue":
                 self.expect_100_continue = True
             self.headers.append((name, value))
@@ -195,7 +191,8 @@ class Reader(Feeder):
         url, headers, expects = self.url, self.headers, self.expect_100_continue
         super().on_message_begin()
         self.url, self.expect_100_continue = heads.shortened(url), expects
-        self.headers += headers  # these are also in the scope
+        # These are also in the scope. The parser leaves what stands behind a value.
+        self.headers += [(name, value.rstrip(_SPACE)) for name, value in headers]
         super().on_headers_complete()
         self.is_handed_on = True
 
@@ -205,10 +202,6 @@ class Reader(Feeder):
         if measured > heads.MOST_HEAD_BYTES or len(self.headers) > heads.MOST_FIELDS:
             self.refuse(heads.long_head())
             raise _Over
-        if self._has_spaces:
-            stripped = ((name, value.rstrip(_SPACE)) for name, value in self.headers)
-            self.headers = list(stripped)
-            self._has_spaces = False
         self.named_headers = headers = combine_headers(self.headers)
         self.is_last = not self.parser.should_keep_alive()
         # Of the versions that the parser knows, 1.1 alone goes on if nothing is said.
