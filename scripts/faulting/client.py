@@ -59,10 +59,10 @@ class Connection(asyncio.Protocol):
     def expect(self) -> asyncio.Future[Answer]:
         """Return what will be the next answer, or the error `Lost`."""
         self._chunks, self._received, self._head, self._needed = [], 0, b"", 0
-        self._answer = self._loop.create_future()
+        answer = self._answer = self._loop.create_future()
         if self.ended.done():
             self._lose("closed before its request")
-        return self._answer
+        return answer
 
     def send(self, data: bytes) -> None:
         """Send bytes, now or when the other side takes them."""
