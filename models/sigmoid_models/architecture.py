@@ -28,14 +28,14 @@ class Architecture(BaseModel):
     """A network's class and its widths.
 
     Attributes:
-        kind: The class; `Sequential` is `Linear, Sigmoid, …, Linear`.
+        kind: The class; `Sequential` is `Linear, function, …, Linear`.
         sizes: Features, then the units of each hidden layer, then the logits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["Classifier", "DeepClassifier", "Sequential"]
-    sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=3, fail_fast=True)]
+    sizes: Annotated[tuple[PositiveInt, ...], Field(min_length=2, fail_fast=True)]
 
     @property
     def features(self) -> int:
@@ -64,14 +64,19 @@ class Architecture(BaseModel):
         """The class and the sizes, for messages."""
         return f"{self.kind} {listed_sizes(self.sizes)}"
 
-    def build(self) -> nn.Module:
-        """Make the network, its parameters at PyTorch's defaults."""
+    def build(self, activations: Sequence[str] | None = None) -> nn.Module:
+        """Make the network, its parameters at PyTorch's defaults.
+
+        Args:
+            activations: See `sigmoid_models.classifier.sequential`; the other two
+                classes have the sigmoid.
+        """
+        if self.kind == "Sequential":
+            return sequential(self.sizes, activations)
         features, hidden, *_, outputs = self.sizes
         if self.kind == "Classifier":
             return Classifier(features, hidden, outputs)
-        if self.kind == "DeepClassifier":
-            return DeepClassifier(features, hidden, outputs, len(self.sizes) - 3)
-        return sequential(self.sizes)
+        return DeepClassifier(features, hidden, outputs, len(self.sizes) - 3)
 
 
 def infer_architecture(shapes: Mapping[str, Sequence[int]]) -> Architecture:

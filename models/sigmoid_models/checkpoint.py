@@ -24,17 +24,19 @@ from sigmoid_models.architecture import (
     ArchitectureError,
     infer_architecture,
 )
-from sigmoid_models.card import ModelCard, assumed_card
+from sigmoid_models.card import ModelCard, usual_task
 from sigmoid_models.checkpoint_card import read_card
-from sigmoid_models.checkpoint_error import CheckpointError
 from sigmoid_models.checkpoint_tensors import (
     check_tensors,
     make_weights,
     read_safetensors,
     read_state_dict,
 )
+from sigmoid_models.classifier import linear_layers
 from sigmoid_models.files.regular_file import read_regular
 from sigmoid_models.files.stored import Stored
+from sigmoid_models.intake.named import NOTHING, Named
+from sigmoid_models.messages import CheckpointError
 
 __all__ = [
     "HEADER_ENTRY",
@@ -131,7 +133,10 @@ def read_bytes(
 
 
 def load_checkpoint(
-    path: Path, content: bytes | None = None, max_bytes: int = MAX_BYTES
+    path: Path,
+    content: bytes | None = None,
+    max_bytes: int = MAX_BYTES,
+    named: Named = NOTHING,
 ) -> Checkpoint:
     """Read a checkpoint: what `save_checkpoint` writes, and other files of weights.
 
@@ -142,6 +147,7 @@ def load_checkpoint(
         path: A `.safetensors`, `.pt` or `.pth` file.
         content: The file's bytes, if they were read before.
         max_bytes: See `read_bytes`.
+        named: What the user says of a file that has no card; a card's word wins.
 
     Raises:
         CheckpointError: The file cannot be read, is not a checkpoint, holds anything
@@ -163,8 +169,11 @@ def load_checkpoint(
         tensors, header = read_state_dict(path, content), None
     check_tensors(path, tensors, len(content))
     found = _architecture(path, tensors, len(content))
-    card = assumed_card(found) if header is None else read_card(path, header, found)
-    network = _network(found, make_weights(path, tensors, content))
+    if header is None:
+        card = _bare_card(path, found, named)
+    else:
+        card = read_card(path, header, found, named)
+    network = _network(card, make_weights(path, tensors, content))
     return Checkpoint(network, card, hashlib.sha256(content).hexdigest())
 
 
@@ -187,14 +196,26 @@ def _architecture(
     return found
 
 
-def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
+def _bare_card(path: Path, found: Architecture, named: Named) -> ModelCard:
+    if named.activation is None:
+        raise CheckpointError(path, "activation unknown", "name it: --activation NAME")
+    kind = found.kind if {*named.activation} == {"sigmoid"} else "Sequential"
+    return ModelCard(
+        architecture=found.model_copy(update={"kind": kind}),
+        activation=named.activation[0],
+        activation_source="named by the user",
+        task=named.task or usual_task(found.outputs),
+    )
+
+
+def _network(card: ModelCard, weights: Mapping[str, Tensor]) -> nn.Module:
     """Make the network from its weights, without copying them."""
     with torch.device("meta"):
-        network = found.build()
+        network = card.architecture.build(card.activations)
     # load_state_dict looks through all weights once for each layer.
-    for name, layer in network.named_modules():
-        if isinstance(layer, nn.Linear):
-            for part in ("weight", "bias"):
-                weight = nn.Parameter(weights[f"{name}.{part}"], requires_grad=False)
-                setattr(layer, part, weight)
+    names = list(dict.fromkeys(name.rpartition(".")[0] for name in weights))
+    for name, layer in zip(names, linear_layers(network), strict=True):
+        for part in ("weight", "bias"):
+            weight = nn.Parameter(weights[f"{name}.{part}"], requires_grad=False)
+            setattr(layer, part, weight)
     return network.eval()

@@ -11,11 +11,11 @@ from typing import Final
 
 from torch import Tensor
 
-from sigmoid_models.checkpoint_error import CheckpointError
 from sigmoid_models.files.pickle_values import Opaque, Pairs, PickledObjectError
 from sigmoid_models.files.safetensors_header import Contents, read_header
 from sigmoid_models.files.state_dict import read_saved
 from sigmoid_models.files.stored import FormatError, Stored, is_finite
+from sigmoid_models.messages import CheckpointError
 
 _MOST_SHOWN: Final = 100
 

@@ -53,7 +53,7 @@ def card(made: nn.Module) -> ModelCard:
     """Make the card of a network."""
     shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
     architecture = infer_architecture(shapes)
-    return ModelCard(architecture=architecture, task="multiclass")
+    return ModelCard(architecture=architecture, activation="sigmoid", task="multiclass")
 
 
 def written(path: Path, made: nn.Module) -> Path:
