@@ -22,7 +22,7 @@ FORMAT: Final = 2
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Link = Literal["sigmoid", "softmax"]
-Source = Literal["card", "named by the user", "the file's configuration"]
+Source = Literal["card", "named by the user", "the file's configuration", "one layer"]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Only the first error is described: to describe very many would take all memory.
@@ -107,7 +107,8 @@ class ModelCard(Part):
         architecture: Class and widths; must agree with the weights.
         activation: The function between the layers, as `sigmoid_models.activation`
             has it: one for all, or one per hidden layer.
-        activation_source: How it is known. `card` is said by who wrote the file.
+        activation_source: How it is known. `card` is said by who wrote the file; a
+            network of one layer has none.
         link: What makes probabilities of the logits. `softmax` is for `multiclass`
             alone; its probabilities add up to 1.
         layers: Names of the layers in the file that it was converted from.

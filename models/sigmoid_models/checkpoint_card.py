@@ -6,9 +6,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from sigmoid_models.architecture import Architecture
+from sigmoid_models.architecture import listed_sizes
 from sigmoid_models.card import FORMAT, ModelCard
+from sigmoid_models.files.pickle_values import Pairs
+from sigmoid_models.files.stored import Stored
+from sigmoid_models.intake.modules import Module
 from sigmoid_models.intake.named import NOTHING, Named
+from sigmoid_models.intake.refusal import listed
 from sigmoid_models.messages import CheckpointError
 
 REMEDY: Final = "write it as docs/checkpoints.md says, or with sigmoid-serve convert"
@@ -24,21 +28,18 @@ _MOST_IN_A_CARD: Final = (
 )
 
 
-def read_card(
-    path: Path, header: str, found: Architecture, named: Named = NOTHING
-) -> ModelCard:
-    """Read a card strictly, and compare it with the network that the weights make.
+def read_card(path: Path, header: str, named: Named = NOTHING) -> ModelCard:
+    """Read a card strictly.
 
     Args:
         path: The file, for errors.
         header: The entry of the file's header.
-        found: The architecture that the weights have.
         named: What the user says; it counts only where a card of format 1 had assumed
             the activation.
 
     Raises:
-        CheckpointError: The card is too large, no JSON, of another format, wrong in
-            some field, or of another architecture.
+        CheckpointError: The card is too large, no JSON, of another format, or wrong in
+            some field.
     """
     for what, sign, most in _MOST_IN_A_CARD:
         if header.count(sign) > most:
@@ -64,12 +65,45 @@ def read_card(
         place = ".".join(str(part) for part in first["loc"]) or "card"
         finding = f"its card is wrong at {place[:128]}: {first['msg'][:256]}"
         raise CheckpointError(path, finding, REMEDY) from None
-    if card.architecture != found:
-        finding = (
-            f"its card says {card.architecture.shown}, its weights are a {found.shown}"
-        )
-        raise CheckpointError(path, finding, REMEDY)
     return card
+
+
+def layers_of_card(path: Path, card: ModelCard, saved: object) -> list[Module]:
+    """Find the layers that a card says are in a file.
+
+    Args:
+        path: The file, for errors.
+        card: Its card.
+        saved: Its tensors by name, as pairs.
+
+    Raises:
+        CheckpointError: The tensors have other names or shapes.
+    """
+    assert isinstance(saved, Pairs)
+    tensors = {str(name): value for name, value in saved if isinstance(value, Stored)}
+    want = card.architecture.shapes
+    missing, unexpected = want.keys() - tensors.keys(), tensors.keys() - want.keys()
+    errors = [
+        f"{what} {listed(sorted(names))}"
+        for what, names in (("missing", missing), ("unexpected", unexpected))
+        if names
+    ]
+    errors += [
+        f"{name} is {listed_sizes(tensors[name].shape)}, not {listed_sizes(shape)}"
+        for name, shape in want.items()
+        if name in tensors and tensors[name].shape != shape
+    ][:1]
+    if errors:
+        finding = f"its weights are no {card.architecture.shown}, as its card says"
+        raise CheckpointError(path, f"{finding}: {', '.join(errors)}", REMEDY)
+    return [
+        Module(
+            layer,
+            "linear",
+            {part: tensors[f"{layer}.{part}"] for part in ("weight", "bias")},
+        )
+        for layer in card.architecture.layers
+    ]
 
 
 def _of_this_format(path: Path, document: dict[str, Any], named: Named) -> object:

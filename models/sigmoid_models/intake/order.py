@@ -1,0 +1,155 @@
+"""The order in which layers follow each other: by the file, by shapes, by names."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from sigmoid_models.intake.modules import Module
+from sigmoid_models.intake.refusal import RefusedError, listed
+
+# Up to so many layers, all orders are tried.
+_FEW: Final = 8
+_FIRST: Final = {"input", "first", "in", "inp"}
+_LAST: Final = {
+    *("out", "output", "logits", "logit", "head", "last", "final"),
+    *("classifier", "pred", "predict", "prediction"),
+}
+
+Key = tuple[tuple[int, tuple[tuple[int, str, int], ...]], ...]
+
+
+def ordered(layers: Sequence[Module], *, is_ordered: bool) -> list[Module]:
+    """Put linear layers in the order of their use.
+
+    Args:
+        layers: All of a network, in the file's order.
+        is_ordered: Whether the file's order says something.
+
+    Raises:
+        RefusedError: No order is right by shapes, or several are.
+    """
+    if tutorial := _tutorial(layers):
+        return tutorial
+    by_name = sorted(layers, key=lambda layer: _key(layer.name))
+    is_told = all(_is_told(before, after) for before, after in pairwise(by_name))
+    if is_ordered and chains(layers):
+        # The names may say another order, and the shapes allow it.
+        if not (_contradicts(layers) and chains(by_name)):
+            return list(layers)
+    elif is_told and chains(by_name):
+        return by_name
+    found = _orders(layers)
+    if len(found) == 1:
+        return found[0]
+    what = "several orders of its layers" if found else "no order of its layers"
+    raise RefusedError(
+        f"{what} would fit by shape: {listed([layer.shown for layer in layers])}",
+        "name them first to last: sigmoid-serve convert --layers "
+        + ",".join(layer.name[:32] for layer in by_name[:3]),
+    )
+
+
+def chosen(layers: Sequence[Module], names: Sequence[str]) -> list[Module]:
+    """Find the layers that were named, first to last.
+
+    Args:
+        layers: All of a network.
+        names: Whole, or without what all layers' names begin with.
+
+    Raises:
+        RefusedError: There is none of a name, one is named twice, or they do not follow
+            each other by shape.
+    """
+    prefix = common_prefix(layers)
+    known = {layer.name: layer for layer in layers}
+    known |= {layer.name[len(prefix) :]: layer for layer in layers}
+    missing = [name for name in names if name not in known]
+    if missing or len({*names}) < len(names):
+        what = (
+            f"has no layer {listed(missing)}" if missing else "is named a layer twice"
+        )
+        have = listed([layer.name for layer in layers], 20)
+        raise RefusedError(f"it {what}", f"its layers are {have}")
+    found = [known[name] for name in names]
+    if not chains(found):
+        shown = listed([layer.shown for layer in found])
+        remedy = "name them in the order of their use"
+        raise RefusedError(f"these layers do not follow each other: {shown}", remedy)
+    return found
+
+
+def common_prefix(layers: Sequence[Module]) -> str:
+    """Return what all names begin with, up to a dot: `net.` of `net.0` and `net.2`."""
+    paths = [layer.name.split(".")[:-1] for layer in layers]
+    shared = []
+    for parts in zip(*paths, strict=False):
+        if len({*parts}) > 1:
+            break
+        shared.append(f"{parts[0]}.")
+    return "".join(shared)
+
+
+def chains(layers: Sequence[Module]) -> bool:
+    """Tell whether each layer takes as many inputs as the one before has outputs."""
+    return all(before.width == after.inputs for before, after in pairwise(layers))
+
+
+def _tutorial(layers: Sequence[Module]) -> list[Module] | None:
+    """Order `fc1`, `layers.0`, …, `fc2`, whose names alone would not tell it."""
+    prefix = common_prefix(layers)
+    known = {layer.name[len(prefix) :]: layer for layer in layers}
+    middle = [f"layers.{index}" for index in range(len(layers) - 2)]
+    names = ["fc1", *middle, "fc2"]
+    if len(layers) < 3 or known.keys() != {*names}:
+        return None
+    found = [known[name] for name in names]
+    return found if chains(found) else None
+
+
+def _orders(layers: Sequence[Module]) -> list[list[Module]]:
+    """List up to two orders that are right by shapes; none where layers are many."""
+    found: list[list[Module]] = []
+    if len(layers) > _FEW:
+        return found
+    waiting: list[list[Module]] = [[layer] for layer in layers]
+    while waiting and len(found) < 2:
+        begun = waiting.pop()
+        rest = [layer for layer in layers if layer not in begun]
+        if not rest:
+            found.append(begun)
+        waiting += [[*begun, n] for n in rest if begun[-1].width == n.inputs]
+    return found
+
+
+def _key(name: str) -> Key:
+    """Order names by their numbers, and by words such as `input` and `output`."""
+    return tuple((_rank(part), _tokens(part)) for part in name.split("."))
+
+
+def _rank(part: str) -> int:
+    words = {re.sub(r"\d+$", "", word) for word in part.lower().split("_")}
+    return bool(words & _LAST) - bool(words & _FIRST)
+
+
+def _tokens(part: str) -> tuple[tuple[int, str, int], ...]:
+    return tuple(
+        (0, "", int(token[:18])) if token.isdecimal() else (1, token.lower(), 0)
+        for token in re.findall(r"[0-9]+|[^0-9]+", part)
+    )
+
+
+def _is_told(before: Module, after: Module) -> bool:
+    """Tell whether names say that one layer comes before another."""
+    for one, two in zip(before.name.split("."), after.name.split("."), strict=False):
+        if one == two:
+            continue
+        if _rank(one) != _rank(two):
+            return _rank(one) < _rank(two)
+        stems = [re.sub(r"_?[0-9]+$", "", part).lower() for part in (one, two)]
+        return stems[0] == stems[1] and _tokens(one) < _tokens(two)
+    return False
+
+
+def _contradicts(layers: Sequence[Module]) -> bool:
+    return any(_is_told(after, before) for before, after in pairwise(layers))
