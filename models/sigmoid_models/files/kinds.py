@@ -182,4 +182,4 @@ def _text(head: bytes) -> str | None:
     text = head.decode("utf-16" if is_wide else "utf-8-sig", "replace")
     odd = sum(not (c.isprintable() or c.isspace()) or c == "\ufffd" for c in text)
     # Text of another encoding has some letters that are none in this one.
-    return text if text and odd * 10 <= len(text) else None
+    return text if text and odd * 4 <= len(text) else None

@@ -21,6 +21,7 @@ _MOST_ENTRIES: Final = 256
 # Where `_modules` is, among the attributes of any module.
 _FIRST: Final = 32
 _DEEPEST: Final = 16
+_LONGEST_PATH: Final = 128
 _LARGEST: Final = 2**31
 # The first are wrappers, which hold one module; the others hold many.
 _WRAPPERS: Final = {"DataParallel", "DistributedDataParallel", "OptimizedModule"}
@@ -120,11 +121,7 @@ def _contents(root: Instance) -> tuple[list[Layer], list[str]]:
     while waiting:
         path, module, depth = waiting.pop()
         parts = _parts(module)
-        inner = [
-            (f"{path}.{name}".lstrip("."), value, depth + 1)
-            for name, value in parts
-            if _is_module(value) and id(value) not in seen
-        ]
+        inner = [(name, value) for name, value in parts if _is_module(value)]
         if _short(module.name) == "Linear":
             layers.append(_layer(path, dict(parts)))
         elif not inner and module is not root:
@@ -135,8 +132,12 @@ def _contents(root: Instance) -> tuple[list[Layer], list[str]]:
             if isinstance(value, Foreign) and value.name.startswith("torch.")
         )
         if depth < _DEEPEST and len(seen) < _MOST_MODULES:
-            seen.update(id(value) for _, value, _ in inner)
-            waiting.extend(reversed(inner))
+            new = {id(value): (name, value) for name, value in inner}
+            for _, (name, value) in reversed(new.items()):
+                if id(value) not in seen:
+                    here = f"{path}.{name[:_LONGEST_PATH]}".lstrip(".")
+                    waiting.append((here[:_LONGEST_PATH], value, depth + 1))
+            seen |= new.keys()
     return layers, [name for name in others if name not in _CONTAINERS]
 
 
