@@ -21,7 +21,7 @@ _SCRIPT: Final = (
     """torch.jit.load('model.pt').state_dict(), 'weights.pt')\""""
 )
 _EXPORTED: Final = (
-    """save its weights: python -c "import torch; torch.save("""
+    """name it model.pt2, and save its weights: python -c "import torch; torch.save("""
     """torch.export.load('model.pt2').state_dict, 'weights.pt')\""""
 )
 _WEIGHTS: Final = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", ".pkl")
