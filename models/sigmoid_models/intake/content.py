@@ -47,7 +47,8 @@ def read_content(content: bytes, entry: str) -> Content:
         what = error.outline or str(error)[:128]
         raise RefusedError(
             f"it holds pickled objects ({what}), which are not loaded as they run code",
-            error.remedy,
+            error.remedy
+            or 'save the weights alone: torch.save(model.state_dict(), "model.pt")',
         ) from None
     except FormatError as error:
         finding = f"not a whole file of weights ({error})"
