@@ -5,7 +5,6 @@ is one: `leaky_relu:0.2`, `gelu:tanh`. Nothing here needs PyTorch: the functions
 themselves are in `sigmoid_models.functions`.
 """
 
-import math
 import re
 from typing import Final
 
@@ -90,4 +89,4 @@ def _slope(text: str) -> float | None:
         slope = float(text)
     except ValueError:
         return None
-    return slope if math.isfinite(slope) and 0 <= slope < 1 else None
+    return abs(slope) if 0 <= slope < 1 else None  # of -0, too

@@ -1,6 +1,6 @@
 """The functions between layers: in PyTorch, in float64, and how each carries a one.
 
-Formulas, with Φ the normal distribution's: PyTorch's documentation of `torch.nn`.
+Formulas: PyTorch's documentation of `torch.nn`, softplus's threshold included.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from sigmoid_models.exact_sigmoid import sigmoid64
 _SELU_SCALE: Final = 1.0507009873554804934193349852946
 _SELU_ALPHA: Final = 1.6732632423543772848170429916717
 
-# PyTorch's softplus is the identity beyond it, which differs by 2e-9.
+# PyTorch defines its softplus as the identity beyond it, which differs by 2e-9 from the
+# logarithm; that is the function that networks were trained with.
 _SOFTPLUS_THRESHOLD: Final = 20.0
 
 
@@ -85,7 +86,7 @@ def _silu64(x: Float64Array) -> Float64Array:
 
 
 def _softplus64(x: Float64Array) -> Float64Array:
-    return np.logaddexp(0, x)
+    return np.where(x > _SOFTPLUS_THRESHOLD, x, np.logaddexp(0, x))
 
 
 def _gelu_(x: Tensor, *, approximate: str) -> None:
@@ -99,9 +100,9 @@ def _softplus_(x: Tensor) -> None:
 # The sigmoid of 32 is 1, to the last bit of float32, and its exponential is no
 # subnormal number, with which processors take many times as long.
 _FUNCTIONS: Final = {
-    "sigmoid": Function(torch.sigmoid_, nn.Sigmoid, sigmoid64, (32.0, 1.0)),
-    "relu": Function(torch.relu_, nn.ReLU, lambda x: np.maximum(x, 0), (1.0, 1.0)),
-    "tanh": Function(torch.tanh_, nn.Tanh, np.tanh, (32.0, 1.0)),
+    "sigmoid": Function(Tensor.sigmoid_, nn.Sigmoid, sigmoid64, (32.0, 1.0)),
+    "relu": Function(Tensor.relu_, nn.ReLU, lambda x: np.maximum(x, 0), (1.0, 1.0)),
+    "tanh": Function(Tensor.tanh_, nn.Tanh, np.tanh, (32.0, 1.0)),
     "elu": Function(nn.functional.elu_, nn.ELU, _elu64, (1.0, 1.0)),
     "selu": Function(torch.selu_, nn.SELU, _selu64, (1 / _SELU_SCALE, 1.0)),
     "gelu": Function(
