@@ -30,12 +30,21 @@ class PredictResponse(BaseModel):
     logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
     probabilities: Annotated[
         Numbers,
-        Field(description="`sigmoid(logits / temperature)`, element by element."),
+        Field(
+            description="`sigmoid(logits / temperature)`, element by element; where "
+            "there is a `link`, the softmax of `logits / temperature` over the classes."
+        ),
     ]
     labels: Annotated[
         Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
     ]
     shape: Annotated[list[int], Field(description="Of `logits`.")]
+    link: Annotated[
+        Literal["softmax"] | None,
+        Field(
+            description="What made the probabilities; left out where it is the sigmoid."
+        ),
+    ] = None
 
 
 class SigmoidResponse(BaseModel):
