@@ -194,10 +194,14 @@ def _card(text: str) -> bytes:
     return safetensors.torch.save(dict(network), metadata={HEADER_ENTRY: text})
 
 
+def _begin(random: Random) -> str:
+    return f'{{"format":{random.choice((1, 2))},'
+
+
 def _golden(piece: str) -> Bomb:
     def make(random: Random) -> bytes:
         count = random.randrange(1000, 2**20)
-        return _card('{"format":1,"golden":{"inputs":[' + piece * count + "0]}}")
+        return _card(_begin(random) + '"golden":{"inputs":[' + piece * count + "0]}}")
 
     return make
 
@@ -205,7 +209,7 @@ def _golden(piece: str) -> Bomb:
 def _entries(random: Random) -> bytes:
     count = random.randrange(1000, 2**17)
     members = ",".join(f'"{index}":0' for index in range(count))
-    return _card('{"format":1,' + members + "}")
+    return _card(_begin(random) + members + "}")
 
 
 def _layers(random: Random) -> bytes:

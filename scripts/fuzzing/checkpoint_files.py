@@ -221,6 +221,7 @@ def _card(
     classes = 2 if task == "binary" else outputs
     card = {
         "architecture": {"kind": kind, "sizes": sizes},
+        "activation": "sigmoid",
         "task": task,
         "features": tuple(f"feature {number}" for number in range(features)),
         "scaler": Scaler(mean=(0.0,) * features, scale=(1.0,) * features),

@@ -14,7 +14,11 @@ from fuzzing.campaign import Findings, Outcome, run_campaign
 from fuzzing.checkpoint_files import File, draw_file, good_files
 from fuzzing.memory import MIB, peak_bytes
 from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from sigmoid_models.intake.named import Named
 from sigmoid_serve.engine.engine import Engine
+
+# Or no bare file would be read to its end.
+_NAMED: Final = Named(activation=("sigmoid",))
 
 MESSAGE_CHARACTERS: Final = 10_000
 PEAK_SHARE: Final = 3
@@ -65,7 +69,7 @@ def read_outcome(folder: Path, file: File) -> Outcome:
     path.write_bytes(file.content)
     with peak_bytes() as highest:
         try:
-            checkpoint = load_checkpoint(path)
+            checkpoint = load_checkpoint(path, named=_NAMED)
         except CheckpointError as error:
             fault, code = refusal_fault(str(error), file.is_good), "CheckpointError"
         else:

@@ -12,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import Golden, ModelCard, Scaler, assumed_card
+from sigmoid_models.card import Golden, ModelCard, Scaler, usual_task
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier, sequential
+from sigmoid_models.intake.named import Named
 
+SIGMOID = Named(activation=("sigmoid",))
 ARCHITECTURE = Architecture(kind="Classifier", sizes=(4, 5, 3))
 CARD = ModelCard(
     architecture=ARCHITECTURE,
+    activation="sigmoid",
     task="multiclass",
     features=("a", "b", "c", "d"),
     classes=("x", "y", "ž"),
@@ -77,9 +80,14 @@ def test_plain_weights(
     network = make().to(getattr(torch, dtype))
     path = tmp_path / f"model{suffix}"
     write(path, dict(network.state_dict()))
-    loaded = load_checkpoint(path)
-    assert loaded.card.activation == "sigmoid (assumed)"
-    assert loaded.card == assumed_card(loaded.card.architecture)
+    loaded = load_checkpoint(path, named=SIGMOID)
+    architecture = loaded.card.architecture
+    assert loaded.card == ModelCard(
+        architecture=architecture,
+        activation="sigmoid",
+        activation_source="named by the user",
+        task=usual_task(architecture.outputs),
+    )
     x = torch.randn(7, 4)
     with torch.no_grad():
         assert torch.equal(loaded.network(x), network.float()(x))
@@ -95,7 +103,8 @@ def test_parameters_and_views_are_weights_too(tmp_path: Path) -> None:
     torch.save(state, path)
     x = torch.randn(7, 4)
     with torch.no_grad():
-        torch.testing.assert_close(load_checkpoint(path).network(x), network(x))
+        loaded = load_checkpoint(path, named=SIGMOID)
+        torch.testing.assert_close(loaded.network(x), network(x))
 
 
 class Bomb:
@@ -148,7 +157,7 @@ BAD_STATES: dict[str, tuple[object, str]] = {
 
 def error_message(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(path)
+        load_checkpoint(path, named=SIGMOID)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "; " in message

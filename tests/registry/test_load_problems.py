@@ -16,7 +16,7 @@ from sigmoid_serve.configuration.settings import ServingError, Settings
 from tests.cli.test_cli import call
 from tests.process.test_workers import until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
-from tests.running import TIMEOUT, serving, until_ready
+from tests.running import BARE, TIMEOUT, serving, until_ready
 
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 LISTED = {"bad/1", "good/2", "my model", "gone", "twice"}
@@ -130,6 +130,7 @@ def running(
             SIGMOID_MODELS=str(models),
             SIGMOID_WORKERS=str(request.param),
             SIGMOID_API_KEYS_FILE=str(keys),
+            **BARE,
         ) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
     ):
@@ -277,6 +278,7 @@ def test_problems_known_from_the_start_do_not_stop_a_reload(
     variables = {
         "SIGMOID_WORKERS": workers,
         "SIGMOID_API_KEYS_FILE": str(tmp_path / "keys"),
+        **BARE,
     }
     with (
         serving(tmp_path / "log", models, **variables) as (process, address),
@@ -311,7 +313,7 @@ def test_a_named_link_that_is_swapped(tmp_path: Path, workers: str) -> None:
     current.symlink_to("rev-a")
     log = tmp_path / "log"
     with (
-        serving(log, current, SIGMOID_WORKERS=workers) as (process, address),
+        serving(log, current, SIGMOID_WORKERS=workers, **BARE) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)
@@ -351,7 +353,8 @@ def test_nothing_can_be_served(tmp_path: Path, workers: str) -> None:
 def test_a_named_model_without_a_good_version(tmp_path: Path, workers: str) -> None:
     good = put(tmp_path / "good.safetensors", 1)
     file = damage(tmp_path / "a" / "1" / "model.safetensors")
-    outcome = call("serve", "--port", "0", "--workers", workers, good, tmp_path / "a")
+    options = ("--port", "0", "--workers", workers, "--activation", "sigmoid")
+    outcome = call("serve", *options, good, tmp_path / "a")
     assert outcome.returncode == 1
     last = outcome.stderr.splitlines()[-1]
     assert last.startswith(f"sigmoid-serve: {file}: not a whole safetensors file")
@@ -367,7 +370,7 @@ def test_the_first_that_can_be_served_is_the_default(
     paths = tmp_path / "b", Path(f"z={tmp_path}/a/b.safetensors")
     log = tmp_path / "log"
     with (
-        serving(log, *paths, SIGMOID_WORKERS=workers) as (_, address),
+        serving(log, *paths, SIGMOID_WORKERS=workers, **BARE) as (_, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)
@@ -380,7 +383,8 @@ def test_the_first_that_can_be_served_is_the_default(
 def test_the_application_follows_the_same_rules(tmp_path: Path) -> None:
     put(tmp_path / "models" / "good.safetensors", 1)
     bad = damage(tmp_path / "models" / "bad.safetensors")
-    registry = create_app(Settings(models=(tmp_path / "models",))).state.context
+    settings = Settings(models=(tmp_path / "models",), activation=("sigmoid",))
+    registry = create_app(settings).state.context
     assert list(registry.registry.models) == ["good"]
     assert [each.label for each in registry.registry.passed_over] == ["bad/1"]
     with pytest.raises(ServingError, match="not a whole safetensors file"):
@@ -393,7 +397,7 @@ def test_many_are_told_of_in_bounds(tmp_path: Path) -> None:
         damage(tmp_path / "more" / f"{'é' * 60}{number:02}.safetensors")
     named = f"{tmp_path}/more:best={good}"
     with (
-        serving(tmp_path / "log", SIGMOID_MODELS=named) as (_, address),
+        serving(tmp_path / "log", SIGMOID_MODELS=named, **BARE) as (_, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)
