@@ -42,6 +42,8 @@ ARROWS = {
     "json": "errors",
     "configuration": "errors sigmoid_models",
     "errors": "sigmoid_models",
+    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
+    "sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.files",
     "sigmoid_models.files": "",
