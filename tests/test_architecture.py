@@ -19,7 +19,7 @@ ARROWS = {
     "": "app",
     "__main__": "cli",
     "cli": "process diagnostics sockets http monitoring engine configuration "
-    "sigmoid_models sigmoid_models.training",
+    "sigmoid_models sigmoid_models.conversion sigmoid_models.training",
     "process": "server sockets app http registry repository monitoring configuration "
     "errors sigmoid_models",
     "healthcheck": "diagnostics",
@@ -42,6 +42,8 @@ ARROWS = {
     "json": "errors",
     "configuration": "errors sigmoid_models",
     "errors": "sigmoid_models",
+    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
+    "sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.files",
     "sigmoid_models.files": "",
