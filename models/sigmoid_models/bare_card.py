@@ -135,7 +135,11 @@ def questions(network: Network, named: Named) -> list[Question]:
         hint = f"; {names} in it" if (names := _hint(network)) else ""
         what = f"which function stands between its layers ({network.shown}{hint})"
         found.append(Question(what, "--activation NAME"))
-    unplaced = [n.module.name for n in network.norms if n.place is None]
+    unplaced = [
+        f"{norm.module.name[:64]} (behind {network.layers[norm.layer].name[:64]})"
+        for norm in network.norms
+        if norm.place is None
+    ]
     if unplaced and named.batchnorm is None:
         what = f"whether {listed(unplaced)} stands before or after the function"
         found.append(Question(what, "--batchnorm before|after"))

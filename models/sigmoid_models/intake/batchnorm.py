@@ -8,8 +8,9 @@ import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,20 +43,28 @@ class Norm:
 
 
 def place_norms(
-    norms: Sequence[Module], layers: Sequence[Module], all_modules: Sequence[Module]
+    norms: Sequence[Module],
+    layers: Sequence[Module],
+    all_modules: Sequence[Module],
+    *,
+    is_ordered: bool,
 ) -> list[Norm]:
     """Find where each BatchNorm stands.
 
     Args:
         norms: The BatchNorms.
-        layers: The linear layers, in the order of their use.
-        all_modules: Both, in the file's order.
+        layers: The linear layers that are used, in the order of their use.
+        all_modules: Both, in the file's order, also the layers that are not used.
+        is_ordered: Whether the file's order says something.
 
     Raises:
         RefusedError: One belongs to no layer, or to the same as another.
     """
-    around = _surroundings(layers, all_modules)
-    found = [_placed(norm, layers, around) for norm in norms]
+    if not norms:
+        return []
+    places = _Places(layers, norms, all_modules, is_ordered=is_ordered)
+    norms = [norm for norm in norms if not places.is_unused(norm)]
+    found = [places.placed(norm) for norm in norms]
     taken: set[int] = set()
     for norm in found:
         before = layers[norm.layer].width if norm.layer >= 0 else layers[0].inputs
@@ -70,87 +79,116 @@ def place_norms(
     return found
 
 
-class _Surroundings(NamedTuple):
-    """What is looked up for each BatchNorm.
+class _Places:
+    """What names, numbers, widths and the file's order say of BatchNorms."""
 
-    Attributes:
-        inside: Index and number of the layers in each numbered container.
-        numbered: Indices of the layers by the last number in their names.
-        before: Name of what stands before each module in the file.
-        position: Of each layer, by its name.
-        names: Of all modules.
-    """
+    def __init__(
+        self,
+        layers: Sequence[Module],
+        norms: Sequence[Module],
+        all_modules: Sequence[Module],
+        *,
+        is_ordered: bool,
+    ) -> None:
+        self._layers = layers
+        self._counted = {each.name for each in all_modules}
+        self._index = {layer.name: index for index, layer in enumerate(layers)}
+        self._inside: dict[str, list[tuple[int, int]]] = {}
+        self._by_number: dict[int, list[int]] = {}
+        self._by_width: dict[int, list[int]] = {layers[0].inputs: [-1]}
+        for index, layer in enumerate(layers):
+            self._by_width.setdefault(layer.width, []).append(index)
+            if layer.number is not None:
+                self._inside.setdefault(layer.container, []).append(
+                    (index, layer.number)
+                )
+            if (number := _last_number(layer.name)) is not None:
+                self._by_number.setdefault(number, []).append(index)
+        for inside in self._inside.values():
+            inside.sort(key=itemgetter(1))
+        numbers = [n for norm in norms if (n := _last_number(norm.name)) is not None]
+        # `bn1` behind `fc0`, or behind `fc1`?
+        self._is_counted_alike = not (numbers and self._by_number) or (
+            min(numbers) == min(self._by_number) or min(numbers) > 1
+        )
+        pairs = pairwise(all_modules) if is_ordered else ()
+        self._preceding = {
+            norm.name: layer.name
+            for layer, norm in pairs
+            if layer.kind == "linear" and norm.kind == "batchnorm"
+        }
+        self._used = {layer.container for layer in layers}
+        self._unused = {
+            each.container
+            for each in all_modules
+            if each.kind == "linear" and each.name not in self._index
+        }
 
-    inside: Mapping[str, Sequence[tuple[int, int]]]
-    numbered: Mapping[int, Sequence[int]]
-    before: Mapping[str, str]
-    position: Mapping[str, int]
-    names: set[str]
+    def is_unused(self, norm: Module) -> bool:
+        """Tell whether one stands beside layers that are not used.
 
-
-def _surroundings(
-    layers: Sequence[Module], all_modules: Sequence[Module]
-) -> _Surroundings:
-    inside: dict[str, list[tuple[int, int]]] = {}
-    numbered: dict[int, list[int]] = {}
-    for index, layer in enumerate(layers):
-        if layer.number is not None:
-            inside.setdefault(layer.container, []).append((index, layer.number))
-        number = _last_number(layer.name)
-        if number is not None:
-            numbered.setdefault(number, []).append(index)
-    for numbers in inside.values():
-        numbers.sort(key=itemgetter(1))
-    names = [each.name for each in all_modules]
-    return _Surroundings(
-        inside,
-        numbered,
-        dict(zip(names[1:], names, strict=False)),
-        {layer.name: index for index, layer in enumerate(layers)},
-        {*names},
-    )
-
-
-def _placed(norm: Module, layers: Sequence[Module], around: _Surroundings) -> Norm:
-    if norm.number is not None and norm.container in around.inside:
-        return _numbered(norm, norm.number, layers, around)
-    index = _partner(norm, around)
-    return Norm(norm, index, "before" if index == len(layers) - 1 else None)
-
-
-def _numbered(
-    norm: Module, number: int, layers: Sequence[Module], around: _Surroundings
-) -> Norm:
-    """Place one by its number among those of the layers beside it."""
-    inside = around.inside[norm.container]
-    earlier = bisect_left(inside, number, key=itemgetter(1)) - 1
-    if earlier < 0:
-        first, _ = inside[0]
-        if first or free_places(norm, layers[first], around.names):
+        Raises:
+            RefusedError: That cannot be told.
+        """
+        if not self._unused:
+            return False
+        if (norm.container in self._unused) == (norm.container in self._used):
             raise _unknown(norm)
-        return Norm(norm, -1, "after")
-    index, _ = inside[earlier]
-    functions_before = free_places(layers[index], norm, around.names)
-    if not functions_before:
-        return Norm(norm, index, "before")
-    if index == len(layers) - 1:
+        return norm.container in self._unused
+
+    def placed(self, norm: Module) -> Norm:
+        """Find where one stands.
+
+        Raises:
+            RefusedError: That cannot be told.
+        """
+        inside = self._inside.get(norm.container)
+        if norm.number is not None and inside:
+            return self._numbered(norm, inside)
+        fitting = self._by_width.get(norm.width, [])
+        if len(fitting) == 1:
+            index = fitting[0]
+        else:
+            index = self._partner(norm)
+            # Of several places, the last is no better known than the others.
+            if index == len(self._layers) - 1 and index in fitting:
+                raise _unknown(norm)
+        if index < 0:
+            return Norm(norm, index, "after")
+        return Norm(norm, index, "before" if index == len(self._layers) - 1 else None)
+
+    def _numbered(self, norm: Module, inside: Sequence[tuple[int, int]]) -> Norm:
+        """Place one by its number among those of the layers beside it."""
+        earlier = bisect_left(inside, norm.number or 0, key=itemgetter(1)) - 1
+        if earlier < 0:
+            first, _ = inside[0]
+            if first or free_places(norm, self._layers[first], self._counted):
+                raise _unknown(norm)
+            return Norm(norm, -1, "after")
+        index, _ = inside[earlier]
+        has_function = bool(free_places(self._layers[index], norm, self._counted))
+        if index == len(self._layers) - 1:
+            if has_function:
+                raise _unknown(norm)
+            return Norm(norm, index, "before")
+        after = self._layers[index + 1]
+        is_last_inside = after.container != norm.container
+        has_more = is_last_inside or bool(free_places(norm, after, self._counted))
+        if has_function == has_more:
+            # A place for a function on both sides, or on none, as in a list.
+            return Norm(norm, index, None)
+        return Norm(norm, index, "after" if has_function else "before")
+
+    def _partner(self, norm: Module) -> int:
+        """Find the layer of the same number, as `fc1` for `bn1`, or the one before."""
+        number = _last_number(norm.name)
+        same = self._by_number.get(number, []) if number is not None else []
+        preceding = self._index.get(self._preceding.get(norm.name, ""))
+        if len(same) == 1 and (self._is_counted_alike or same[0] == preceding):
+            return same[0]
+        if preceding is not None and not same:
+            return preceding
         raise _unknown(norm)
-    after = layers[index + 1]
-    is_last_inside = after.container != norm.container
-    is_open = is_last_inside or free_places(norm, after, around.names)
-    return Norm(norm, index, None if is_open else "after")
-
-
-def _partner(norm: Module, around: _Surroundings) -> int:
-    """Find the layer of the same number, as `fc1` for `bn1`, or the one before it."""
-    number = _last_number(norm.name)
-    same = around.numbered.get(number, ()) if number is not None else ()
-    if len(same) == 1:
-        return same[0]
-    before = around.before.get(norm.name)
-    if before is not None and before in around.position and not same:
-        return around.position[before]
-    raise _unknown(norm)
 
 
 def _last_number(name: str) -> int | None:

@@ -4,13 +4,14 @@ They are linear layers and BatchNorms; any other is an error that names it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from sigmoid_models.files.stored import Stored
 from sigmoid_models.intake.refusal import RefusedError, listed
 
+MAX_LAYERS: Final = 1024
 SERVED: Final = "serve linear layers with a function between each two"
 
 MAX_DIGITS: Final = 9
@@ -47,6 +48,7 @@ _PARTS: Final[Mapping[str, tuple[str, str]]] = {
     "_packed_params": ("a quantised layer", "save the network before quantisation"),
     "lora_A": ("a LoRA adapter", "merge the adapter into the weights, then save"),
 }
+_GRAPH: Final = "a graph convolution"
 _WORDS: Final[Mapping[str, str]] = {
     "attn": "attention",
     "attention": "attention",
@@ -59,6 +61,27 @@ _WORDS: Final[Mapping[str, str]] = {
     "embed": "an Embedding",
     "embedding": "an Embedding",
     "embeddings": "an Embedding",
+    "res": "residual links",
+    "highway": "a highway layer",
+    "emb": "an Embedding",
+    "wte": "an Embedding",
+    "wpe": "an Embedding",
+    "lora": "a LoRA adapter",
+    "adapter": "an adapter",
+    "adapters": "an adapter",
+    "expert": "a mixture of experts",
+    "experts": "a mixture of experts",
+    "router": "a mixture of experts",
+    "gate": "a gated layer",
+    "i2h": "a recurrent layer",
+    "h2h": "a recurrent layer",
+    "hh": "a recurrent layer",
+    "whh": "a recurrent layer",
+    "conv": _GRAPH,
+    "convs": _GRAPH,
+    "gcn": _GRAPH,
+    "gnn": _GRAPH,
+    "gat": _GRAPH,
     "prelu": "a PReLU",
     "layernorm": "a LayerNorm",
     "ln": "a LayerNorm",
@@ -124,13 +147,35 @@ def find_modules(tensors: Mapping[str, Stored], *, is_proven: bool) -> list[Modu
         RefusedError: One of them is of another kind.
     """
     parts: dict[str, dict[str, Stored]] = {}
+    matrices = sum(len(tensor.shape) == 2 for tensor in tensors.values())
+    if matrices > MAX_LAYERS:
+        finding = f"it has {matrices} layers, more than {MAX_LAYERS}"
+        raise RefusedError(finding, "serve a smaller network")
     for name, tensor in tensors.items():
-        if not _IGNORED.fullmatch(name):
+        # A layer may be called `loss`, too.
+        if not _IGNORED.fullmatch(name) or f"{name.rpartition('.')[0]}.bias" in tensors:
             module, _, part = name.rpartition(".")
             parts.setdefault(module, {})[part] = tensor
     for name, own in parts.items():
         _check_parts(name, own)
     return [_module(name, own, is_proven) for name, own in parts.items()]
+
+
+def check_hidden(tensors: Mapping[str, Stored], modules: Sequence[str]) -> None:
+    """Check that no module without tensors is called as norms are.
+
+    Args:
+        tensors: By name.
+        modules: Names of all modules, where the file tells them.
+
+    Raises:
+        RefusedError: One is: a LayerNorm without weights has none, and normalises.
+    """
+    owners = {name.rpartition(".")[0] for name in tensors}
+    for name in modules:
+        kind = _WORDS.get(name.rpartition(".")[2].rstrip("_0123456789").lower(), "")
+        if name not in owners and kind.endswith("Norm"):
+            raise _other(name, kind)
 
 
 def _check_parts(name: str, own: Mapping[str, Stored]) -> None:
@@ -163,13 +208,18 @@ def _module(name: str, own: dict[str, Stored], is_proven: bool) -> Module:
 def _word(name: str, own: dict[str, Stored], is_proven: bool) -> str | None:
     """Find a word for another kind of module in a name, as far as shapes allow it."""
     words = re.split(r"[._]|(?<=[a-z])(?=[A-Z])", name)
-    kinds = [_WORDS.get(re.sub(r"\d+$", "", word.lower())) for word in words]
+    words = [word.lower() for word in words]
+    kinds = [
+        _WORDS.get(word) or _WORDS.get(re.sub(r"\d+$", "", word)) for word in words
+    ]
     kind = next((kind for kind in kinds if kind), None)
     if kind is None:
         return None
     weight = own.get("weight")
     is_matrix = weight is not None and len(weight.shape) == 2
     if is_matrix and kind[-4:] in ("ReLU", "Norm"):
+        return None
+    if weight is not None and not is_matrix and kind == _GRAPH:
         return None
     return None if is_matrix and is_proven else kind
 

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sigmoid_models.intake.batchnorm import Norm, place_norms
+from sigmoid_models.intake.branches import check_branches
 from sigmoid_models.intake.configuration import Configuration, read_configuration
-from sigmoid_models.intake.modules import Module, find_modules
+from sigmoid_models.intake.modules import Module, check_hidden, find_modules
 from sigmoid_models.intake.named import Named
 from sigmoid_models.intake.order import chosen, common_prefix, ordered
 from sigmoid_models.intake.refusal import RefusedError, listed
 from sigmoid_models.intake.stack import check_between, has_behind, last_numbers
 from sigmoid_models.intake.weights import Weights
-
-MAX_LAYERS: Final = 1024
 
 # Modules that are called so are what they are called; the output's, too.
 _CALLED: Final = re.compile(
@@ -65,16 +64,17 @@ def find_network(weights: Weights, named: Named) -> Network:
         RefusedError: They make no network that is served, or not one alone.
     """
     modules = find_modules(weights.tensors, is_proven=named.is_proven)
+    if not named.is_proven:
+        check_hidden(weights.tensors, weights.modules)
     linear = [module for module in modules if module.kind == "linear"]
     if not linear:
         raise RefusedError("no linear layer is in it", "serve linear layers")
-    if len(linear) > MAX_LAYERS:
-        finding = f"it has {len(linear)} layers, more than {MAX_LAYERS}"
-        raise RefusedError(finding, "serve a smaller network")
     if named.layers:
         layers = chosen(linear, named.layers)
     else:
         layers = ordered(linear, is_ordered=weights.is_ordered)
+        if not named.is_proven:
+            check_branches(layers)
     norms = [module for module in modules if module.kind == "batchnorm"]
     if len(norms) > len(layers) + 1:
         finding = f"it has {len(norms)} BatchNorms, more than places for them"
@@ -83,7 +83,7 @@ def find_network(weights: Weights, named: Named) -> Network:
     used = {layer.name for layer in layers}
     return Network(
         layers=tuple(layers),
-        norms=tuple(place_norms(norms, layers, modules)),
+        norms=tuple(place_norms(norms, layers, modules, is_ordered=weights.is_ordered)),
         kind=_kind(layers),
         configuration=read_configuration(weights.beside),
         called=_called(weights.modules),

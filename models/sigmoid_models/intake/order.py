@@ -10,7 +10,10 @@ from sigmoid_models.intake.refusal import RefusedError, listed
 
 # Up to so many layers, all orders are tried.
 _FEW: Final = 8
-_FIRST: Final = {"input", "first", "in", "inp"}
+_FIRST: Final = {
+    *("input", "first", "in", "inp"),
+    *("encoder", "features", "backbone", "trunk", "stem"),
+}
 _LAST: Final = {
     *("out", "output", "logits", "logit", "head", "last", "final"),
     *("classifier", "pred", "predict", "prediction"),
@@ -40,11 +43,19 @@ def ordered(layers: Sequence[Module], *, is_ordered: bool) -> list[Module]:
     elif is_told and chains(by_name):
         return by_name
     found = _orders(layers)
-    if len(found) == 1:
+    # Weights that stand the other way round, or layers that are given more than what
+    # the one before them returns, fit in a row of another order, too.
+    if len(found) == 1 and _agree(found[0], is_ordered=is_ordered):
         return found[0]
-    what = "several orders of its layers" if found else "no order of its layers"
+    if len(found) == 1:
+        shown = listed([layer.shown for layer in found[0]])
+        what = f"its layers fit only in an order that names do not say: {shown}"
+    else:
+        kind = "several orders" if found else "no order"
+        shown = listed([layer.shown for layer in layers])
+        what = f"{kind} of its layers would fit by shape: {shown}"
     raise RefusedError(
-        f"{what} would fit by shape: {listed([layer.shown for layer in layers])}",
+        what,
         "name them first to last: sigmoid-serve convert --layers "
         + ",".join(layer.name[:32] for layer in by_name[:3]),
     )
@@ -124,10 +135,11 @@ def _orders(layers: Sequence[Module]) -> list[list[Module]]:
 
 def _key(name: str) -> Key:
     """Order names by their numbers, and by words such as `input` and `output`."""
-    return tuple((_rank(part), _tokens(part)) for part in name.split("."))
+    return tuple((rank_of(part), _tokens(part)) for part in name.split("."))
 
 
-def _rank(part: str) -> int:
+def rank_of(part: str) -> int:
+    """Return -1 for a name such as `input`, 1 for one such as `output`, else 0."""
     words = {re.sub(r"\d+$", "", word) for word in part.lower().split("_")}
     return bool(words & _LAST) - bool(words & _FIRST)
 
@@ -144,11 +156,22 @@ def _is_told(before: Module, after: Module) -> bool:
     for one, two in zip(before.name.split("."), after.name.split("."), strict=False):
         if one == two:
             continue
-        if _rank(one) != _rank(two):
-            return _rank(one) < _rank(two)
+        if rank_of(one) != rank_of(two):
+            return rank_of(one) < rank_of(two)
         stems = [re.sub(r"_?[0-9]+$", "", part).lower() for part in (one, two)]
         return stems[0] == stems[1] and _tokens(one) < _tokens(two)
     return False
+
+
+def _agree(layers: Sequence[Module], *, is_ordered: bool) -> bool:
+    """Tell whether names agree to an order found by shapes alone.
+
+    It is another order than the file's where that one says something: then they must
+    say it, not only allow it.
+    """
+    if is_ordered:
+        return all(_is_told(before, after) for before, after in pairwise(layers))
+    return not _contradicts(layers)
 
 
 def _contradicts(layers: Sequence[Module]) -> bool:

@@ -67,6 +67,15 @@ def find_weights(saved: object, state: str | None, *, is_ordered: bool) -> Weigh
         for name, value in chosen
         if isinstance(name, str) and not isinstance(value, Stored)
     ]
+    if not is_ordered:
+        # What safetensors' save_model writes of a tensor that another name has, too.
+        tensors |= {
+            name.removeprefix(prefix): tensors[value.removeprefix(prefix)]
+            for name, value in extras
+            if isinstance(value, str)
+            and value.removeprefix(prefix) in tensors
+            and name.removeprefix(prefix) not in tensors
+        }
     return Weights(
         _unwrapped(tensors),
         is_ordered=is_ordered,
