@@ -30,7 +30,7 @@ _TWINS: Final = {"gelu": "gelu:tanh", "gelu:tanh": "gelu"}
 _CAUSES: Final = (
     "likely causes: a scaler that is missing or was used twice, rows of another "
     "network, another order of the columns, different functions between the layers, "
-    "or probabilities in columns called logit"
+    "outputs computed in 16 bits, or probabilities in columns called logit"
 )
 
 
