@@ -21,7 +21,7 @@ from sigmoid_models.conversion.converter import (
 )
 from sigmoid_models.conversion.expected_rows import ExpectedRows
 from sigmoid_models.conversion.golden_rows import MOST_ROWS, Subject, golden_rows
-from sigmoid_models.intake.named import NOTHING, Named
+from sigmoid_models.intake.named import NOTHING, Named, Place
 from sigmoid_models.messages import UserError
 
 SIZES = (5, 7, 6, 3)
@@ -192,6 +192,108 @@ def test_rows_against_evidence(tmp_path: Path) -> None:
     assert "fit relu or leaky_relu" in golden_rows(subject, alike).notes[0]
     with pytest.raises(UserError, match="a module is called relu, and these rows fit"):
         golden_rows(replace(subject, evidence=evidence), alike)
+
+
+class Called(nn.Module):
+    """fc1, fc2 and a function that is called relu, whatever it is."""
+
+    def __init__(self, function: nn.Module) -> None:
+        super().__init__()
+        self.fc1, self.relu, self.fc2 = nn.Linear(5, 7), function, nn.Linear(7, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc2(self.relu(self.fc1(x)))
+        return logits
+
+
+def saved_with_rows(folder: Path, network: nn.Module) -> tuple[Path, Additions]:
+    torch.save(network.eval().state_dict(), folder / "model.pt")
+    with torch.no_grad():
+        outputs = network(inputs())
+    rows = write_rows(folder / "rows.csv", inputs(), "logit", outputs)
+    return folder / "model.pt", Additions(expected=rows)
+
+
+def test_rows_overrule_a_name(tmp_path: Path) -> None:
+    source, additions = saved_with_rows(tmp_path, Called(nn.Sigmoid()))
+    sigmoid = Named(activation=("sigmoid",))
+    assert "a module called relu" in refusal(source, sigmoid)
+    converted = convert(source, sigmoid, additions)
+    assert converted.card.activation == "sigmoid"
+    message = refusal(source, Named(activation=("relu",)), additions)
+    assert message.endswith("they would with --activation sigmoid")
+
+    # Units that are never below 0, where relu is the identity, prove nothing.
+    network = Called(nn.Identity())
+    with torch.no_grad():
+        network.fc1.weight.zero_()
+        network.fc1.bias.fill_(1)
+    source, additions = saved_with_rows(tmp_path, network)
+    message = refusal(source, Named(activation=("none",)), additions)
+    assert "a module called relu" in message
+    assert "these rows fit relu or " in message
+    assert "add rows that tell the functions apart" in message
+
+
+class Normed(nn.Module):
+    """fc1, bn1 and fc2, the function before or after bn1."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.fc1, self.bn1, self.fc2 = (
+            nn.Linear(5, 7),
+            nn.BatchNorm1d(7),
+            nn.Linear(7, 3),
+        )
+        self.is_before = place == "before"
+        with torch.no_grad():
+            self.bn1.running_mean.add_(1)  # type: ignore[union-attr]
+            self.bn1.bias.add_(torch.linspace(-1, 1, 7))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.fc1(x)
+        x = self.bn1(x).tanh() if self.is_before else self.bn1(x.tanh())
+        logits: torch.Tensor = self.fc2(x)
+        return logits
+
+
+@pytest.mark.parametrize(("place", "other"), [("before", "after"), ("after", "before")])
+def test_rows_name_the_place_of_a_batchnorm(
+    tmp_path: Path, place: Place, other: Place
+) -> None:
+    source, additions = saved_with_rows(tmp_path, Normed(place))
+    named = Named(activation=("tanh",), batchnorm=place)
+    assert convert(source, named, additions).card.folded
+    message = refusal(source, replace(named, batchnorm=other), additions)
+    assert message.endswith(f"they would with --activation tanh --batchnorm {place}")
+    assert "--batchnorm" in refusal(source, replace(named, batchnorm=None), additions)
+    named = Named(batchnorm=place)
+    assert "name it, --activation tanh" in refusal(source, named, additions)
+
+
+def test_what_a_file_says_is_kept(tmp_path: Path) -> None:
+    state = made("relu", (3, 4, 1)).state_dict()
+    values = {"activation": "relu", "classes": ["yes", "no"]}
+    source = tmp_path / "model.pt"
+    torch.save({"model_state_dict": state, "config": values}, source)
+    converted = convert(source, additions=Additions(positive="yes"))
+    assert converted.card.activation_source == "the file's configuration"
+    assert converted.card.classes == ("no", "yes")
+    assert converted.notes == ("the weights are those of model_state_dict",)
+
+
+@pytest.mark.parametrize("named", [NOTHING, Named(activation=("relu",))])
+def test_one_layer(tmp_path: Path, named: Named) -> None:
+    source, additions = saved_with_rows(tmp_path, nn.Linear(5, 3))
+    converted = convert(source, named, additions)
+    assert converted.card.architecture.sizes == (5, 3)
+    assert converted.card.golden
+    path = tmp_path / "again.safetensors"
+    save_checkpoint(path, converted.network, converted.card)
+    assert convert(path, named).card == converted.card
+    rows = write_rows(tmp_path / "r.csv", inputs(), "logit", torch.ones(ROWS, 3))
+    message = refusal(source, named, Additions(expected=rows))
+    assert "none of the functions" in message
 
 
 def test_few_golden_rows_are_kept(tmp_path: Path) -> None:

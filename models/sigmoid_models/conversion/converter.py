@@ -81,8 +81,8 @@ def convert_checkpoint(source: Path, named: Named, additions: Additions) -> Conv
         card = _changed(source, card, {"golden": golden})
         notes += said
     # A card may hold no more than is read again.
-    read_card(source, card.model_dump_json(exclude_none=True), card.architecture)
-    return Converted(subject.network, card, notes)
+    read_card(source, card.model_dump_json(exclude_none=True))
+    return Converted(subject.network, card, (*subject.notes, *notes))
 
 
 def _has_card(content: bytes) -> bool:
@@ -125,11 +125,8 @@ def _read(source: Path, content: bytes, named: Named, *, is_compared: bool) -> S
 
 
 def _subject(source: Path, content: bytes, named: Named) -> Subject:
-    try:
-        loaded = load_checkpoint(source, content, named=named)
-    except ValidationError as error:
-        raise _contradiction(source, error) from None
-    return Subject(loaded.network, loaded.card)
+    loaded = load_checkpoint(source, content, named=named)
+    return Subject(loaded.network, loaded.card, notes=loaded.notes)
 
 
 def _other_places(
@@ -212,12 +209,8 @@ def _changed(source: Path, card: ModelCard, changes: dict[str, Any]) -> ModelCar
     try:
         return ModelCard(**{**parts, **changes})
     except ValidationError as error:
-        raise _contradiction(source, error) from None
-
-
-def _contradiction(source: Path, error: ValidationError) -> UserError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    message = f"{source}: {place}: {said}" if place else f"{source}: {said}"
-    return UserError(one_line(message))
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        said = first["msg"].removeprefix("Value error, ")
+        message = f"{source}: {place}: {said}" if place else f"{source}: {said}"
+        raise UserError(one_line(message)) from None

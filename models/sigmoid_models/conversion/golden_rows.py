@@ -30,7 +30,7 @@ _TWINS: Final = {"gelu": "gelu:tanh", "gelu:tanh": "gelu"}
 _CAUSES: Final = (
     "likely causes: a scaler that is missing or was used twice, rows of another "
     "network, another order of the columns, different functions between the layers, "
-    "or probabilities in columns called logit"
+    "outputs computed in 16 bits, or probabilities in columns called logit"
 )
 
 
@@ -45,6 +45,7 @@ class Subject:
         is_named: Whether its functions are known; else they are a guess.
         has_card: Whether the card was in the file, whose word wins.
         evidence: What in the file is against them, None for nothing.
+        notes: What else was found in the file, a sentence each.
     """
 
     network: nn.Module
@@ -53,6 +54,7 @@ class Subject:
     is_named: bool = True
     has_card: bool = False
     evidence: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class GoldenRows(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Final
 from rich.table import Table
 
 from sigmoid_models.card import ModelCard
-from sigmoid_serve.cli.description import Description
+from sigmoid_models.checkpoint import Description
 
 _LAYERS_SHOWN: Final = 12
 
@@ -57,16 +57,17 @@ def golden_rows(card: ModelCard, what: str = "") -> str:
 
 def description_table(path: Path, description: Description) -> Table:
     """Show a file that is not served as it is: what it holds, and what is open."""
+    activation = "unknown"
+    if description.activation is not None:
+        source = description.activation_source
+        activation = f"{_functions(description.activation)} ({source})"
     rows = {
-        "taken": description.state or "the whole file",
         "layers": _layers(description.layers, description.activation or ()),
-        "activation": "unknown"
-        if description.activation is None
-        else f"{_functions(description.activation)} ({description.activation_source})",
-        "folded": ", ".join(description.folded or ()) or "nothing",
+        "activation": activation,
+        "BatchNorm": ", ".join(description.folded) or "none",
         "features": ", ".join(description.features or ()) or "not named",
         "classes": ", ".join(description.classes or ()) or "not named",
-        "evidence": "\n".join(description.evidence) or "none",
+        "names of functions": ", ".join(description.evidence) or "none",
         "to be named": "\n".join(description.questions),
     }
     if description.notes:

@@ -107,9 +107,12 @@ def inspect(checkpoint: Checkpoint, activation: Activation = None) -> None:
     """
     from rich.console import Console
 
-    from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
+    from sigmoid_models.checkpoint import (
+        CheckpointError,
+        describe_checkpoint,
+        load_checkpoint,
+    )
     from sigmoid_serve.cli import card_table, terminal
-    from sigmoid_serve.cli.description import describe_checkpoint
     from sigmoid_serve.engine.device import resolve_device, use_one_thread
     from sigmoid_serve.engine.engine import Engine
 
@@ -120,14 +123,15 @@ def inspect(checkpoint: Checkpoint, activation: Activation = None) -> None:
         loaded = load_checkpoint(checkpoint, named=named)
     except CheckpointError:
         description = describe_checkpoint(checkpoint, named)
-        if not description.questions:
+        if description is None or not description.questions:
             raise
         console.print(card_table.description_table(checkpoint, description))
         return
     card = loaded.card
     fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
     seen = {"golden rows": fault or card_table.golden_rows(card, " come out right")}
-    more = {**seen, "SHA-256": loaded.sha256}
+    noted = {"notes": "\n".join(loaded.notes)} if loaded.notes else {}
+    more = {**seen, "SHA-256": loaded.sha256, **noted}
     console.print(card_table.card_table(checkpoint, card, more))
     if card.metrics:
         console.print(terminal.metrics_table(card))
