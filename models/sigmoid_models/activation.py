@@ -79,11 +79,6 @@ def slope_of(activation: str) -> float:
     return float(parameter) if parameter else SLOPE
 
 
-def slope_is_named(activation: str) -> bool:
-    """Tell whether a function is all said by its name: `leaky_relu` alone is not."""
-    return activation != "leaky_relu"
-
-
 def _slope(text: str) -> float | None:
     try:
         slope = float(text)

@@ -12,7 +12,6 @@ from pydantic import ValidationError
 from sigmoid_models.activation import (
     ActivationError,
     read_activation,
-    slope_is_named,
 )
 from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import ModelCard, Source, usual_task
@@ -25,6 +24,9 @@ _EVIDENCE_REMEDY: Final = (
     "name what its modules say, or prove it by rows with known outputs: "
     "sigmoid-serve convert --expect ROWS.csv"
 )
+
+
+_WITH_PARAMETER: Final = {"elu", "gelu", "softplus", "silu"}
 
 
 class Question(NamedTuple):
@@ -76,18 +78,11 @@ def find_activation(network: Network, named: Named) -> Activation | None:
             "name one for all of them, or one each",
         )
     if not named.is_proven:
-        shown = ",".join(named.activation)[:64]
-        if said is not None and said != names:
-            its_own = network.configuration
+        evidence = _against(network, names, said)
+        if evidence:
+            shown = ",".join(named.activation)[:64]
             raise RefusedError(
-                f"its {its_own.where} says {listed([*(its_own.activation or ())])}, "
-                f"not {shown}",
-                _EVIDENCE_REMEDY,
-            )
-        if strangers := _strangers(network, names):
-            raise RefusedError(
-                f"{listed(strangers)} stands in it, which speaks against {shown}",
-                _EVIDENCE_REMEDY,
+                f"{listed(evidence)}, which speaks against {shown}", _EVIDENCE_REMEDY
             )
     if said == names:
         return Activation(names, "the file's configuration")
@@ -96,16 +91,22 @@ def find_activation(network: Network, named: Named) -> Activation | None:
 
 def configured(network: Network) -> tuple[str, ...] | None:
     """Read what a file's configuration says; None where it says nothing certain."""
-    texts = network.configuration.activation
-    if texts is None:
+    names = _readable(network)
+    # The parameter of a function is a number of its own, under other names.
+    is_certain = names and not (
+        network.configuration.has_parameter and {*names} & _WITH_PARAMETER
+    )
+    if names is None or not is_certain or "leaky_relu" in names:
         return None
+    return _for_each(names, len(network.layers) - 1)
+
+
+def _readable(network: Network) -> tuple[str, ...] | None:
+    """Read the names of functions in a configuration, where all are in the table."""
     try:
-        names = tuple(map(read_activation, texts))
+        return tuple(map(read_activation, network.configuration.activation or ()))
     except ActivationError:
         return None
-    # Its slope is a number of its own, which configurations keep elsewhere.
-    is_certain = all(map(slope_is_named, names))
-    return _for_each(names, len(network.layers) - 1) if is_certain else None
 
 
 def _for_each(names: tuple[str, ...], hidden: int) -> tuple[str, ...] | None:
@@ -113,15 +114,46 @@ def _for_each(names: tuple[str, ...], hidden: int) -> tuple[str, ...] | None:
     return names if len(names) == hidden else None
 
 
+def _against(
+    network: Network, names: tuple[str, ...], said: tuple[str, ...] | None
+) -> list[str]:
+    """List what a file has against functions that were named."""
+    its_own = network.configuration
+    texts = its_own.activation or ()
+    read = _readable(network)
+    families = None if read is None else {*map(_family, read)}
+    is_other = said != names if said else families != {*map(_family, names)}
+    if texts and is_other:
+        return [f"its {its_own.where} says {listed([*texts])}"]
+    return _strangers(network, names)
+
+
 def _strangers(network: Network, names: tuple[str, ...]) -> list[str]:
     """List the modules that are called as functions which were not named."""
-    families = {name.partition(":")[0] for name in names}
-    return [
-        f"a module called {name[:64]}"
+    called = [
+        (name, _family_called(name, network))
         for name in network.called
-        if "softmax" not in (function := function_called(name))
-        and read_activation(function) not in families
+        if "softmax" not in function_called(name)
     ]
+    families = [*map(_family, names)]
+    strangers = [name for name, family in called if family not in families]
+    if len({*families}) > 1 and len(called) == len(families) and not strangers:
+        # One each: then they stand in their order, too.
+        pairs = zip(called, families, strict=True)
+        strangers = [name for (name, family), want in pairs if family != want]
+    return [f"a module called {name[:64]} stands in it" for name in strangers]
+
+
+def _family(activation: str) -> str:
+    return activation.partition(":")[0]
+
+
+def _family_called(name: str, network: Network) -> str | None:
+    """Return the function that a module is called as; None if in no table of ours."""
+    try:
+        return _family(read_activation(function_called(name, network.called)))
+    except ActivationError:
+        return None
 
 
 def questions(network: Network, named: Named) -> list[Question]:
@@ -198,6 +230,11 @@ def notes(network: Network) -> list[str]:
     found = []
     if network.state:
         found.append(f"the weights are those of {network.state[:64]}")
+    if network.norms:
+        found.append(
+            f"the eps of BatchNorm is not in the file and is taken as {EPSILON:g}, "
+            "PyTorch's default"
+        )
     if network.unused:
         found.append(f"not in use are the layers {listed([*network.unused])}")
     if configuration.arrays:

@@ -117,6 +117,10 @@ class _Places:
             for layer, norm in pairs
             if layer.kind == "linear" and norm.kind == "batchnorm"
         }
+        # Behind a layer only what was made after it, where the order is known.
+        self._made = {
+            each.name: index for index, each in enumerate(all_modules) if is_ordered
+        }
         self._used = {layer.container for layer in layers}
         self._unused = {
             each.container
@@ -185,7 +189,9 @@ class _Places:
         same = self._by_number.get(number, []) if number is not None else []
         preceding = self._index.get(self._preceding.get(norm.name, ""))
         if len(same) == 1 and (self._is_counted_alike or same[0] == preceding):
-            return same[0]
+            layer = self._layers[same[0]].name
+            if self._made.get(layer, 0) <= self._made.get(norm.name, 0):
+                return same[0]
         if preceding is not None and not same:
             return preceding
         raise _unknown(norm)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sigmoid_models.files.pickle_values import Opaque
+from sigmoid_models.files.stored import Stored
 
 _ACTIVATION: Final = (
     "activation",
@@ -12,6 +13,7 @@ _ACTIVATION: Final = (
     "activation_fn",
     "nonlinearity",
 )
+_PARAMETERS: Final = ("alpha", "beta", "slope", "negative_slope", "approximate")
 _CLASSES: Final = ("classes", "class_names", "tags")
 _FEATURES: Final = ("feature_names", "features", "feature_columns")
 _LONGEST_NAME: Final = 128
@@ -27,6 +29,7 @@ class Configuration:
         classes: Names of the classes.
         features: Names of the features.
         arrays: Names of arrays, which may be those of a scaler.
+        has_parameter: Whether it has what may be a parameter of the activation.
     """
 
     activation: tuple[str, ...] | None = None
@@ -34,6 +37,7 @@ class Configuration:
     classes: tuple[str, ...] | None = None
     features: tuple[str, ...] | None = None
     arrays: tuple[str, ...] = ()
+    has_parameter: bool = False
 
 
 def read_configuration(beside: Sequence[tuple[str, object]]) -> Configuration:
@@ -54,10 +58,12 @@ def read_configuration(beside: Sequence[tuple[str, object]]) -> Configuration:
         where=functions[0][0] if len(said) == 1 else "",
         classes=_names(beside, _CLASSES),
         features=_names(beside, _FEATURES),
+        has_parameter=any(name in _PARAMETERS for name, _ in beside),
         arrays=tuple(
             name
             for name, value in beside
-            if isinstance(value, Opaque) and value.kind == "ndarray"
+            if (isinstance(value, Opaque) and value.kind == "ndarray")
+            or (isinstance(value, Stored) and len(value.shape) == 1)
         ),
     )
 

@@ -15,10 +15,12 @@ from sigmoid_models.intake.refusal import RefusedError, listed
 from sigmoid_models.intake.stack import check_between, has_behind, last_numbers
 from sigmoid_models.intake.weights import Weights
 
-# Modules that are called so are what they are called; the output's, too.
+# Modules that are called so are what they are called; the output's, too. The last are
+# in no table of ours.
 _CALLED: Final = re.compile(
-    r"(relu|leaky_?relu|lrelu|tanh|elu|selu|gelu|silu|swish|softplus|"
-    r"(?:log_?)?softmax)_?[0-9]*",
+    r"(relu6|relu|leaky_?relu|lrelu|tanh|elu|selu|gelu|silu|swish|softplus|"
+    r"(?:log_?)?softmax|mish|celu|rrelu|glu|soft_?sign|log_?sigmoid|"
+    r"hard_?(?:tanh|swish|sigmoid|shrink)|(?:soft|tanh)_?shrink)_?[0-9]*",
     re.IGNORECASE,
 )
 
@@ -76,18 +78,20 @@ def find_network(weights: Weights, named: Named) -> Network:
         if not named.is_proven:
             check_branches(layers)
     norms = [module for module in modules if module.kind == "batchnorm"]
+    counted = {module.name for module in modules}
+    others = [name for name in weights.modules if name not in counted]
     if len(norms) > len(layers) + 1:
         finding = f"it has {len(norms)} BatchNorms, more than places for them"
         raise RefusedError(finding, "save the network with its layers folded")
-    check_between(layers, norms, weights.modules, is_named=bool(named.layers))
+    check_between(layers, norms, others, is_named=bool(named.layers))
     used = {layer.name for layer in layers}
     return Network(
         layers=tuple(layers),
         norms=tuple(place_norms(norms, layers, modules, is_ordered=weights.is_ordered)),
         kind=_kind(layers),
         configuration=read_configuration(weights.beside),
-        called=_called(weights.modules),
-        behind=_behind(layers[-1], weights.modules),
+        called=_called(others),
+        behind=_behind(layers[-1], others),
         state=weights.state,
         unused=tuple(each.name for each in linear if each.name not in used),
     )
@@ -110,11 +114,18 @@ def _called(modules: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in modules if _CALLED.fullmatch(name.rpartition(".")[2]))
 
 
-def function_called(name: str) -> str:
-    """Return the function's name in a module's name that is in `Network.called`."""
+def function_called(name: str, others: Sequence[str] = ()) -> str:
+    """Return the function's name in a module's name that is in `Network.called`.
+
+    Args:
+        name: Of the module.
+        others: All of `Network.called`: `relu6` is a ReLU behind a `relu5`.
+    """
     match = _CALLED.fullmatch(name.rpartition(".")[2])
     assert match is not None
     word = match[1].lower()
+    if word == "relu6" and any(other.lower().endswith("relu5") for other in others):
+        return "relu"
     return "leaky_relu" if word == "lrelu" else word
 
 

@@ -19,6 +19,9 @@ _LAST: Final = {
     *("classifier", "pred", "predict", "prediction"),
 }
 
+# `fcout`, `linout`, but not `dropout`.
+_OUT: Final = re.compile(r"[a-z]{1,6}(?<!drop)(?<!lay)out")
+
 Key = tuple[tuple[int, tuple[tuple[int, str, int], ...]], ...]
 
 
@@ -32,13 +35,15 @@ def ordered(layers: Sequence[Module], *, is_ordered: bool) -> list[Module]:
     Raises:
         RefusedError: No order is right by shapes, or several are.
     """
-    if tutorial := _tutorial(layers):
+    tutorial = _tutorial(layers)
+    is_its_own = not is_ordered or tutorial == [*layers] or not chains(layers)
+    if tutorial and is_its_own:
         return tutorial
     by_name = sorted(layers, key=lambda layer: _key(layer.name))
     is_told = all(_is_told(before, after) for before, after in pairwise(by_name))
     if is_ordered and chains(layers):
         # The names may say another order, and the shapes allow it.
-        if not (_contradicts(layers) and chains(by_name)):
+        if not tutorial and not (_contradicts(layers) and chains(by_name)):
             return list(layers)
     elif is_told and chains(by_name):
         return by_name
@@ -57,7 +62,8 @@ def ordered(layers: Sequence[Module], *, is_ordered: bool) -> list[Module]:
     raise RefusedError(
         what,
         "name them first to last: sigmoid-serve convert --layers "
-        + ",".join(layer.name[:32] for layer in by_name[:3]),
+        + ",".join(layer.name[:32] for layer in by_name[:3])
+        + (",…" if len(by_name) > 3 else ""),
     )
 
 
@@ -140,8 +146,10 @@ def _key(name: str) -> Key:
 
 def rank_of(part: str) -> int:
     """Return -1 for a name such as `input`, 1 for one such as `output`, else 0."""
-    words = {re.sub(r"\d+$", "", word) for word in part.lower().split("_")}
-    return bool(words & _LAST) - bool(words & _FIRST)
+    words = re.split(r"_|(?<=[a-z])(?=[A-Z])", part)
+    words = [re.sub(r"\d+$", "", word).lower() for word in words]
+    is_last = any(word in _LAST or _OUT.fullmatch(word) for word in words)
+    return is_last - any(word in _FIRST for word in words)
 
 
 def _tokens(part: str) -> tuple[tuple[int, str, int], ...]:
@@ -158,9 +166,17 @@ def _is_told(before: Module, after: Module) -> bool:
             continue
         if rank_of(one) != rank_of(two):
             return rank_of(one) < rank_of(two)
-        stems = [re.sub(r"_?[0-9]+$", "", part).lower() for part in (one, two)]
-        return stems[0] == stems[1] and _tokens(one) < _tokens(two)
+        return _stem(one) == _stem(two) and _numbers(one) < _numbers(two)
     return False
+
+
+def _stem(part: str) -> str:
+    return re.sub(r"_?[0-9]+$", "", part).lower()
+
+
+def _numbers(part: str) -> tuple[int, ...]:
+    """Return the numbers in a name; one without a number counts as the first."""
+    return tuple(int(number[:18]) for number in re.findall("[0-9]+", part)) or (1,)
 
 
 def _agree(layers: Sequence[Module], *, is_ordered: bool) -> bool:

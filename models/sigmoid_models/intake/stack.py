@@ -35,14 +35,20 @@ def check_between(
     """
     counted = {each.name for each in (*layers, *others)}
     inside, last = _by_container(layers), last_numbers(modules)
-    lists = {name for name, numbers in inside.items() if _is_list(numbers)}
+    lists = {
+        name
+        for name, numbers in inside.items()
+        if numbers == [*range(len(numbers))] and last.get(name, -1) < len(numbers)
+    }
     for before, after in pairwise(layers):
         here = before.container
         places = free_places(before, after, counted)
         if places is not None:
             is_bare = not places and not (here in lists and _may_be_list(here))
         else:
-            is_stack = here != after.container and len(inside.get(here, ())) > 1
+            # What stands behind the last of several layers is in the same container,
+            # or not known.
+            is_stack = here not in ("", after.container) and len(inside[here]) > 1
             is_bare = is_stack and here not in lists and not has_behind(before, last)
         if not is_bare or (here and is_named):
             continue
@@ -91,12 +97,11 @@ def last_numbers(modules: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _by_container(layers: Sequence[Module]) -> dict[str, list[int]]:
-    """Return the numbers of the layers in each numbered container."""
-    found: dict[str, list[int]] = {}
+def _by_container(layers: Sequence[Module]) -> dict[str, list[int | None]]:
+    """Return the numbers of the layers in each container."""
+    found: dict[str, list[int | None]] = {}
     for layer in layers:
-        if layer.number is not None:
-            found.setdefault(layer.container, []).append(layer.number)
+        found.setdefault(layer.container, []).append(layer.number)
     return found
 
 
@@ -104,11 +109,6 @@ def _may_be_list(container: str) -> bool:
     """Tell whether a container without gaps, of this name, is likely no Sequential."""
     name = container.rpartition(".")[2].lower()
     return any(word in name for word in _LISTS)
-
-
-def _is_list(numbers: Sequence[int]) -> bool:
-    """Tell whether numbers follow each other without a gap."""
-    return all(two == one + 1 for one, two in pairwise(numbers))
 
 
 def _few(first: int, last: int) -> range:

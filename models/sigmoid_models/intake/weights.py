@@ -15,6 +15,29 @@ from sigmoid_models.intake.refusal import RefusedError, listed
 # Components that wrappers put before names: DataParallel and AveragedModel, compile.
 _WRAPPERS: Final = {"module", "_orig_mod"}
 _DEEPEST: Final = 6
+
+# Dictionaries whose values are about the network as a whole.
+_CONFIGURATIONS: Final = {
+    *(
+        "config",
+        "cfg",
+        "configuration",
+        "hyper_parameters",
+        "hparams",
+        "hyperparameters",
+    ),
+    *(
+        "args",
+        "params",
+        "kwargs",
+        "init_args",
+        "model_args",
+        "model_kwargs",
+        "settings",
+    ),
+    *("model_params", "model_config", "model_cfg", "net_config", "options", "meta"),
+    *("metadata", "architecture", "arch", "model", "net", "network"),
+}
 _MOST_CONTAINERS: Final = 10_000
 
 Path = tuple[str, ...]
@@ -58,9 +81,9 @@ def find_weights(saved: object, state: str | None, *, is_ordered: bool) -> Weigh
     beside = tuple(
         (str(name)[:64], value)
         for path, pairs in containers
-        if ".".join(path) not in found and not _is_optimiser(pairs)
+        if ".".join(path) not in found and _CONFIGURATIONS.issuperset(path)
         for name, value in pairs
-        if isinstance(name, str) and not isinstance(value, Stored)
+        if isinstance(name, str)
     )
     extras = [
         (name, value)

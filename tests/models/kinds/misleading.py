@@ -132,6 +132,7 @@ FUNCTIONS: dict[str, Callable[[], Made]] = {
     f"called {name}.pt": state_of(partial(called, make, name))
     for name, make in (
         ("mish", nn.Mish),
+        ("relu6", nn.ReLU6),
         ("hardtanh", nn.Hardtanh),
         ("hardswish", nn.Hardswish),
         ("hardsigmoid", nn.Hardsigmoid),

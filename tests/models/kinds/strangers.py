@@ -136,7 +136,7 @@ STRANGERS: dict[str, tuple[Callable[[], Made], str]] = {
         state_of(
             lambda: Wrapped(experts=nn.ModuleList(nn.Linear(5, 5) for _ in range(3)))
         ),
-        "no function",
+        "experts",
     ),
     "two layers side by side.pt": (
         state_of(lambda: nn.Sequential(*stack((5, 7, 6)), nn.Linear(6, 3))),
