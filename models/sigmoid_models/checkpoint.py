@@ -22,7 +22,6 @@ from torch import nn
 
 from sigmoid_models.bare_card import (
     bare_card,
-    find_activation,
     notes,
     placed,
     questions,
@@ -39,6 +38,7 @@ from sigmoid_models.checkpoint_tensors import (
 from sigmoid_models.classifier import linear_layers
 from sigmoid_models.files.regular_file import read_regular
 from sigmoid_models.intake.content import read_content
+from sigmoid_models.intake.evidence import find_activation
 from sigmoid_models.intake.named import NOTHING, Named
 from sigmoid_models.intake.network import Network, find_network
 from sigmoid_models.intake.refusal import RefusedError
