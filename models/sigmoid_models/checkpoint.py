@@ -48,7 +48,6 @@ from sigmoid_models.messages import CheckpointError
 __all__ = [
     "HEADER_ENTRY",
     "MAX_BYTES",
-    "SUFFIXES",
     "Checkpoint",
     "CheckpointError",
     "load_checkpoint",
@@ -57,7 +56,6 @@ __all__ = [
 ]
 
 HEADER_ENTRY = "sigmoid_serve"
-SUFFIXES = (".safetensors", ".pt", ".pth")
 
 MAX_BYTES: Final = 2**32
 """The most bytes of a file, by default."""

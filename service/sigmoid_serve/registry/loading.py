@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import torch
 
 from sigmoid_models.card import ModelCard
-from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
+from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from sigmoid_models.intake.named import NOTHING, Named
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, use_one_thread
@@ -98,7 +98,7 @@ class Loader:
         # Verifying the batch sizes also warms it up.
         engine = Engine(checkpoint, self.device, self._max_batch_rows)
         golden_error, fault = engine.golden_check()
-        _log_loaded(file, checkpoint.card, fault)
+        _log_loaded(file, checkpoint, fault)
         return ModelVersion(
             file.name,
             file.version,
@@ -115,7 +115,10 @@ class Loader:
         )
 
 
-def _log_loaded(file: CheckpointFile, card: ModelCard, fault: str | None) -> None:
+def _log_loaded(
+    file: CheckpointFile, checkpoint: Checkpoint, fault: str | None
+) -> None:
+    card = checkpoint.card
     logger.log(
         logging.ERROR if fault else logging.INFO,
         "model %s version %s: %s %s, %s parameters, %s%s, %s, %s",
@@ -129,6 +132,8 @@ def _log_loaded(file: CheckpointFile, card: ModelCard, fault: str | None) -> Non
         _shown_activation(card),
         fault or "ready",
     )
+    for note in checkpoint.notes:
+        logger.info("model %s version %s: %s", file.name, file.version, note)
     if not fault and card.scaler is None:
         logger.warning(
             "model %s version %s: its card has no scaler, so its features must come as "
