@@ -53,7 +53,8 @@ def questions(network: Network, named: Named) -> list[Question]:
     is_settled = named.link is not None or named.task == "multilabel"
     if network.behind and outputs > 1 and not is_settled:
         what = f"what {network.behind} makes of {outputs} outputs"
-        found.append(Question(what, "--link sigmoid|softmax or --task multilabel"))
+        option = "--link sigmoid|softmax or --task multilabel"
+        found.append(Question(f"{what}, where no other function is served", option))
     return found
 
 
@@ -91,17 +92,33 @@ def require_answers(found: list[Question]) -> None:
 
 
 def placed(network: Network, named: Named) -> list[Norm]:
-    """Put each BatchNorm where it stands, or where its user says."""
+    """Put each BatchNorm where it stands, or where its user says.
+
+    Raises:
+        RefusedError: The numbers in names say that all stand elsewhere.
+    """
+    told = [norm for norm in network.norms if norm.place]
+    others = [norm for norm in told if norm.place != named.batchnorm]
+    if named.batchnorm and len(told) == len(network.norms) and (others or not told):
+        names = listed([norm.module.name for norm in others])
+        found = f"{names} stands {others[0].place} it" if others else "it has none"
+        raise RefusedError(
+            f"its BatchNorm is named as {named.batchnorm} the function, but {found}",
+            "leave --batchnorm out",
+        )
     return [
         norm if norm.place else Norm(norm.module, norm.layer, named.batchnorm)
         for norm in network.norms
     ]
 
 
-def notes(network: Network) -> list[str]:
+def notes(network: Network, named: Named) -> list[str]:
     """Say what was found in a file beside what is served, and what of it was taken."""
     configuration = network.configuration
     found = []
+    if named.task is None:
+        task = usual_task(network.layers[-1].width)
+        found.append(f"its task is taken as {task}; a regression is not served")
     if network.state:
         found.append(f"the weights are those of {network.state[:64]}")
     if network.norms:

@@ -32,6 +32,7 @@ from sigmoid_models.checkpoint_card import layers_of_card, read_card
 from sigmoid_models.checkpoint_tensors import (
     Layer,
     check_footprint,
+    check_places,
     check_tensors,
     make_layers,
 )
@@ -168,7 +169,7 @@ def load_checkpoint(
             require_answers(questions(network, named))
             card = bare_card(network, named)
             modules, norms = list(network.layers), placed(network, named)
-            said = notes(network)
+            said = notes(network, named)
     except RefusedError as error:
         raise CheckpointError(path, error.finding, error.remedy) from None
     tensors = {
@@ -178,6 +179,8 @@ def load_checkpoint(
     }
     check_tensors(path, tensors, len(content))
     check_footprint(path, card.architecture, len(content))
+    if not named.is_proven:
+        check_places(path, norms, card.activations, content)
     layers = make_layers(path, modules, norms, content)
     digest = hashlib.sha256(content).hexdigest()
     return Checkpoint(_network(card, layers), card, digest, tuple(said))
@@ -250,7 +253,7 @@ def _description(network: Network, named: Named) -> Description:
         folded=tuple(norm.module.name for norm in network.norms),
         features=network.configuration.features,
         classes=network.configuration.classes,
-        notes=tuple(notes(network)),
+        notes=tuple(notes(network, named)),
     )
 
 

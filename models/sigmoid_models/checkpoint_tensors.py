@@ -28,6 +28,8 @@ _LEAST_WEIGHT_BYTES: Final = 2**25
 _FOOTPRINT_SHARE: Final = 8
 _LEAST_FOOTPRINT: Final = 2**28
 
+_NEVER_NEGATIVE: Final = {"relu", "sigmoid", "softplus"}
+
 _REMEDY: Final = "save dense floating-point weights that are finite in float32"
 
 
@@ -73,6 +75,37 @@ def check_footprint(path: Path, architecture: Architecture, file_bytes: int) -> 
         finding = f"it takes {needed} bytes to compute with, more than {most}"
         remedy = "serve layers that are not so much wider than those beside them"
         raise CheckpointError(path, finding, remedy)
+
+
+def check_places(
+    path: Path, norms: Sequence[Norm], activations: Sequence[str], content: bytes
+) -> None:
+    """Check that what a BatchNorm saw can come from the function before it.
+
+    Args:
+        path: Of the file, for errors.
+        norms: The BatchNorms.
+        activations: The function behind each hidden layer.
+        content: The bytes of the file.
+
+    Raises:
+        CheckpointError: Means of what is never negative are.
+    """
+    for norm in norms:
+        if norm.place != "after" or norm.layer < 0:
+            continue
+        function = activations[norm.layer]
+        mean = norm.module.tensors["running_mean"].float64(content)
+        if function in _NEVER_NEGATIVE and (mean < 0).any():
+            finding = (
+                f"{norm.module.name[:64]} is a BatchNorm of negative means, which do "
+                f"not come from {function} before it"
+            )
+            remedy = (
+                "name where it stands, --batchnorm before, or prove it by rows with "
+                "known outputs: sigmoid-serve convert --expect ROWS.csv"
+            )
+            raise CheckpointError(path, finding, remedy)
 
 
 def make_layers(

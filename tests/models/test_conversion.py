@@ -279,7 +279,10 @@ def test_what_a_file_says_is_kept(tmp_path: Path) -> None:
     converted = convert(source, additions=Additions(positive="yes"))
     assert converted.card.activation_source == "the file's configuration"
     assert converted.card.classes == ("no", "yes")
-    assert converted.notes == ("the weights are those of model_state_dict",)
+    assert converted.notes == (
+        "its task is taken as binary; a regression is not served",
+        "the weights are those of model_state_dict",
+    )
 
 
 @pytest.mark.parametrize("named", [NOTHING, Named(activation=("relu",))])

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -57,7 +58,7 @@ def test_a_layer_norm_without_weights_is_seen_by_its_name(tmp_path: Path) -> Non
     network = Row(fc1=nn.Linear(4, 8), fc2=nn.Linear(8, 2))
     network.add_module("layernorm", nn.LayerNorm(8, elementwise_affine=False))
     torch.save(network.state_dict(), tmp_path / "model.pt")
-    with pytest.raises(CheckpointError, match="layernorm is a LayerNorm"):
+    with pytest.raises(CheckpointError, match=r"a LayerNorm \(layernorm\)"):
         load_checkpoint(tmp_path / "model.pt", named=RELU)
 
 
@@ -119,3 +120,61 @@ def test_many_tensors_take_little_time(
         with pytest.raises(CheckpointError):
             load_checkpoint(path, named=RELU)
     assert process_time() - start < 3
+
+
+def used(network: nn.Module) -> nn.Module:
+    """Give BatchNorms the statistics of some rows."""
+    network.train()
+    for _ in range(20):
+        network(3 * torch.randn(64, 4) - 1)
+    return network.eval()
+
+
+@pytest.mark.parametrize("function", ["relu", "sigmoid", "softplus", "tanh"])
+def test_negative_means_do_not_come_from_what_is_never_negative(
+    tmp_path: Path, function: str
+) -> None:
+    path = tmp_path / "model.pt"
+    network = used(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8)))
+    norm = {f"bn1.{name}": part for name, part in network[1].state_dict().items()}
+    torch.save(
+        {**Row(fc1=nn.Linear(4, 8), fc2=nn.Linear(8, 2)).state_dict(), **norm}, path
+    )
+    named = Named(activation=(function,), batchnorm="after")
+    if function == "tanh":
+        load_checkpoint(path, named=named)
+        return
+    with pytest.raises(CheckpointError, match=f"negative means.*{function}.*--expect"):
+        load_checkpoint(path, named=named)
+    load_checkpoint(path, named=replace(named, is_proven=True))
+    load_checkpoint(path, named=replace(named, batchnorm="before"))
+
+
+def test_a_place_that_numbers_tell_is_not_named_otherwise(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    stack = [nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 2)]
+    torch.save(used(nn.Sequential(*stack)).state_dict(), path)
+    load_checkpoint(path, named=replace(RELU, batchnorm="before"))
+    with pytest.raises(CheckpointError, match="1 stands before it"):
+        load_checkpoint(path, named=replace(RELU, batchnorm="after"))
+    torch.save(Row(fc1=nn.Linear(4, 8), fc2=nn.Linear(8, 2)).state_dict(), path)
+    with pytest.raises(CheckpointError, match="but it has none"):
+        load_checkpoint(path, named=replace(RELU, batchnorm="after"))
+
+
+def test_parts_that_end_bare_want_a_function_for_each_layer(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    parts = [nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 4)) for _ in "ab"]
+    network = nn.Sequential(
+        OrderedDict(zip(("encoder", "decoder"), parts, strict=True))
+    )
+    torch.save(network.state_dict(), path)
+    layers = ("encoder.0", "encoder.2", "decoder.0", "decoder.2")
+    for named in (RELU, replace(RELU, layers=layers)):
+        with pytest.raises(CheckpointError, match="no function stands between"):
+            load_checkpoint(path, named=named)
+    named = Named(activation=("relu", "none", "relu"), layers=layers)
+    rows = torch.randn(5, 4)
+    assert torch.allclose(
+        load_checkpoint(path, named=named).network(rows), network(rows), atol=1e-5
+    )

@@ -192,7 +192,10 @@ class _Places:
             layer = self._layers[same[0]].name
             if self._made.get(layer, 0) <= self._made.get(norm.name, 0):
                 return same[0]
-        if preceding is not None and not same:
+        is_fitting = preceding is not None and (
+            self._layers[preceding].width == norm.width
+        )
+        if preceding is not None and is_fitting and not same:
             return preceding
         raise _unknown(norm)
 

@@ -182,7 +182,8 @@ def _check_parts(name: str, own: Mapping[str, Stored]) -> None:
     """Check that no tensor is one that only other modules have."""
     for part, (kind, remedy) in _PARTS.items():
         if part in own:
-            raise RefusedError(f"{_at(name)} is of {kind}, which is not served", remedy)
+            finding = f"it has {kind} ({_at(name)}), which is not served"
+            raise RefusedError(finding, remedy)
 
 
 def _module(name: str, own: dict[str, Stored], is_proven: bool) -> Module:
@@ -198,7 +199,9 @@ def _module(name: str, own: dict[str, Stored], is_proven: bool) -> Module:
         ]
         raise RefusedError(
             f"unknown tensors: {listed(names)}",
-            f"{SERVED}; what a network computes with other tensors is not known",
+            f"{SERVED}; what a network computes with other tensors is not known; if "
+            "they are of another network, choose yours: sigmoid-serve convert --state "
+            "PREFIX",
         )
     if len(weight.shape) != 2:
         raise _other(name, _kind_of_weight(weight, own))
@@ -233,7 +236,8 @@ def _kind_of_weight(weight: Stored, own: Mapping[str, Stored]) -> str:
 
 
 def _other(name: str, kind: str) -> RefusedError:
-    return RefusedError(f"{_at(name)} is {kind}, which is not served", SERVED)
+    verb = "are" if kind.endswith("links") else "is"
+    return RefusedError(f"it has {kind} ({_at(name)}), which {verb} not served", SERVED)
 
 
 def _at(name: str) -> str:

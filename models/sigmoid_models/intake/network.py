@@ -83,7 +83,7 @@ def find_network(weights: Weights, named: Named) -> Network:
     if len(norms) > len(layers) + 1:
         finding = f"it has {len(norms)} BatchNorms, more than places for them"
         raise RefusedError(finding, "save the network with its layers folded")
-    check_between(layers, norms, others, is_named=bool(named.layers))
+    check_between(layers, norms, others, is_named=_is_each_named(named))
     used = {layer.name for layer in layers}
     return Network(
         layers=tuple(layers),
@@ -95,6 +95,13 @@ def find_network(weights: Weights, named: Named) -> Network:
         state=weights.state,
         unused=tuple(each.name for each in linear if each.name not in used),
     )
+
+
+def _is_each_named(named: Named) -> bool:
+    """Tell whether the layers are named, and not one function for all of them."""
+    if named.layers is None:
+        return False
+    return named.activation is None or len(named.activation) == len(named.layers) - 1
 
 
 def _kind(layers: Sequence[Module]) -> str:

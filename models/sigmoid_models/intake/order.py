@@ -52,18 +52,20 @@ def ordered(layers: Sequence[Module], *, is_ordered: bool) -> list[Module]:
     # the one before them returns, fit in a row of another order, too.
     if len(found) == 1 and _agree(found[0], is_ordered=is_ordered):
         return found[0]
+    if not found and len(layers) <= _FEW:
+        raise RefusedError(
+            f"its layers make no row: {listed([layer.shown for layer in layers])}",
+            "branches, and inputs that are put together, are not served; if some of "
+            "them are a row, name those: sigmoid-serve convert --layers A,B,…",
+        )
     if len(found) == 1:
         shown = listed([layer.shown for layer in found[0]])
         what = f"its layers fit only in an order that names do not say: {shown}"
     else:
-        kind = "several orders" if found else "no order"
         shown = listed([layer.shown for layer in layers])
-        what = f"{kind} of its layers would fit by shape: {shown}"
+        what = f"the order of its layers is not known: {shown}"
     raise RefusedError(
-        what,
-        "name them first to last: sigmoid-serve convert --layers "
-        + ",".join(layer.name[:32] for layer in by_name[:3])
-        + (",…" if len(by_name) > 3 else ""),
+        what, "name them first to last: sigmoid-serve convert --layers A,B,…"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
-from sigmoid_models.intake.modules import MAX_DIGITS, SERVED, Module
+from sigmoid_models.intake.modules import MAX_DIGITS, Module
 from sigmoid_models.intake.refusal import RefusedError
 
 # Containers whose numbers count layers alone: lists, which are no Sequential.
@@ -27,8 +27,9 @@ def check_between(
         layers: In the order of their use.
         others: The BatchNorms.
         modules: Names of all modules, where the file tells them.
-        is_named: Whether the user named the layers; then only a `Sequential` without a
-            name, which is one for sure, is judged by its numbers.
+        is_named: Whether the user named the layers, and the function behind each; then
+            only a `Sequential` without a name, which is one for sure, is judged by its
+            numbers.
 
     Raises:
         RefusedError: Two stand side by side.
@@ -58,8 +59,9 @@ def check_between(
         if not before.container:
             raise RefusedError(finding, "merge the two into one layer, their product")
         remedy = (
-            f"{SERVED}; if it computes one outside of {before.container}, name all "
-            f"layers: sigmoid-serve convert --layers {before.name},{after.name},…"
+            f"if it computes one outside of {here}, or none, name all layers and the "
+            "function behind each: sigmoid-serve convert --layers A,B,C --activation "
+            "relu,none"
         )
         raise RefusedError(finding, remedy)
 

@@ -130,7 +130,7 @@ STRANGERS: dict[str, tuple[Callable[[], Made], str]] = {
                 fc=nn.Linear(5, 7), mean=nn.Linear(7, 3), deviation=nn.Linear(7, 3)
             )
         ),
-        "no order",
+        "make no row",
     ),
     "experts.pt": (
         state_of(
