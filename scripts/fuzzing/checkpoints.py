@@ -11,7 +11,7 @@ import torch
 
 from fuzzing.bodies import one_thread
 from fuzzing.campaign import Findings, Outcome, run_campaign
-from fuzzing.checkpoint_files import File, draw_file, good_files
+from fuzzing.files.drawing import File, draw_file, good_files
 from fuzzing.memory import MIB, peak_bytes
 from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from sigmoid_models.intake.named import Named

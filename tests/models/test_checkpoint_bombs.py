@@ -14,9 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fuzzing.checkpoint_bombs import BOMBS, suffix_of
-from fuzzing.checkpoint_parts import archive, legacy, state, tensor
 from fuzzing.checkpoints import LEAST_PEAK, MESSAGE_CHARACTERS, peak_fault
+from fuzzing.files.bombs import BOMBS, suffix_of
+from fuzzing.files.parts import archive, legacy, state, tensor
 from fuzzing.memory import MIB, peak_bytes
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier, sequential

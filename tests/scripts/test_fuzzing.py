@@ -18,8 +18,8 @@ from fuzzing.api import found_nothing, running_server
 from fuzzing.application import MAX_BODY_BYTES, Answer
 from fuzzing.bodies import fuzz_bodies
 from fuzzing.campaign import Findings, Hang, Outcome, deadline, run_campaign
-from fuzzing.checkpoint_files import draw_file, good_files
 from fuzzing.checkpoints import fuzz_checkpoints, read_outcome, refusal_fault
+from fuzzing.files.drawing import draw_file, good_files
 from fuzzing.json_bodies import Model
 from fuzzing.judge import PROBLEM, answer_fault
 from fuzzing.memory import MAX_GROWTH, MIB, Sample, level

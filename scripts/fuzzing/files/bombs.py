@@ -10,7 +10,7 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
-from fuzzing.checkpoint_parts import (
+from fuzzing.files.parts import (
     archive,
     legacy,
     safetensors_file,

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from fuzzing.checkpoint_bombs import BOMBS, named, suffix_of
 from fuzzing.damage import damage_bytes, damage_json
+from fuzzing.files.bombs import BOMBS, named, suffix_of
 from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import Golden, ModelCard, Scaler
 from sigmoid_models.checkpoint import HEADER_ENTRY
