@@ -55,7 +55,7 @@ def error_bound(
 
 
 def random_checkpoint(
-    sizes: Sequence[int], activation: str | tuple[str, ...], seed: int
+    sizes: Sequence[int], activation: str | Sequence[str], seed: int
 ) -> Checkpoint:
     """Weights of another spread in each layer, some of them 0, and a scaler."""
     generator = np.random.default_rng(seed)
