@@ -11,7 +11,7 @@ from fuzzing.files.headers import CARD_DAMAGES, HEADER_DAMAGES
 from fuzzing.files.instructions import damage_instructions
 from fuzzing.files.malice import malicious, malicious_program
 from fuzzing.files.people import Saved, saved_files, written
-from fuzzing.files.structures import damage_structure
+from fuzzing.files.structures import damage_structure, rearrange
 from fuzzing.files.tutorial import tutorial_files
 from sigmoid_models.intake.named import Named, Place
 
@@ -88,11 +88,13 @@ def _others(random: Random, saved: Saved) -> File:
     if share < 5 * _INTACT_SHARE:
         return _intact(random, saved, is_told=random.random() > _UNNAMED_SHARE)
     table = _SAFETENSORS if saved.options is None else _PICKLES
-    name = random.choice([*table, "structure", "structure", "malice"])
+    name = random.choice([*table, "structure", "structure", "order", "malice"])
     if name == "malice" and random.random() < _HAND_SHARE:
         content = malicious_program(random)
     elif name == "malice":
         content = written(malicious(random, saved.content), saved.options or {})
+    elif name == "order":
+        content = written(rearrange(random, saved.content), saved.options)
     elif name == "structure":
         content = written(damage_structure(random, saved.content), saved.options)
     else:
@@ -106,6 +108,8 @@ def _others(random: Random, saved: Saved) -> File:
         is_good=False,
         is_bad=name == "malice",
         named=told if random.random() > _UNNAMED_SHARE else Named(),
+        # Whatever else was done to it, a file may have become that of another one.
+        network=saved.network if name == "order" else None,
     )
 
 

@@ -103,6 +103,24 @@ def damage_structure(random: Random, content: Any) -> Any:
     return content
 
 
+def rearrange(random: Random, content: Any) -> Any:
+    """Save the same network in another way: in another order, in other containers.
+
+    Args:
+        random: Draws it.
+        content: See `damage_structure`.
+    """
+    for _ in range(random.choice((1, 1, 2, 4))):
+        if random.random() < 0.2:
+            content = random.choice(_WRAPS)(content)
+        else:
+            places = list(places_in(content))
+            content = with_change(
+                content, random.choice(places), partial(_move, random)
+            )
+    return content
+
+
 def places_in(content: Any, at: Place = ()) -> Iterator[Place]:
     """List the places of all that is in containers, at any depth."""
     if isinstance(content, dict):
@@ -145,7 +163,7 @@ def _other_tensor(random: Random, value: Any) -> Any:
         try:
             return random.choice(_TENSORS)(value)
         # It was damaged before: it has no numbers now, or others.
-        except (RuntimeError, TypeError, ValueError):
+        except (RuntimeError, TypeError, ValueError, IndexError):
             return None
     return random.choice(_VALUES)
 
