@@ -1,6 +1,7 @@
 """Predictions on real rows: right against float64, the same bits in every form."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,11 +88,13 @@ def test_logits_against_the_reference(wide_client: httpx.Client, name: str) -> N
 
 def test_every_function_against_pytorch_in_float64(tmp_path: Path) -> None:
     """A file of each, and one of all of them, through a server."""
+    cases: list[tuple[str | tuple[str, ...], Sequence[int]]] = [
+        *((name, (23, 16)) for name in EVERY),
+        (EVERY, range(20, 32)),
+    ]
     checkpoints = {
         str(number): random_checkpoint((11, *widths, 4), activation, number)
-        for number, (activation, widths) in enumerate(
-            [*((name, (23, 16)) for name in EVERY), (EVERY, range(20, 32))]
-        )
+        for number, (activation, widths) in enumerate(cases)
     }
     for name, checkpoint in checkpoints.items():
         path = tmp_path / f"{name}.safetensors"

@@ -14,9 +14,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fuzzing.checkpoint_bombs import BOMBS, suffix_of
-from fuzzing.checkpoint_parts import archive, legacy, state, tensor
 from fuzzing.checkpoints import LEAST_PEAK, MESSAGE_CHARACTERS, peak_fault
+from fuzzing.files.bombs import BOMBS, suffix_of
+from fuzzing.files.parts import archive, legacy, state, tensor
 from fuzzing.memory import MIB, peak_bytes
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier, sequential
@@ -27,22 +27,21 @@ SIGMOID = Named(activation=("sigmoid",))
 # What it takes at most on a machine that has something else to do, too.
 SECONDS = 10.0
 
-DAMAGED = "not a whole PyTorch file"
+DAMAGED = "not a whole file of weights"
 LONG = "a pickle of more than 500000 steps"
 THERE = "a storage that is not there, or not as long as it says"
-HEADER = "not a whole safetensors file"
-NAMES = "its tensors are not those of a"
+NOTHING = "no weights of linear layers are in it: it holds nothing"
 COMPRESSED = "an archive whose parts are compressed or encrypted"
 
 REFUSALS: dict[str, tuple[str, ...]] = {
     "pickle of marks": (DAMAGED,),
     "pickle of lists": ("it holds a list", LONG),
     "pickle of lists in lists": ("it holds a list", LONG),
-    "pickle of dictionaries": (NAMES, LONG),
+    "pickle of dictionaries": (NOTHING, LONG),
     "pickle of sets": ("it holds a set", LONG),
     "pickle of tuples in tuples": ("it holds a tuple", LONG),
     "pickle of tuples doubled": ("it holds a tuple", LONG),
-    "pickle of calls": (NAMES, LONG),
+    "pickle of calls": (NOTHING, LONG),
     "pickle of texts": ("it holds a str",),
     "pickle of wide texts": ("it holds a str",),
     "pickle of one text": ("it holds a str",),
@@ -51,12 +50,12 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "pickle of a number of gigabytes": ("with the instruction 0x8b",),
     "pickle of a frame of exabytes": ("with the instruction 0x95",),
     "pickle of a far memo": ("a pickle that keeps more than it can have",),
-    "pickle of a memo": (NAMES,),
-    "pickle of items": ("not only tensors by name: 1, 1", LONG),
+    "pickle of a memo": (NOTHING,),
+    "pickle of items": ("it holds only 1, 1, 1", LONG),
     "tensor without strides": ("claims more elements than the file holds",),
     "tensor beyond its storage": ("claims more elements than the file holds",),
     "tensor of negative strides": ("a length or a place that is no number",),
-    "tensor of much and nothing": (NAMES,),
+    "tensor of much and nothing": ("where a linear layer has [out, in]",),
     "tensor of many dimensions": ("a shape that is no list of at most 32 numbers",),
     "tensor of a large storage": (THERE,),
     "tensor of a storage that is not there": (THERE,),
@@ -72,13 +71,13 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "archive of a far part": ("an archive whose parts go beyond it",),
     "archive with another end": ("an archive ",),
     "archive in an archive": ("an archive ",),
-    "safetensors of another length": (HEADER,),
-    "safetensors of spaces": (HEADER, NAMES),
+    "safetensors of another length": (DAMAGED,),
+    "safetensors of spaces": (DAMAGED, NOTHING),
     "safetensors nested": ("a header that is no JSON: RecursionError", "bytes, more"),
     "safetensors of many tensors": ("layers, more than 1024",),
     "safetensors of the same bytes": ("tensors that do not follow each other",),
-    "safetensors of 2^64 elements": (HEADER, NAMES),
-    "safetensors of odd names": (NAMES, "no JSON"),
+    "safetensors of 2^64 elements": (DAMAGED,),
+    "safetensors of odd names": ("it holds only ", "no JSON"),
     "safetensors with a card of numbers": ("its card is", "more than 262144 numbers"),
     "safetensors with a card of rows": ("its card is", "its card has more than"),
     "safetensors with a card of entries": ("its card is", "more than 16384 entries"),

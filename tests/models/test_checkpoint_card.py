@@ -71,11 +71,13 @@ BAD_CARDS: dict[str, tuple[str, str]] = {
     "other task": (card(task="binary"), "the task is binary, but the outputs are 3"),
     "other widths": (
         card(architecture={"kind": "Classifier", "sizes": [4, 6, 3]}),
-        "its card says Classifier [4, 6, 3], its weights are a Classifier [4, 5, 3]",
+        "its weights are no Classifier [4, 6, 3], as its card says: "
+        "fc1.weight is [5, 4], not [6, 4]",
     ),
     "other class": (
         card(architecture={"kind": "Sequential", "sizes": [4, 5, 3]}),
-        "its card says Sequential",
+        "its weights are no Sequential [4, 5, 3], as its card says: missing 0.bias, "
+        "0.weight, 2.bias, 2.weight, unexpected fc1.bias, fc1.weight, fc2.bias, ",
     ),
     "features": (card(features=["a"]), "features has 1 entries, not 4"),
     "classes": (card(classes=["a", "b"]), "classes has 2 entries, not 3"),

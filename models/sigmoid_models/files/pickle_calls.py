@@ -19,6 +19,7 @@ from sigmoid_models.files.stored import (
     Stored,
     checked_number,
     checked_shape,
+    strides_of,
 )
 
 
@@ -160,11 +161,18 @@ def _sparse(called: Global, arguments: tuple[object, ...]) -> Stored:
     if not isinstance(layout, Opaque) or not isinstance(parts, tuple):
         raise FormatError("a pickle with a tensor of no layout")
     found = [part.dtype for part in parts[:3] if isinstance(part, Stored)]
-    return Stored(found[-1], (), place=f"{layout.kind}, cpu")
+    sizes = next((part for part in parts if isinstance(part, list | tuple)), ())
+    return _elsewhere(found[-1], sizes, f"{layout.kind}, cpu")
 
 
 def _meta(called: Global, arguments: tuple[object, ...]) -> Stored:
-    return Stored(_dtype(arguments[0]), (), place="strided, meta")
+    return _elsewhere(_dtype(arguments[0]), arguments[1], "strided, meta")
+
+
+def _elsewhere(dtype: str, sizes: object, place: str) -> Stored:
+    """Describe a tensor whose elements do not lie in a storage one by one."""
+    shape = checked_shape(sizes)
+    return Stored(dtype, shape, strides_of(shape), place=place)
 
 
 def _layout(called: Global, arguments: tuple[object, ...]) -> Opaque:

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fuzzing.checkpoint_parts import archive
 from fuzzing.checkpoints import peak_fault
+from fuzzing.files.parts import archive
 from fuzzing.memory import peak_bytes
 from sigmoid_models.files.kinds import NotWeightsError, recognise
 from sigmoid_models.files.state_dict import read_saved

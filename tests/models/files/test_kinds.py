@@ -15,7 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from fuzzing.checkpoint_parts import legacy
+from fuzzing.files.parts import legacy
 from sigmoid_models.files.kinds import NotWeightsError, recognise
 
 WEIGHTS = {"fc.weight": torch.zeros(2, 3)}

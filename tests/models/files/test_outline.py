@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fuzzing.checkpoint_parts import archive, legacy, text
+from fuzzing.files.parts import archive, legacy, text
 from sigmoid_models.files.outline import LONGEST, outline
 from sigmoid_models.files.pickle_values import PickledObjectError
 from sigmoid_models.files.state_dict import read_saved

@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fuzzing.checkpoint_parts import archive, legacy, state, tensor, text
 from fuzzing.checkpoints import peak_fault
+from fuzzing.files.parts import archive, legacy, state, tensor, text
 from fuzzing.memory import peak_bytes
 from sigmoid_models.files.pickle_values import Opaque, Pairs, PickledObjectError
 from sigmoid_models.files.state_dict import read_saved
