@@ -202,11 +202,13 @@ def _prefixed() -> Iterator[Saved]:
 def _norm(width: int) -> nn.BatchNorm1d:
     made = nn.BatchNorm1d(width)
     with torch.no_grad():
-        for tensor in (made.running_mean, made.weight, made.bias):
-            assert tensor is not None
-            tensor.copy_(torch.randn(width))
+        made.weight.copy_(torch.randn(width))
+        made.bias.copy_(torch.randn(width))
+        # What may come from any function, behind it as well as before it.
+        assert made.running_mean is not None
+        made.running_mean.copy_(torch.rand(width) * 0.5)
         assert made.running_var is not None
-        made.running_var.copy_(torch.rand(width) + 0.5)
+        made.running_var.copy_(torch.rand(width) * 0.2 + 0.01)
     return made
 
 
