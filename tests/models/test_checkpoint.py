@@ -235,7 +235,10 @@ def test_a_training_checkpoint(tmp_path: Path) -> None:
     state = {"epoch": 3, "model_state_dict": network.state_dict()}
     torch.save({**state, "optimizer_state_dict": optimizer.state_dict()}, path)
     loaded = load_checkpoint(path, named=SIGMOID)
-    assert loaded.notes == ("the weights are those of model_state_dict",)
+    assert loaded.notes == (
+        "its task is taken as multiclass; a regression is not served",
+        "the weights are those of model_state_dict",
+    )
     x = torch.randn(7, 4)
     with torch.no_grad():
         assert torch.equal(loaded.network(x), network(x))

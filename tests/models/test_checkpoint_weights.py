@@ -24,11 +24,11 @@ BAD_WEIGHTS: dict[str, tuple[dict[str, Tensor], str]] = {
             "layers.2.weight": torch.ones(5, 5),
             "layers.2.bias": torch.ones(5),
         },
-        "several orders of its layers would fit by shape: fc1 (4 to 5), ",
+        "the order of its layers is not known: fc1 (4 to 5), ",
     ),
     "not chained": (
         changed(fc2__weight=torch.ones(3, 6)),
-        "no order of its layers would fit by shape: fc1 (4 to 5), fc2 (6 to 3); name",
+        "its layers make no row: fc1 (4 to 5), fc2 (6 to 3); branches",
     ),
     "bias of another length": (
         changed(fc1__bias=torch.ones(6)),
@@ -36,11 +36,11 @@ BAD_WEIGHTS: dict[str, tuple[dict[str, Tensor], str]] = {
     ),
     "weight of one dimension": (
         changed(fc1__weight=torch.ones(5)),
-        "fc1 is a LayerNorm or another norm without running statistics",
+        "a LayerNorm or another norm without running statistics (fc1)",
     ),
     "weight of three dimensions": (
         changed(fc1__weight=torch.ones(5, 4, 1)),
-        "fc1 is a convolution, which is not served",
+        "it has a convolution (fc1), which is not served",
     ),
     "no features": (changed(fc1__weight=torch.ones(5, 0)), "[out, in]"),
     "no outputs": (

@@ -135,9 +135,9 @@ def test_negative_means_do_not_come_from_what_is_never_negative(
     tmp_path: Path, function: str
 ) -> None:
     path = tmp_path / "model.pt"
-    seen = nn.BatchNorm1d(8)
-    used(nn.Sequential(nn.Linear(4, 8), seen))
-    norm = {f"bn1.{name}": part for name, part in seen.state_dict().items()}
+    bn1 = nn.BatchNorm1d(8)
+    used(nn.Sequential(nn.Linear(4, 8), bn1))
+    norm = {f"bn1.{name}": part for name, part in bn1.state_dict().items()}
     torch.save(
         {**Row(fc1=nn.Linear(4, 8), fc2=nn.Linear(8, 2)).state_dict(), **norm}, path
     )
