@@ -14,7 +14,7 @@ from sigmoid_models.intake.named import Named
 from tests.models.random_chains import WORDS, Made
 from tests.models.random_networks import make_network
 
-NUMBER, GROUPS = 400, 8
+NUMBER, GROUPS = 100, 8
 WAYS = (
     "pt",
     "legacy",

