@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 TIMEOUT = 60
 COMMAND = [sys.executable, "-m", "sigmoid_serve"]
+BARE = {"SIGMOID_ACTIVATION": "sigmoid"}
+"""What a service needs to serve files that do not say their activation."""
 
 
 def environment(**variables: str) -> dict[str, str]:

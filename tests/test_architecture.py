@@ -19,7 +19,8 @@ ARROWS = {
     "": "app",
     "__main__": "cli",
     "cli": "process diagnostics sockets http monitoring engine configuration "
-    "sigmoid_models sigmoid_models.training",
+    "sigmoid_models sigmoid_models.conversion sigmoid_models.training "
+    "sigmoid_models.intake sigmoid_models.activation",
     "process": "server sockets app http registry repository monitoring configuration "
     "errors sigmoid_models",
     "healthcheck": "diagnostics",
@@ -33,17 +34,23 @@ ARROWS = {
     "errors sigmoid_models sigmoid_models.files",
     "inference": "registry engine admission payload json configuration errors "
     "sigmoid_models",
-    "registry": "repository monitoring engine configuration errors sigmoid_models",
+    "registry": "repository monitoring engine configuration errors sigmoid_models "
+    "sigmoid_models.intake",
     "repository": "configuration errors sigmoid_models",
     "monitoring": "admission errors",
     "engine": "admission errors sigmoid_models",
     "admission": "errors",
     "payload": "json errors sigmoid_models",
     "json": "errors",
-    "configuration": "errors sigmoid_models",
+    "configuration": "errors sigmoid_models sigmoid_models.activation",
     "errors": "sigmoid_models",
+    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
+    "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models",
-    "sigmoid_models": "sigmoid_models.files",
+    "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
+    "sigmoid_models.files",
+    "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",
+    "sigmoid_models.activation": "",
     "sigmoid_models.files": "",
 }
 ORDER = list(ARROWS)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sigmoid_models.architecture import (
         Architecture,
-        ArchitectureError,
-        infer_architecture,
     )
     from sigmoid_models.card import ModelCard
     from sigmoid_models.checkpoint import (
@@ -24,13 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Architecture",
-    "ArchitectureError",
     "Checkpoint",
     "CheckpointError",
     "Classifier",
     "DeepClassifier",
     "ModelCard",
-    "infer_architecture",
     "load_checkpoint",
     "save_checkpoint",
     "sigmoid",
@@ -38,8 +34,6 @@ __all__ = [
 
 _MODULES = {
     "Architecture": "architecture",
-    "ArchitectureError": "architecture",
-    "infer_architecture": "architecture",
     "ModelCard": "card",
     "Checkpoint": "checkpoint",
     "CheckpointError": "checkpoint",

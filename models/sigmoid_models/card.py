@@ -4,6 +4,7 @@ from collections.abc import Sized
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -14,15 +15,19 @@ from pydantic import (
     model_validator,
 )
 
+from sigmoid_models.activation import read_activation
 from sigmoid_models.architecture import Architecture
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 Task = Literal["binary", "multiclass", "multilabel"]
+Link = Literal["sigmoid", "softmax"]
+Source = Literal["card", "named by the user", "the file's configuration", "one layer"]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 # Only the first error is described: to describe very many would take all memory.
 Names = Annotated[tuple[Name, ...], Field(fail_fast=True)]
+Activation = Annotated[str, AfterValidator(read_activation)]
 Numbers = Annotated[tuple[FiniteFloat, ...], Field(fail_fast=True)]
 Rows = Annotated[tuple[Numbers, ...], Field(fail_fast=True)]
 
@@ -100,13 +105,19 @@ class ModelCard(Part):
     Attributes:
         format: Version of this layout.
         architecture: Class and widths; must agree with the weights.
-        activation: `sigmoid`; `sigmoid (assumed)` for a file without a card, whose
-            weights do not show it.
+        activation: The function between the layers, as `sigmoid_models.activation`
+            has it: one for all, or one per hidden layer.
+        activation_source: How it is known. `card` is said by who wrote the file; a
+            network of one layer has none.
+        link: What makes probabilities of the logits. `softmax` is for `multiclass`
+            alone; its probabilities add up to 1.
+        layers: Names of the layers in the file that it was converted from.
+        folded: What was folded into the weights, such as a BatchNorm, by name.
         task: `binary` has one output, `multiclass` two or more, `multilabel` any.
         features: Their names in the order of the network's inputs, where known.
         scaler: Applied to the raw features.
         classes: Names; two for `binary` (negative, positive), else one per output.
-        temperature: Probabilities are `sigmoid(logits / temperature)`.
+        temperature: Probabilities are those of `logits / temperature`.
         thresholds: One per output for `binary` and `multilabel`, by default 0.5.
         metrics: Measured on the test rows.
         training: How the weights came to be.
@@ -116,9 +127,13 @@ class ModelCard(Part):
         ValueError: Two parts contradict each other.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     architecture: Architecture
-    activation: Literal["sigmoid", "sigmoid (assumed)"] = "sigmoid"
+    activation: Activation | Annotated[tuple[Activation, ...], Field(fail_fast=True)]
+    activation_source: Source = "card"
+    link: Link = "sigmoid"
+    layers: Names | None = None
+    folded: Names | None = None
     task: Task
     features: Names | None = None
     scaler: Scaler | None = None
@@ -129,12 +144,31 @@ class ModelCard(Part):
     training: Training | None = None
     golden: Golden | None = None
 
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """The function behind each hidden layer, first to last."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * (len(self.architecture.sizes) - 2)
+        return self.activation
+
     @model_validator(mode="after")
     def _parts_agree(self) -> Self:
         features, outputs = self.architecture.features, self.architecture.outputs
         if (self.task == "binary") != (outputs == 1) and self.task != "multilabel":
             raise ValueError(f"the task is {self.task}, but the outputs are {outputs}")
+        if self.link == "softmax" and self.task != "multiclass":
+            raise ValueError(f"the link is softmax, but the task is {self.task}")
+        if self.architecture.kind != "Sequential" and {*self.activations} != {
+            "sigmoid"
+        }:
+            raise ValueError(
+                f"a {self.architecture.kind} has the sigmoid between its layers; any "
+                "other network is a Sequential"
+            )
+        layers = len(self.architecture.sizes) - 1
         lengths: list[tuple[str, Sized | None, int]] = [
+            ("activation", self.activations, layers - 1),
+            ("layers", self.layers, layers),
             ("features", self.features, features),
             ("scaler.mean", self.scaler.mean if self.scaler else None, features),
             ("scaler.scale", self.scaler.scale if self.scaler else None, features),
@@ -147,7 +181,6 @@ class ModelCard(Part):
             lengths += [("golden.inputs", row, features) for row in self.golden.inputs]
             lengths += [("golden.logits", row, outputs) for row in self.golden.logits]
         if self.training:
-            layers = len(self.architecture.sizes) - 1
             initial = self.training.gradient_norms_initial
             final = self.training.gradient_norms_final
             lengths += [
@@ -163,14 +196,6 @@ class ModelCard(Part):
         return self
 
 
-def assumed_card(architecture: Architecture) -> ModelCard:
-    """Make the card of a file that has none.
-
-    Its task is `binary` for one output and `multiclass` for more; its activation is
-    assumed, since the sigmoid has no parameters that the file could show.
-    """
-    return ModelCard(
-        architecture=architecture,
-        activation="sigmoid (assumed)",
-        task="binary" if architecture.outputs == 1 else "multiclass",
-    )
+def usual_task(outputs: int) -> Task:
+    """Return the task that a network has where nothing says which."""
+    return "binary" if outputs == 1 else "multiclass"

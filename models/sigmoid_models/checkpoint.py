@@ -2,44 +2,53 @@
 
 A checkpoint of ours is a `.safetensors` file whose header has an entry
 `sigmoid_serve`, the JSON of a `ModelCard`; the weights stand under the names of the
-network's `state_dict`. A plain `state_dict` in `.pt` or `.pth`, and a `.safetensors`
-without our entry, are read too. Nothing pickled is ever executed.
+network's `state_dict`. Other files of weights are read too, by
+`sigmoid_models.intake`: what they do not say, their user must name. Nothing pickled is
+ever executed.
 """
 
 import errno
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sigmoid_models.architecture import (
-    Architecture,
-    ArchitectureError,
-    infer_architecture,
+from sigmoid_models.bare_card import (
+    bare_card,
+    notes,
+    placed,
+    questions,
+    require_answers,
 )
-from sigmoid_models.card import ModelCard, assumed_card
-from sigmoid_models.checkpoint_card import read_card
-from sigmoid_models.checkpoint_error import CheckpointError
+from sigmoid_models.card import ModelCard
+from sigmoid_models.checkpoint_card import layers_of_card, read_card
 from sigmoid_models.checkpoint_tensors import (
+    Layer,
+    check_footprint,
+    check_places,
     check_tensors,
-    make_weights,
-    read_safetensors,
-    read_state_dict,
+    make_layers,
 )
+from sigmoid_models.classifier import linear_layers
 from sigmoid_models.files.regular_file import read_regular
-from sigmoid_models.files.stored import Stored
+from sigmoid_models.intake.content import read_content
+from sigmoid_models.intake.evidence import find_activation
+from sigmoid_models.intake.named import NOTHING, Named
+from sigmoid_models.intake.network import Network, find_network
+from sigmoid_models.intake.refusal import RefusedError
+from sigmoid_models.intake.weights import find_weights
+from sigmoid_models.messages import CheckpointError
 
 __all__ = [
     "HEADER_ENTRY",
     "MAX_BYTES",
-    "SUFFIXES",
     "Checkpoint",
     "CheckpointError",
     "load_checkpoint",
@@ -48,15 +57,9 @@ __all__ = [
 ]
 
 HEADER_ENTRY = "sigmoid_serve"
-SUFFIXES = (".safetensors", ".pt", ".pth")
 
 MAX_BYTES: Final = 2**32
 """The most bytes of a file, by default."""
-
-# The memory to compute with, as a multiple of the file: layers of very few units take
-# many times their own size.
-_FOOTPRINT_SHARE: Final = 8
-_LEAST_FOOTPRINT: Final = 2**28
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,15 @@ class Checkpoint:
 
     Attributes:
         network: The network, in float32 on the CPU, whatever dtype the file stores.
-        card: The card of the file, or an assumed one where it has none.
+        card: The card of the file, or one of what is known where it has none.
         sha256: The SHA-256 of the file's bytes, in hexadecimal.
+        notes: What was found and taken in a file that has no card; a sentence each.
     """
 
     network: nn.Module
     card: ModelCard
     sha256: str
+    notes: tuple[str, ...] = ()
 
 
 def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
@@ -82,7 +87,7 @@ def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
 
     Args:
         path: Ends in `.safetensors`; folders are made as needed.
-        network: `Classifier`, `DeepClassifier` or a `Sequential` of the same kind.
+        network: As the card's architecture builds it.
         card: What the server needs to know beside the weights.
 
     Raises:
@@ -131,7 +136,10 @@ def read_bytes(
 
 
 def load_checkpoint(
-    path: Path, content: bytes | None = None, max_bytes: int = MAX_BYTES
+    path: Path,
+    content: bytes | None = None,
+    max_bytes: int = MAX_BYTES,
+    named: Named = NOTHING,
 ) -> Checkpoint:
     """Read a checkpoint: what `save_checkpoint` writes, and other files of weights.
 
@@ -139,62 +147,122 @@ def load_checkpoint(
     memory: it refers neither to the file nor to its bytes.
 
     Args:
-        path: A `.safetensors`, `.pt` or `.pth` file.
+        path: Of the file; its first bytes decide what it is, not its suffix.
         content: The file's bytes, if they were read before.
         max_bytes: See `read_bytes`.
+        named: What its user says of a file that has no card; a card's word wins.
 
     Raises:
-        CheckpointError: The file cannot be read, is not a checkpoint, holds anything
-            but tensors, does not fit a sigmoid network, has weights that are not
-            finite, or has a card that is unknown or contradicts them.
+        CheckpointError: The file cannot be read, holds no network that is served,
+            leaves open what must be known of it, has weights that are not finite, or
+            a card that is unknown or contradicts them.
     """
-    if path.suffix not in SUFFIXES:
-        raise CheckpointError(
-            path, f"a checkpoint ends in {', '.join(SUFFIXES)}", "rename or convert it"
-        )
-    if content is None:
-        content = read_bytes(path, max_bytes)
-    if not content:
-        raise CheckpointError(path, "the file is empty", "save the checkpoint again")
-    if path.suffix == ".safetensors":
-        tensors, metadata = read_safetensors(path, content)
-        header = metadata.get(HEADER_ENTRY)
-    else:
-        tensors, header = read_state_dict(path, content), None
-    check_tensors(path, tensors, len(content))
-    found = _architecture(path, tensors, len(content))
-    card = assumed_card(found) if header is None else read_card(path, header, found)
-    network = _network(found, make_weights(path, tensors, content))
-    return Checkpoint(network, card, hashlib.sha256(content).hexdigest())
-
-
-def _architecture(
-    path: Path, tensors: Mapping[str, Stored], file_bytes: int
-) -> Architecture:
-    """Infer the network, and check the memory that it takes to compute with."""
+    content = read_bytes(path, max_bytes) if content is None else content
     try:
-        found = infer_architecture({name: t.shape for name, t in tensors.items()})
-    except ArchitectureError as error:
-        remedy = (
-            "serve a Classifier, a DeepClassifier or a Sequential(Linear, Sigmoid, …)"
-        )
-        raise CheckpointError(path, str(error), remedy) from None
-    most = max(_FOOTPRINT_SHARE * file_bytes, _LEAST_FOOTPRINT)
-    if found.footprint > most:
-        finding = f"it takes {found.footprint} bytes to compute with, more than {most}"
-        remedy = "serve layers that are not so much wider than those beside them"
-        raise CheckpointError(path, finding, remedy)
-    return found
+        saved, header, is_ordered = read_content(content, HEADER_ENTRY)
+        if header is not None:
+            card = read_card(path, header, named)
+            modules, norms = layers_of_card(path, card, saved), []
+            said: list[str] = []
+        else:
+            network = _found(saved, named, is_ordered=is_ordered)
+            require_answers(questions(network, named))
+            card = bare_card(network, named)
+            modules, norms = list(network.layers), placed(network, named)
+            said = notes(network, named)
+    except RefusedError as error:
+        raise CheckpointError(path, error.finding, error.remedy) from None
+    tensors = {
+        f"{module.name}.{part}": tensor
+        for module in (*modules, *(norm.module for norm in norms))
+        for part, tensor in module.tensors.items()
+    }
+    check_tensors(path, tensors, len(content))
+    check_footprint(path, card.architecture, len(content))
+    if not named.is_proven:
+        check_places(path, norms, card.activations, content)
+    layers = make_layers(path, modules, norms, content)
+    digest = hashlib.sha256(content).hexdigest()
+    return Checkpoint(_network(card, layers), card, digest, tuple(said))
 
 
-def _network(found: Architecture, weights: Mapping[str, Tensor]) -> nn.Module:
+class Description(NamedTuple):
+    """What a file without a card holds, as far as it tells.
+
+    Attributes:
+        layers: Name, inputs and outputs of each, first to last.
+        activation: The function behind each hidden layer, where it is known.
+        activation_source: How it is known.
+        questions: What must be named, and with which option; a sentence each.
+        evidence: Modules that are called as functions are.
+        folded: Names of what is folded into the layers.
+        features: Their names, where the file has them.
+        classes: The same.
+        notes: What else was found.
+    """
+
+    layers: tuple[tuple[str, int, int], ...]
+    activation: tuple[str, ...] | None
+    activation_source: str | None
+    questions: tuple[str, ...]
+    evidence: tuple[str, ...]
+    folded: tuple[str, ...]
+    features: tuple[str, ...] | None
+    classes: tuple[str, ...] | None
+    notes: tuple[str, ...]
+
+
+def describe_checkpoint(path: Path, named: Named = NOTHING) -> Description | None:
+    """Describe a file without a card, even one that leaves questions open.
+
+    Args:
+        path: Of the file.
+        named: What its user says of it.
+
+    Returns:
+        None where the file has a card.
+
+    Raises:
+        CheckpointError: See `load_checkpoint`.
+    """
+    content = read_bytes(path)
+    try:
+        saved, header, is_ordered = read_content(content, HEADER_ENTRY)
+        if header is not None:
+            return None
+        return _description(_found(saved, named, is_ordered=is_ordered), named)
+    except RefusedError as error:
+        raise CheckpointError(path, error.finding, error.remedy) from None
+
+
+def _found(saved: object, named: Named, *, is_ordered: bool) -> Network:
+    weights = find_weights(saved, named.state, is_ordered=is_ordered)
+    return find_network(weights, named)
+
+
+def _description(network: Network, named: Named) -> Description:
+    activation = find_activation(network, named)
+    return Description(
+        layers=tuple((each.name, each.inputs, each.width) for each in network.layers),
+        activation=activation.names if activation else None,
+        activation_source=activation.source if activation else None,
+        questions=tuple(
+            f"{each.what}: {each.option}" for each in questions(network, named)
+        ),
+        evidence=network.called,
+        folded=tuple(norm.module.name for norm in network.norms),
+        features=network.configuration.features,
+        classes=network.configuration.classes,
+        notes=tuple(notes(network, named)),
+    )
+
+
+def _network(card: ModelCard, layers: Sequence[Layer]) -> nn.Module:
     """Make the network from its weights, without copying them."""
     with torch.device("meta"):
-        network = found.build()
+        network = card.architecture.build(card.activations)
     # load_state_dict looks through all weights once for each layer.
-    for name, layer in network.named_modules():
-        if isinstance(layer, nn.Linear):
-            for part in ("weight", "bias"):
-                weight = nn.Parameter(weights[f"{name}.{part}"], requires_grad=False)
-                setattr(layer, part, weight)
+    for module, layer in zip(linear_layers(network), layers, strict=True):
+        for part, tensor in layer._asdict().items():
+            setattr(module, part, nn.Parameter(tensor, requires_grad=False))
     return network.eval()

@@ -1,88 +1,48 @@
-"""The tensors of a checkpoint: found in the file's bytes, checked, and made.
+"""The tensors of a checkpoint: checked, and made in float32.
 
 Nothing is made of a tensor before all of them were found to be numbers that the file
 really holds.
 """
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
-from sigmoid_models.checkpoint_error import CheckpointError
-from sigmoid_models.files.pickle_values import Opaque, Pairs, PickledObjectError
-from sigmoid_models.files.safetensors_header import Contents, read_header
-from sigmoid_models.files.state_dict import read_saved
-from sigmoid_models.files.stored import FormatError, Stored, is_finite
-
-_MOST_SHOWN: Final = 100
+from sigmoid_models.architecture import Architecture
+from sigmoid_models.files.stored import Stored, is_finite
+from sigmoid_models.intake.batchnorm import Float64Array, Norm, factor_and_shift
+from sigmoid_models.intake.modules import Module
+from sigmoid_models.messages import CheckpointError
 
 # The bytes of the weights in float32, as a multiple of the file: it may store each in
 # 16 bits. A small file may also name the same numbers more than once.
 _WEIGHT_SHARE: Final = 2
 _LEAST_WEIGHT_BYTES: Final = 2**25
 
+# The memory to compute with, as a multiple of the file: layers of very few units take
+# many times their own size.
+_FOOTPRINT_SHARE: Final = 8
+_LEAST_FOOTPRINT: Final = 2**28
 
-def read_safetensors(path: Path, content: bytes) -> Contents:
-    """Find the tensors of a `.safetensors` file by name, and its metadata.
+_NEVER_NEGATIVE: Final = {"relu", "sigmoid", "softplus"}
 
-    Raises:
-        CheckpointError: It is no such file, or not a whole one.
+_REMEDY: Final = "save dense floating-point weights that are finite in float32"
+
+
+class Layer(NamedTuple):
+    """The numbers of a linear layer, in float32.
+
+    Attributes:
+        weight: `(outputs, inputs)`.
+        bias: `(outputs,)`.
     """
-    try:
-        return read_header(content)
-    except FormatError as error:
-        finding = f"not a whole safetensors file ({error})"
-        raise CheckpointError(path, finding, "copy or save it again") from None
 
-
-def read_state_dict(path: Path, content: bytes) -> dict[str, Stored]:
-    """Find the tensors of a file of `torch.save` by name.
-
-    Raises:
-        CheckpointError: It is no such file, not a whole one, or holds anything but a
-            `state_dict`.
-    """
-    remedy = 'save it with torch.save(model.state_dict(), "model.pt")'
-    try:
-        state = read_saved(content)
-    except PickledObjectError as error:
-        what = f"it holds pickled objects ({str(error)[:128]})"
-        finding = f"{what}, which are not loaded as they run code"
-        raise CheckpointError(path, finding, remedy) from None
-    except FormatError as error:
-        finding = f"not a whole PyTorch file ({error})"
-        raise CheckpointError(path, finding, remedy) from None
-    if not isinstance(state, Pairs):
-        finding = f"it holds a {_type_name(state)}, not a state_dict"
-        raise CheckpointError(path, finding, remedy)
-    tensors = {
-        name: value
-        for name, value in state
-        if isinstance(name, str) and isinstance(value, Stored)
-    }
-    if len(tensors) < len(state):
-        strangers = _shown(
-            name if isinstance(name, str | int | float) else _type_name(name)
-            for name, value in state
-            if not (isinstance(name, str) and isinstance(value, Stored))
-        )
-        if strangers:
-            finding = f"not only tensors by name: {strangers}"
-            raise CheckpointError(path, finding, remedy)
-    return tensors
-
-
-def _type_name(value: object) -> str:
-    if isinstance(value, Opaque):
-        return value.kind
-    return "Tensor" if isinstance(value, Stored) else type(value).__name__
-
-
-def _shown(names: Iterable[object]) -> str:
-    return ", ".join(str(name)[:64] for name in islice(names, _MOST_SHOWN))
+    weight: Tensor
+    bias: Tensor
 
 
 def check_tensors(path: Path, tensors: Mapping[str, Stored], file_bytes: int) -> None:
@@ -91,32 +51,128 @@ def check_tensors(path: Path, tensors: Mapping[str, Stored], file_bytes: int) ->
     Raises:
         CheckpointError: One is not, or they would take much more memory than the file.
     """
-    remedy = "save dense floating-point weights that are finite in float32"
     for name, tensor in tensors.items():
         if not tensor.is_servable:
-            raise CheckpointError(path, f"{name[:64]} is {tensor.kind}", remedy)
+            raise CheckpointError(path, f"{name[:64]} is {tensor.kind}", _REMEDY)
         if not tensor.is_there:
             finding = f"{name[:64]} claims more elements than the file holds"
-            raise CheckpointError(path, finding, remedy)
+            raise CheckpointError(path, finding, _REMEDY)
     needed = 4 * sum(tensor.size for tensor in tensors.values())
     if needed > max(_WEIGHT_SHARE * file_bytes, _LEAST_WEIGHT_BYTES):
         finding = f"its tensors share their numbers, and would take {needed} bytes"
         raise CheckpointError(path, finding, "save each tensor with its own")
 
 
-def make_weights(
-    path: Path, tensors: Mapping[str, Stored], content: bytes
-) -> dict[str, Tensor]:
-    """Make every tensor, in float32.
+def check_footprint(path: Path, architecture: Architecture, file_bytes: int) -> None:
+    """Check the memory that a network takes to compute with.
+
+    Raises:
+        CheckpointError: It is much more than the file.
+    """
+    most = max(_FOOTPRINT_SHARE * file_bytes, _LEAST_FOOTPRINT)
+    if architecture.footprint > most:
+        needed = architecture.footprint
+        finding = f"it takes {needed} bytes to compute with, more than {most}"
+        remedy = "serve layers that are not so much wider than those beside them"
+        raise CheckpointError(path, finding, remedy)
+
+
+def check_places(
+    path: Path, norms: Sequence[Norm], activations: Sequence[str], content: bytes
+) -> None:
+    """Check that what a BatchNorm saw can come from the function before it.
+
+    Args:
+        path: Of the file, for errors.
+        norms: The BatchNorms.
+        activations: The function behind each hidden layer.
+        content: The bytes of the file.
+
+    Raises:
+        CheckpointError: Means of what is never negative are.
+    """
+    for norm in norms:
+        if norm.place != "after" or norm.layer < 0:
+            continue
+        function = activations[norm.layer]
+        mean = norm.module.tensors["running_mean"].float64(content)
+        if function in _NEVER_NEGATIVE and (mean < 0).any():
+            finding = (
+                f"{norm.module.name[:64]} is a BatchNorm of negative means, which do "
+                f"not come from {function} before it"
+            )
+            remedy = (
+                "name where it stands, --batchnorm before, or prove it by rows with "
+                "known outputs: sigmoid-serve convert --expect ROWS.csv"
+            )
+            raise CheckpointError(path, finding, remedy)
+
+
+def make_layers(
+    path: Path, modules: Sequence[Module], norms: Sequence[Norm], content: bytes
+) -> list[Layer]:
+    """Make every layer, in float32; what stands beside it is folded into it in float64.
+
+    Args:
+        path: Of the file, for errors.
+        modules: The linear layers, first to last; a missing bias is zeros.
+        norms: The BatchNorms, the place of each known.
+        content: The bytes of the file.
 
     Raises:
         CheckpointError: A value is NaN or infinite in float32.
     """
-    weights = {}
-    for name, tensor in tensors.items():
-        weights[name] = tensor.float32(content)
-        if not is_finite(weights[name]):
-            remedy = "save dense floating-point weights that are finite in float32"
-            finding = f"{name[:64]} has NaN or infinite values"
-            raise CheckpointError(path, finding, remedy)
-    return weights
+    by_layer = {norm.layer: norm for norm in norms}
+    layers = []
+    for index, module in enumerate(modules):
+        before, behind = by_layer.get(index - 1), by_layer.get(index)
+        incoming = before if before and before.place == "after" else None
+        outgoing = behind if behind and behind.place == "before" else None
+        if incoming or outgoing:
+            layer = _folded(module, incoming, outgoing, content)
+        else:
+            layer = _plain(module, content)
+        for part, made in layer._asdict().items():
+            if not is_finite(made):
+                finding = f"{module.name[:64]}.{part} has NaN or infinite values"
+                raise CheckpointError(path, finding, _REMEDY)
+        layers.append(layer)
+    return layers
+
+
+def _plain(module: Module, content: bytes) -> Layer:
+    bias = module.tensors.get("bias")
+    return Layer(
+        module.tensors["weight"].float32(content),
+        torch.zeros(module.width) if bias is None else bias.float32(content),
+    )
+
+
+def _folded(
+    module: Module, incoming: Norm | None, outgoing: Norm | None, content: bytes
+) -> Layer:
+    """Fold the BatchNorms behind the function before a layer, and right behind it."""
+    weight, bias = _numbers(module, content), np.zeros(module.width)
+    numbers, bias = weight["weight"], weight.get("bias", bias)
+    # A running variance below 0 makes NaN, which is found later.
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        if incoming:
+            factor, shift = _of_norm(incoming, content)
+            bias = bias + numbers @ shift
+            numbers = numbers * factor
+        if outgoing:
+            factor, shift = _of_norm(outgoing, content)
+            bias = bias * factor + shift
+            numbers = numbers * factor[:, None]
+        return Layer(
+            torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32)),
+            torch.from_numpy(np.ascontiguousarray(bias, dtype=np.float32)),
+        )
+
+
+def _of_norm(norm: Norm, content: bytes) -> tuple[Float64Array, Float64Array]:
+    return factor_and_shift(norm.module, _numbers(norm.module, content))
+
+
+def _numbers(module: Module, content: bytes) -> dict[str, Float64Array]:
+    return {part: each.float64(content) for part, each in module.tensors.items()}

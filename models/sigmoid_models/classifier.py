@@ -1,10 +1,12 @@
-"""The two sigmoid networks. Both return logits, never probabilities."""
+"""The two sigmoid networks, and any stack. All return logits, never probabilities."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+
+from sigmoid_models.functions import function_of
 
 
 class Classifier(nn.Module):
@@ -57,15 +59,20 @@ class DeepClassifier(nn.Module):
         return logits
 
 
-def sequential(sizes: Sequence[int]) -> nn.Sequential:
-    """Build `Linear, Sigmoid, …, Linear` of any widths, returning logits.
+def sequential(
+    sizes: Sequence[int], activations: Sequence[str] | None = None
+) -> nn.Sequential:
+    """Build `Linear, function, …, Linear` of any widths, returning logits.
 
     Args:
         sizes: Features, then the units of each hidden layer, then the classes.
+        activations: The function behind each hidden layer, as
+            `sigmoid_models.activation` names it; by default the sigmoid.
     """
+    names = ["sigmoid"] * (len(sizes) - 2) if activations is None else activations
     modules: list[nn.Module] = [nn.Linear(sizes[0], sizes[1])]
-    for inputs, outputs in pairwise(sizes[1:]):
-        modules += [nn.Sigmoid(), nn.Linear(inputs, outputs)]
+    for name, (inputs, outputs) in zip(names, pairwise(sizes[1:]), strict=True):
+        modules += [function_of(name).module(), nn.Linear(inputs, outputs)]
     return nn.Sequential(*modules)
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from sigmoid_models.card import ModelCard
 from sigmoid_models.classifier import linear_layers
 from sigmoid_models.dtype import Float64Array
-from sigmoid_models.exact_sigmoid import sigmoid64
+from sigmoid_models.functions import function_of
 
 
 def standardise(rows: Float64Array, card: ModelCard) -> Float64Array:
@@ -46,5 +46,5 @@ def reference_logits(
         weight = layer.weight.detach().numpy().astype(np.float64)  # (out, in)
         values = values @ weight.T + layer.bias.detach().numpy()  # (rows, out)
         if position < len(layers) - 1:
-            values = sigmoid64(values)
+            values = function_of(card.activations[position]).reference(values)
     return values

@@ -1,12 +1,28 @@
-"""Messages for people, and the error whose message is all that they need.
+"""Messages for people, and the errors whose message is all that they need.
 
-Nothing here takes long to import: the command line knows the error before it knows
-which of the heavier modules it comes from.
+Nothing here takes long to import: the command line knows the errors before it knows
+which of the heavier modules they come from.
 """
+
+from pathlib import Path
 
 
 class UserError(Exception):
     """What the user can mend, told in one sentence; no traceback would add to it."""
+
+
+class CheckpointError(UserError):
+    """A file that cannot be served: which file, what was found, what to do.
+
+    Attributes:
+        finding: What was found, without the path.
+        remedy: What to do about it.
+    """
+
+    def __init__(self, path: Path, finding: str, remedy: str) -> None:
+        super().__init__(one_line(f"{path}: {finding}; {remedy}"))
+        self.finding = finding
+        self.remedy = remedy
 
 
 def one_line(text: str) -> str:

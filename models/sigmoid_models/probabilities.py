@@ -13,9 +13,9 @@ Labels = NDArray[np.bool_] | NDArray[np.int64] | NDArray[np.object_]
 
 
 def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
-    """Compute `sigmoid(logits / temperature)`, element by element.
+    """Compute `sigmoid(logits / temperature)`, or the softmax where the card says so.
 
-    Every output has a probability of its own; they do not add up to 1.
+    With the sigmoid every output has a probability of its own; they do not add up to 1.
 
     Args:
         logits: `(..., outputs)`.
@@ -24,12 +24,24 @@ def probabilities(logits: Float32Array, card: ModelCard) -> Float32Array:
     Returns:
         The same shape, rounded once from float64.
     """
+    if card.link == "softmax":
+        return _softmax(logits, card.temperature)
     scaled: NDArray[Any] = logits
     if card.temperature != 1:
         # A quotient beyond float64 is an infinity, of which the sigmoid is 0 or 1.
         with np.errstate(over="ignore"):
             scaled = logits.astype(np.float64) / card.temperature
     return sigmoid(scaled, "float32").astype(np.float32, copy=False)
+
+
+def _softmax(logits: Float32Array, temperature: float) -> Float32Array:
+    """Compute the softmax of each row, whatever its size: the largest logit gives 1."""
+    wide = logits.astype(np.float64)
+    # A difference of float32 is finite in float64, but its quotient may be -infinity.
+    with np.errstate(over="ignore"):
+        scaled = (wide - wide.max(axis=-1, keepdims=True)) / temperature
+    shares = np.exp(scaled)
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
 def labels(logits: Float32Array, likely: Float32Array, card: ModelCard) -> Labels:

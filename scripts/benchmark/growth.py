@@ -35,7 +35,9 @@ FORMATS: Mapping[str, str] = {"growth JSON": "JSON", "growth npy": "npy"}
 
 def elements(session: Session) -> None:
     """Ask for the sigmoid of 1 to 10⁷ numbers."""
-    program = replace(session.programs[OURS], environment=UNLIMITED)
+    program = session.programs[OURS]
+    environment = {**program.environment, **UNLIMITED}
+    program = replace(program, environment=environment)
     with running(program) as server:
         for count in ELEMENTS:
             for workload, name in FORMATS.items():
@@ -74,10 +76,12 @@ def threads(session: Session) -> None:
     task = npy_predict_task("/predict", LARGE_ROWS, network)
     for count in session.turned(THREADS):
         session.show(f"{count} threads")
+        program = ours([file])
+        variables = {**UNLIMITED, "SIGMOID_THREADS": str(count)}
         program = replace(
-            ours([file]),
+            program,
             is_pinned=False,
-            environment={**UNLIMITED, "SIGMOID_THREADS": str(count)},
+            environment={**program.environment, **variables},
         )
         with running(program) as server:
             whole, infer = _timed_stages(server, task, session.seconds)

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import orjson
 import torch
-from torch import nn
 
 from benchmark.client import JSON, Request
 from benchmark.payloads import Task
-from sigmoid_models.architecture import infer_architecture
+from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import ModelCard
 from sigmoid_models.checkpoint import save_checkpoint
-from sigmoid_models.classifier import Classifier, DeepClassifier
+from sigmoid_models.classifier import Classifier, DeepClassifier, linear_layers
 
 FEATURES, CLASSES = 64, 10
 LONG_ROWS = 1024
@@ -49,14 +48,16 @@ def heavy_network(hidden: int, layers: int) -> DeepClassifier:
     return DeepClassifier(FEATURES, hidden, CLASSES, layers)
 
 
-def card(made: nn.Module) -> ModelCard:
+def card(made: Classifier | DeepClassifier) -> ModelCard:
     """Make the card of a network."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in made.state_dict().items()}
-    architecture = infer_architecture(shapes)
-    return ModelCard(architecture=architecture, task="multiclass")
+    layers = linear_layers(made)
+    sizes = (layers[0].in_features, *(layer.out_features for layer in layers))
+    kind = "Classifier" if isinstance(made, Classifier) else "DeepClassifier"
+    architecture = Architecture(kind=kind, sizes=sizes)
+    return ModelCard(architecture=architecture, activation="sigmoid", task="multiclass")
 
 
-def written(path: Path, made: nn.Module) -> Path:
+def written(path: Path, made: Classifier | DeepClassifier) -> Path:
     """Write a checkpoint; return its path."""
     save_checkpoint(path, made, card(made))
     return path

@@ -54,14 +54,16 @@ def _other_features(good: Path, place: Path) -> None:
 
 def _unknown_format(good: Path, place: Path) -> None:
     made = network(1)
-    header = card(made).model_dump_json().replace('"format":1', '"format":99')
+    header = card(made).model_dump_json().replace('"format":2', '"format":99')
     content = safetensors.torch.save(made.state_dict(), {HEADER_ENTRY: header})
     place.write_bytes(content)
 
 
 def _missing_tensor(good: Path, place: Path) -> None:
-    tensors = {k: v for k, v in network(1).state_dict().items() if k != "fc2.bias"}
-    place.write_bytes(safetensors.torch.save(tensors))
+    made = network(1)
+    tensors = {k: v for k, v in made.state_dict().items() if k != "fc2.weight"}
+    header = {HEADER_ENTRY: card(made).model_dump_json()}
+    place.write_bytes(safetensors.torch.save(tensors, header))
 
 
 def _gone(good: Path, place: Path) -> None:
@@ -78,6 +80,6 @@ DAMAGES: Final = (
     Damage("wrong golden rows", _wrong_golden, "golden"),
     Damage("other feature count than its card", _other_features, "63|64|card"),
     Damage("unknown format", _unknown_format, "format"),
-    Damage("a tensor is missing", _missing_tensor, "fc2.bias"),
+    Damage("a tensor is missing", _missing_tensor, "fc2"),
     Damage("no file", _gone, "checkpoint"),
 )

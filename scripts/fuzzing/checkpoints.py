@@ -4,6 +4,8 @@ import faulthandler
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +13,19 @@ import torch
 
 from fuzzing.bodies import one_thread
 from fuzzing.campaign import Findings, Outcome, run_campaign
-from fuzzing.checkpoint_files import File, draw_file, good_files
+from fuzzing.files.drawing import draw_file, make_sources
+from fuzzing.files.file import File
+from fuzzing.files.malice import ran
 from fuzzing.memory import MIB, peak_bytes
-from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from sigmoid_models.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    describe_checkpoint,
+    load_checkpoint,
+)
 from sigmoid_serve.engine.engine import Engine
 
+EXACT: Final = 1e-5
 MESSAGE_CHARACTERS: Final = 10_000
 PEAK_SHARE: Final = 3
 LEAST_PEAK: Final = 64 * MIB
@@ -37,7 +47,7 @@ def fuzz_checkpoints(
     """
     # Readers in C++ that crash would else end this process without a word.
     faulthandler.enable()
-    files = good_files()
+    sources = make_sources()
     with (
         one_thread(),
         tempfile.TemporaryDirectory() as folder,
@@ -46,7 +56,7 @@ def fuzz_checkpoints(
     ):
         return run_campaign(
             indices,
-            lambda index: draw_file(seed, index, files),
+            lambda index: draw_file(seed, index, sources),
             lambda file: read_outcome(Path(folder), file),
             show,
         )
@@ -55,7 +65,8 @@ def fuzz_checkpoints(
 def read_outcome(folder: Path, file: File) -> Outcome:
     """Read a file: it loads, or is refused in one line; all else is a fault.
 
-    So is more memory at a time than three times the file, or 64 MiB if that is more.
+    So is more memory at a time than three times the file, or 64 MiB if that is more;
+    other numbers than those of the network that it was made from; and code that runs.
 
     Args:
         folder: Where to write it.
@@ -63,16 +74,21 @@ def read_outcome(folder: Path, file: File) -> Outcome:
     """
     path = folder / f"model{file.suffix}"
     path.write_bytes(file.content)
-    with peak_bytes() as highest:
+    checkpoint = None
+    # Code in it would leave its mark here.
+    with chdir(folder), peak_bytes() as highest:
         try:
-            checkpoint = load_checkpoint(path)
+            checkpoint = load_checkpoint(path, named=file.named)
         except CheckpointError as error:
-            fault, code = refusal_fault(str(error), file.is_good), "CheckpointError"
-        else:
-            fault, code = None, "accepted"
+            fault = refusal_fault(str(error), file.is_good)
         peak = highest()
-    if code == "accepted":
-        fault = _engine_fault(checkpoint, file)
+        if ran():
+            return Outcome("ran", "it ran code", peak)
+    if checkpoint is not None:
+        fault = _loading_fault(checkpoint, file) or _description_fault(path, file)
+    elif file.is_sampled:
+        fault = fault or _description_fault(path, file)
+    code = "CheckpointError" if checkpoint is None else "accepted"
     return Outcome(code, fault or peak_fault(peak, len(file.content)), peak)
 
 
@@ -95,10 +111,40 @@ def refusal_fault(message: str, is_good: bool) -> str | None:
     return None
 
 
-def _engine_fault(checkpoint: Checkpoint, file: File) -> str | None:
+def _loading_fault(checkpoint: Checkpoint, file: File) -> str | None:
+    """Say what is wrong with a file that loads, if anything is."""
+    source = checkpoint.card.activation_source
+    if file.is_bad:
+        return f"it loads, by the word of {source}"
+    if source == "named by the user" and file.named.activation is None:
+        return "nobody named its activation"
+    if fault := _numbers_fault(checkpoint, file):
+        return fault
     if not (file.is_sampled or file.is_good):
         return None
     engine = Engine(checkpoint, torch.device("cpu"), _BATCH_ROWS)
     # Damage to the golden rows is found by them; that is what they are for.
     found = engine.golden_fault()
     return found if file.is_good else None
+
+
+def _numbers_fault(checkpoint: Checkpoint, file: File) -> str | None:
+    """Compare it with the network that it was made from, where that is known."""
+    if file.network is None:
+        return None
+    rows = torch.linspace(-2, 2, 12, dtype=torch.float64).reshape(3, 4)
+    activation = checkpoint.card.activations
+    with torch.inference_mode():
+        want = file.network.logits(rows, replace(file.named, activation=activation))
+        found = checkpoint.network(rows.float()).double()
+    off = ((found - want).abs() / want.abs().clamp(min=1)).max().item()
+    return None if off <= EXACT else f"its logits are off by {off:.1e}"
+
+
+def _description_fault(path: Path, file: File) -> str | None:
+    """Describe a file, as far as it goes; what is raised else is a fault."""
+    try:
+        describe_checkpoint(path, file.named)
+    except CheckpointError as error:
+        return refusal_fault(str(error), file.is_good)
+    return None

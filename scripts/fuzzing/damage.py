@@ -5,6 +5,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+Damage = Callable[[Random, bytes], bytes]
+
 TOKENS: Final = (
     *(b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity", b"1e999"),
     *(b"[", b"]", b",", b":", b"{", b"}", b'"', b"[]", b"{}", b"[[]]", b"-", b"\\"),
@@ -54,9 +56,6 @@ def damage_json(random: Random, body: bytes) -> bytes:
     """Do one to five things to the text of JSON; often none that breaks it."""
     ways = _GENTLE if random.random() < 0.5 else _ANY + _TEXT
     return _damaged(random, body, ways)
-
-
-Damage = Callable[[Random, bytes], bytes]
 
 
 def _damaged(random: Random, body: bytes, ways: tuple[Damage, ...]) -> bytes:

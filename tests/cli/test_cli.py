@@ -117,15 +117,35 @@ def test_predict_without_names(tmp_path: Path) -> None:
     path, data = tmp_path / "m.pt", tmp_path / "d.csv"
     torch.save(Classifier(2, 3, 1).state_dict(), path)
     data.write_text("p,q\n1,2\n3,4\n")
-    header, *rows = done("predict", path, data).splitlines()
+    sigmoid = ("--activation", "sigmoid")
+    header, *rows = done("predict", path, data, *sigmoid).splitlines()
     assert header == "label,probability_1"
     assert all(re.fullmatch(r"[01],0\.\d+", row) for row in rows)
     data.write_text("p,q,r\n1,2,3\n")
     assert "takes 2 features, the header has 3 columns" in refused(
-        "predict", path, data
+        "predict", path, data, *sigmoid
     )
     data.write_text("p,q\n1,2\n3,1e300\n")
-    assert "record 3: " in refused("predict", path, data)
+    assert "record 3: " in refused("predict", path, data, *sigmoid)
+    assert "activation" in refused("predict", path, data)
+
+
+def test_inspect_without_a_card(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt"
+    torch.save(Classifier(2, 3, 1).state_dict(), path)
+    shown = done("inspect", path)
+    assert re.search(r"activation +│ unknown", shown)
+    assert "2 → 3" in shown
+    assert "--activation NAME" in shown
+    for named in (
+        call("inspect", path, "--activation", "relu"),
+        call("inspect", path, SIGMOID_ACTIVATION="relu"),
+    ):
+        assert named.returncode == 0
+        assert "relu (named by the user)" in named.stdout
+        assert "none: features must come as the network" in named.stdout
+        assert re.search(r"golden rows +│ none", named.stdout)
+    assert "--activation: expected " in refused("inspect", path, "--activation", "x")
 
 
 def test_inspect_shows_names_as_they_are(tmp_path: Path) -> None:

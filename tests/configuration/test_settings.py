@@ -22,6 +22,7 @@ def test_defaults() -> None:
         "auto",
     )
     assert settings.models == ()
+    assert settings.activation == ()
     assert settings.limits() == {
         "SIGMOID_MAX_BODY_BYTES": 2**26,
         "SIGMOID_MAX_INFLATED_BYTES": 2**26,

@@ -1,8 +1,52 @@
-"""Hosts and prefixes of paths: which spellings are taken."""
+"""Functions, hosts and prefixes of paths: which spellings are taken."""
 
 import pytest
 
 from sigmoid_serve.configuration.settings import SettingsError, read_settings
+
+
+@pytest.mark.parametrize(
+    ("given", "activation"),
+    [
+        ("relu", ("relu",)),
+        ("nn.ReLU()", ("relu",)),
+        ("relu, ReLU,tanh", ("relu", "relu", "tanh")),
+        ("leaky_relu:0.2", ("leaky_relu:0.2",)),
+        ("gelu:tanh,none", ("gelu:tanh", "none")),
+        ("", ()),
+    ],
+)
+def test_activations(
+    given: str, activation: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGMOID_ACTIVATION", given)
+    assert read_settings().activation == activation
+
+
+@pytest.mark.parametrize(
+    ("given", "wrong"),
+    [
+        (" ", " "),
+        ("softmax", "softmax"),
+        ("relu,,tanh", ""),
+        ("relu,", ""),
+        ("relu:1", "relu:1"),
+        ("leaky_relu:2", "leaky_relu:2"),
+        ("relu\nrelu", "relu\nrelu"),
+        ("x" * 5000, "x" * 64),
+    ],
+)
+def test_no_activations(
+    given: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGMOID_ACTIVATION", given)
+    with pytest.raises(SettingsError) as caught:
+        read_settings()
+    assert str(caught.value) == (
+        "SIGMOID_ACTIVATION: expected sigmoid, relu, leaky_relu, tanh, elu, selu, "
+        "gelu, silu, softplus, none, leaky_relu:SLOPE or gelu:tanh, or one of them "
+        f"for each hidden layer with , between, got {wrong!r}"
+    )
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import trustme
 
 import sigmoid_serve
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import Golden, assumed_card
+from sigmoid_models.card import Golden, ModelCard
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
@@ -76,9 +76,12 @@ def test_over_tls(tmp_path: Path) -> None:
 def test_a_service_that_is_not_ready(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Classifier(4, 5, 3)
-    card = assumed_card(Architecture(kind="Classifier", sizes=(4, 5, 3)))
-    golden = Golden(inputs=((1, 2, 3, 4),), logits=((9, 9, 9),))
-    wrong = card.model_copy(update={"golden": golden, "activation": "sigmoid"})
+    wrong = ModelCard(
+        architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)),
+        activation="sigmoid",
+        task="multiclass",
+        golden=Golden(inputs=((1, 2, 3, 4),), logits=((9, 9, 9),)),
+    )
     path = tmp_path / "wrong.safetensors"
     save_checkpoint(path, network, wrong)
     with serve(Settings(), [path]) as client:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import ModelCard, Scaler, assumed_card
+from sigmoid_models.card import ModelCard, Scaler, usual_task
 from sigmoid_models.checkpoint import Checkpoint, save_checkpoint
 from sigmoid_models.classifier import sequential
 from sigmoid_models.dtype import Float64Array
@@ -24,6 +24,7 @@ from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads
 from sigmoid_serve.engine.engine import Engine, Prediction, RowError
 from tests.conftest import serve
+from tests.models.test_functions import EVERY
 
 CLIENTS = 64
 SHAPES: list[tuple[int, ...]] = [
@@ -37,6 +38,17 @@ SHAPES: list[tuple[int, ...]] = [
     (33, 65, 17),
     (784, 512, 10),
 ]
+Network = tuple[tuple[int, ...], str | tuple[str, ...]]
+SIGMOID: list[Network] = [(shape, "sigmoid") for shape in SHAPES]
+OTHERS: list[Network] = [
+    *(((13, 33, 17, 3), name) for name in EVERY if name != "sigmoid"),
+    ((9, 15, 16, 17, 31, 32, 33, 64, 5, 1, 20, 48, 47, 4), EVERY),
+    ((20, 300, 2), "gelu"),
+    ((30, 1), "relu"),
+    ((784, 10), "sigmoid"),
+    ((784, 512, 10), "relu"),
+    ((100, 256, 128, 10), ("relu", "softplus")),
+]
 DEVICES = [
     "cpu",
     pytest.param(
@@ -49,14 +61,24 @@ DEVICES = [
 ]
 
 
-def make_checkpoint(shape: tuple[int, ...]) -> Checkpoint:
+def make_checkpoint(
+    shape: tuple[int, ...], activation: str | tuple[str, ...] = "sigmoid"
+) -> Checkpoint:
     torch.manual_seed(len(shape) + sum(shape))
-    architecture = Architecture(kind="Sequential", sizes=shape)
-    return Checkpoint(sequential(shape), assumed_card(architecture), "0" * 64)
+    card = ModelCard(
+        architecture=Architecture(kind="Sequential", sizes=shape),
+        activation=activation,
+        task=usual_task(shape[-1]),
+    )
+    return Checkpoint(sequential(shape, card.activations), card, "0" * 64)
 
 
-def make_engine(shape: tuple[int, ...], device: str = "cpu") -> Engine:
-    return Engine(make_checkpoint(shape), torch.device(device), 4096)
+def make_engine(
+    shape: tuple[int, ...],
+    device: str = "cpu",
+    activation: str | tuple[str, ...] = "sigmoid",
+) -> Engine:
+    return Engine(make_checkpoint(shape, activation), torch.device(device), 4096)
 
 
 def state() -> RequestState:
@@ -90,14 +112,15 @@ def set_threads() -> Any:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("networks", [SIGMOID, OTHERS], ids=["sigmoid", "others"])
 def test_interleaved_clients_get_their_own_rows(
-    threads: int, device: str, set_threads: Any
+    networks: list[Network], threads: int, device: str, set_threads: Any
 ) -> None:
     """Light and heavy requests of mixed sizes to all networks, all at once."""
     set_threads(threads)
-    engines = [make_engine(shape, device) for shape in SHAPES]
+    engines = [make_engine(shape, device, name) for shape, name in networks]
     generator = np.random.default_rng(threads)
-    pools = [generator.normal(size=(300, shape[0])) for shape in SHAPES]
+    pools = [generator.normal(size=(300, shape[0])) for shape, _ in networks]
     wanted = [alone(e, pool) for e, pool in zip(engines, pools, strict=True)]
     tried = 0
 
@@ -105,7 +128,7 @@ def test_interleaved_clients_get_their_own_rows(
         nonlocal tried
         chance = random.Random(seed)
         for _ in range(6):
-            which = chance.randrange(len(SHAPES))
+            which = chance.randrange(len(networks))
             count = chance.choice([0, 1, 1, 1, 2, 5, 31, 32, 33, 100, 700])
             picked = [chance.randrange(300) for _ in range(count)]
             answer = await batchers[which].predict(pools[which][picked], state())
@@ -260,8 +283,9 @@ def test_over_http_from_64_clients(
 ) -> None:
     set_threads(threads)
     engines = {}
-    for number, shape in enumerate(SHAPES[:8]):
-        checkpoint = make_checkpoint(shape)
+    networks = [*SIGMOID[:8], *OTHERS[:13]]
+    for number, (shape, activation) in enumerate(networks):
+        checkpoint = make_checkpoint(shape, activation)
         card: ModelCard = checkpoint.card
         if number % 2:
             scaler = Scaler(mean=(0.5,) * shape[0], scale=(2.0,) * shape[0])
@@ -273,7 +297,7 @@ def test_over_http_from_64_clients(
     async def client(http: httpx.AsyncClient, seed: int) -> None:
         generator = np.random.default_rng(seed)
         for _ in range(3):
-            name = f"m{generator.integers(8)}"
+            name = f"m{generator.integers(len(networks))}"
             engine = engines[name]
             count = int(generator.choice([1, 1, 2, 40, 300]))
             rows = generator.normal(size=(count, engine.card.architecture.features))

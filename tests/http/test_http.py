@@ -1,5 +1,6 @@
 """Routes, headers and health of a running server."""
 
+import io
 import logging
 from pathlib import Path
 
@@ -9,14 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from sigmoid_models.card import Golden
+from sigmoid_models.architecture import Architecture
+from sigmoid_models.card import Golden, ModelCard
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
-from sigmoid_models.classifier import Classifier, DeepClassifier
+from sigmoid_models.classifier import Classifier, DeepClassifier, sequential
 from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
 
+BARE = Settings(activation=("sigmoid",))
 PRETRAINED_FILE = PRETRAINED / "breast-cancer" / "1" / "model.safetensors"
 
 
@@ -42,6 +45,15 @@ def test_model_card(client: httpx.Client) -> None:
     assert card["architecture"]["sizes"] == [64, *[64] * 6, 10]
     assert card["parameters"] == 6 * 65 * 64 + 65 * 10
     assert card["activation"] == "sigmoid"
+    assert card["activation_source"] == "card"
+    assert card["link"] == "sigmoid"
+    inner = {"name": None, "inputs": 64, "outputs": 64, "activation": "sigmoid"}
+    assert card["layers"] == [
+        *[inner] * 6,
+        {**inner, "outputs": 10, "activation": None},
+    ]
+    assert card["folded"] == []
+    assert len(card["scaler"]["mean"]) == len(card["scaler"]["scale"]) == 64
     assert card["classes"] == list("0123456789")
     assert card["metrics"]["accuracy"] >= 0.95
     assert len(card["sha256"]) == 64
@@ -175,22 +187,131 @@ def test_a_plain_state_dict_serves(
 ) -> None:
     torch.save(network.state_dict(), tmp_path / "model.pt")
     rows = np.random.default_rng(0).normal(size=(5, 10)).astype(np.float32)
-    with serve(Settings(), [tmp_path / "model.pt"]) as client:
+    with serve(BARE, [tmp_path / "model.pt"]) as client:
         answer = client.post("/predict", json={"inputs": rows.tolist()}).json()
         card = client.get("/models/model").json()
         assert client.get("/openapi.json").status_code == 200
     with torch.no_grad():
         want = network(torch.from_numpy(rows)).numpy()
     assert np.allclose(answer["logits"], want, rtol=1e-5, atol=1e-6)
-    assert card["activation"] == "sigmoid (assumed)"
+    assert card["activation"] == "sigmoid"
+    assert card["activation_source"] == "named by the user"
     assert answer["shape"] == [5, classes]
     labels = want.argmax(1) if classes > 1 else (want[:, 0] >= 0).astype(int)
     assert answer["labels"] == labels.tolist()
 
 
+def test_what_a_card_says_of_its_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    activations = ("relu", "leaky_relu:0.2")
+    card = ModelCard(
+        architecture=Architecture(kind="Sequential", sizes=(2, 3, 4, 3)),
+        activation=activations,
+        activation_source="the file's configuration",
+        link="softmax",
+        layers=("fc_in", "body.0", "head"),
+        folded=("bn1",),
+        task="multiclass",
+        temperature=2.0,
+    )
+    network = sequential((2, 3, 4, 3), activations)
+    save_checkpoint(tmp_path / "m.safetensors", network, card)
+    with serve(Settings(), [tmp_path / "m.safetensors"]) as client:
+        shown = client.get("/models/m").json()
+        answer = client.post("/predict", json={"inputs": [[0.5, 1], [-3, 2]]})
+        record = np.load(
+            io.BytesIO(
+                client.post(
+                    "/predict",
+                    json={"inputs": [[0.5, 1], [-3, 2]]},
+                    headers={"Accept": "application/x-npy"},
+                ).content
+            )
+        )
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert shown["activation"] == ["relu", "leaky_relu:0.2"]
+    assert shown["activation_source"] == "the file's configuration"
+    assert shown["link"] == "softmax"
+    assert [tuple(layer.values()) for layer in shown["layers"]] == [
+        ("fc_in", 2, 3, "relu"),
+        ("body.0", 3, 4, "leaky_relu:0.2"),
+        ("head", 4, 3, None),
+    ]
+    assert shown["folded"] == ["bn1"]
+    assert shown["scaler"] is None
+    assert list(answer.json())[-1] == "link"
+    assert answer.json()["link"] == "softmax"
+    likely = np.array(answer.json()["probabilities"], dtype=np.float32)
+    assert np.array_equal(likely, record)
+    logits = torch.tensor(answer.json()["logits"], dtype=torch.float64)
+    assert np.allclose(likely, (logits / 2).softmax(-1).numpy(), rtol=1e-6)
+    assert "link" not in schemas["PredictResponse"]["required"]
+
+
+@pytest.mark.parametrize(
+    ("activation", "told"),
+    [
+        (("relu",), "activation relu (named by the user), ready"),
+        (("tanh", "tanh"), "activation tanh (named by the user), ready"),
+        (("tanh", "relu"), "activation tanh, relu (named by the user), ready"),
+    ],
+)
+def test_the_start_says_what_is_served(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    activation: tuple[str, ...],
+    told: str,
+) -> None:
+    torch.save(sequential((2, 3, 4, 1)).state_dict(), tmp_path / "bare.pt")
+    caplog.set_level("INFO")
+    paths = [tmp_path / "bare.pt", PRETRAINED_FILE.parents[1]]
+    create_app(Settings(activation=activation), paths)
+    ready = [x for x in caplog.messages if x.endswith(", ready")]
+    assert [x.partition(", activation ")[0] for x in ready] == [
+        "model bare version 1: Sequential 2-3-4-1, 30 parameters, binary",
+        "model breast-cancer version 1: Classifier 30-64-1, 2,049 parameters, binary",
+    ]
+    assert ready[0].endswith(told)
+    assert ready[1].endswith("activation sigmoid (card), ready")
+    warnings = [x.getMessage() for x in caplog.records if x.levelname == "WARNING"]
+    assert warnings == [
+        "model bare version 1: its card has no scaler, so its features must come as "
+        "the network was trained on them; sigmoid-serve convert --scaler adds one"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("activations", "shown"),
+    [
+        ((), "no activation"),
+        (("relu", "tanh", "elu", "gelu"), "activation relu, tanh, elu, gelu (card)"),
+        (("relu", "tanh") * 4, "activation relu, tanh, relu, tanh and 4 more (card)"),
+        (("selu",) * 8, "activation selu (card)"),
+    ],
+)
+def test_many_functions_are_told_in_short(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    activations: tuple[str, ...],
+    shown: str,
+) -> None:
+    sizes = (2,) * (len(activations) + 2)
+    card = ModelCard(
+        architecture=Architecture(kind="Sequential", sizes=sizes),
+        activation=activations,
+        link="softmax",
+        task="multiclass",
+    )
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, sequential(sizes, activations), card)
+    caplog.set_level("INFO")
+    create_app(Settings(), [path])
+    assert f", multiclass by the softmax, {shown}, ready" in caplog.text
+
+
 def test_a_record_needs_named_features(tmp_path: Path) -> None:
     torch.save(Classifier(2, 3, 2).state_dict(), tmp_path / "plain.pt")
-    with serve(Settings(), [tmp_path / "plain.pt"]) as client:
+    with serve(BARE, [tmp_path / "plain.pt"]) as client:
         problem = client.post("/predict", json={"inputs": {"a": 1, "b": 2}}).json()
     assert (problem["code"], problem["pointer"]) == ("not_a_number", "/inputs")
 
@@ -198,14 +319,12 @@ def test_a_record_needs_named_features(tmp_path: Path) -> None:
 def test_multilabel_thresholds_and_temperature(tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = Classifier(2, 3, 3)
-    torch.save(network.state_dict(), tmp_path / "bare.pt")
-    card = load_checkpoint(tmp_path / "bare.pt").card.model_copy(
-        update={
-            "task": "multilabel",
-            "activation": "sigmoid",
-            "thresholds": (0.0, 1.0, 0.5),
-            "temperature": 2.0,
-        }
+    card = ModelCard(
+        architecture=Architecture(kind="Classifier", sizes=(2, 3, 3)),
+        activation="sigmoid",
+        task="multilabel",
+        thresholds=(0.0, 1.0, 0.5),
+        temperature=2.0,
     )
     save_checkpoint(tmp_path / "m.safetensors", network, card)
     with serve(Settings(), [tmp_path / "m.safetensors"]) as client:
@@ -222,7 +341,7 @@ def test_a_row_without_finite_logits_is_refused(tmp_path: Path) -> None:
         network.fc2.weight.fill_(3e38)
         network.fc1.bias.fill_(50)
     torch.save(network.state_dict(), tmp_path / "huge.pt")
-    with serve(Settings(), [tmp_path / "huge.pt"]) as client:
+    with serve(BARE, [tmp_path / "huge.pt"]) as client:
         for inputs, pointer in (([[0, 1], [1, 0]], "/inputs/0"), ([0, 1], "/inputs")):
             response = client.post("/predict", json={"inputs": inputs})
             assert response.status_code == 422

@@ -1,6 +1,8 @@
 """Predictions on real rows: right against float64, the same bits in every form."""
 
 import io
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,13 +13,16 @@ from safetensors.numpy import load_file
 from sklearn.model_selection import train_test_split
 
 from sigmoid_models.card import ModelCard
-from sigmoid_models.checkpoint import load_checkpoint
+from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.dtype import Float64Array
+from sigmoid_models.logits import standardise
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
+from tests.engine.test_numbers import error_bound, random_checkpoint
+from tests.models.test_functions import EVERY
 
 NAMES = ["breast-cancer", "digits"]
 
@@ -79,6 +84,30 @@ def test_logits_against_the_reference(wide_client: httpx.Client, name: str) -> N
     logits = np.array(answer["logits"], dtype=np.float32).astype(np.float64)
     likely = (1 / (1 + np.exp(-logits))).astype(np.float32)
     assert np.array_equal(np.array(answer["probabilities"], dtype=np.float32), likely)
+
+
+def test_every_function_against_pytorch_in_float64(tmp_path: Path) -> None:
+    """A file of each, and one of all of them, through a server."""
+    cases: list[tuple[str | tuple[str, ...], Sequence[int]]] = [
+        *((name, (23, 16)) for name in EVERY),
+        (EVERY, range(20, 32)),
+    ]
+    checkpoints = {
+        str(number): random_checkpoint((11, *widths, 4), activation, number)
+        for number, (activation, widths) in enumerate(cases)
+    }
+    for name, checkpoint in checkpoints.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_checkpoint(path, checkpoint.network, checkpoint.card)
+    rows = np.random.default_rng(0).normal(scale=3, size=(100, 11))
+    with serve(Settings(), [tmp_path]) as client:
+        answers = {name: predict(client, name, rows.tolist()) for name in checkpoints}
+    for name, checkpoint in checkpoints.items():
+        network, card = checkpoint.network, checkpoint.card
+        bound = error_bound(network, card, rows)
+        features = torch.from_numpy(standardise(rows, card)).float().double()
+        exact = network.double()(features).numpy()
+        assert (np.abs(answers[name]["logits"] - exact) <= bound).all(), card.activation
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -12,13 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import Golden, ModelCard, Scaler, assumed_card
+from sigmoid_models.card import Golden, ModelCard, Scaler, usual_task
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier, sequential
+from sigmoid_models.intake.named import Named
 
+SIGMOID = Named(activation=("sigmoid",))
 ARCHITECTURE = Architecture(kind="Classifier", sizes=(4, 5, 3))
 CARD = ModelCard(
     architecture=ARCHITECTURE,
+    activation="sigmoid",
     task="multiclass",
     features=("a", "b", "c", "d"),
     classes=("x", "y", "ž"),
@@ -77,9 +80,15 @@ def test_plain_weights(
     network = make().to(getattr(torch, dtype))
     path = tmp_path / f"model{suffix}"
     write(path, dict(network.state_dict()))
-    loaded = load_checkpoint(path)
-    assert loaded.card.activation == "sigmoid (assumed)"
-    assert loaded.card == assumed_card(loaded.card.architecture)
+    loaded = load_checkpoint(path, named=SIGMOID)
+    architecture = loaded.card.architecture
+    assert loaded.card == ModelCard(
+        architecture=architecture,
+        activation="sigmoid",
+        activation_source="named by the user",
+        layers=tuple(architecture.layers),
+        task=usual_task(architecture.outputs),
+    )
     x = torch.randn(7, 4)
     with torch.no_grad():
         assert torch.equal(loaded.network(x), network.float()(x))
@@ -95,7 +104,8 @@ def test_parameters_and_views_are_weights_too(tmp_path: Path) -> None:
     torch.save(state, path)
     x = torch.randn(7, 4)
     with torch.no_grad():
-        torch.testing.assert_close(load_checkpoint(path).network(x), network(x))
+        loaded = load_checkpoint(path, named=SIGMOID)
+        torch.testing.assert_close(loaded.network(x), network(x))
 
 
 class Bomb:
@@ -122,11 +132,18 @@ BAD_STATES: dict[str, tuple[object, str]] = {
     "list": (list(weights().values()), "it holds a list, not a state_dict"),
     "tensor": (torch.zeros(3), "it holds a Tensor, not a state_dict"),
     "number": (3, "it holds a int, not a state_dict"),
-    "training checkpoint": (
-        {"epoch": 3, "model_state_dict": weights()},
-        "not only tensors by name: epoch, model_state_dict",
+    "two networks": (
+        {"epoch": 3, "student": weights(), "teacher": weights()},
+        "it holds 2 networks: student, teacher; name one with sigmoid-serve convert",
     ),
-    "number as a name": ({3: torch.zeros(1)}, "not only tensors by name: 3"),
+    "no network": (
+        {"epoch": 3, "optimizer": {"state": {}, "param_groups": []}},
+        "no weights of linear layers are in it: it holds only epoch, optimizer",
+    ),
+    "number as a name": (
+        {3: torch.zeros(1)},
+        "no weights of linear layers are in it: it holds only 3",
+    ),
     "sparse": (
         changed(fc1__weight=torch.eye(5, 4).to_sparse()),
         "fc1.weight is float32, sparse_coo",
@@ -148,7 +165,7 @@ BAD_STATES: dict[str, tuple[object, str]] = {
 
 def error_message(path: Path) -> str:
     with pytest.raises(CheckpointError) as caught:
-        load_checkpoint(path)
+        load_checkpoint(path, named=SIGMOID)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "; " in message
@@ -201,12 +218,39 @@ def test_refused_paths(tmp_path: Path) -> None:
     assert "the file is empty" in error_message(empty)
     other = tmp_path / "model.onnx"
     other.write_bytes(b"x")
-    assert "ends in .safetensors, .pt, .pth" in error_message(other)
+    assert "it is text, which begins with “x”" in error_message(other)
     assert "No such file" in error_message(tmp_path / "missing.pt")
     assert "Not a directory" in error_message(empty / "missing.pt")
     folder = tmp_path / "folder.pt"
     folder.mkdir()
     assert "Is a directory" in error_message(folder)
+
+
+def test_a_training_checkpoint(tmp_path: Path) -> None:
+    network = Classifier(4, 5, 3)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.randn(2, 4)).sum().backward()
+    optimizer.step()
+    path = tmp_path / "model.pt"
+    state = {"epoch": 3, "model_state_dict": network.state_dict()}
+    torch.save({**state, "optimizer_state_dict": optimizer.state_dict()}, path)
+    loaded = load_checkpoint(path, named=SIGMOID)
+    assert loaded.notes == (
+        "its task is taken as multiclass; a regression is not served",
+        "the weights are those of model_state_dict",
+    )
+    x = torch.randn(7, 4)
+    with torch.no_grad():
+        assert torch.equal(loaded.network(x), network(x))
+
+
+@pytest.mark.parametrize("name", ["model", "model.onnx", "model.pt", "m.safetensors"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_suffix_does_not_count(tmp_path: Path, suffix: str, name: str) -> None:
+    written, path = tmp_path / f"written{suffix}", tmp_path / name
+    write(written, weights())
+    written.rename(path)
+    assert load_checkpoint(path, named=SIGMOID).card.architecture == ARCHITECTURE
 
 
 def test_a_failed_write_leaves_everything_as_it_was(tmp_path: Path) -> None:

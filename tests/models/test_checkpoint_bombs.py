@@ -14,32 +14,34 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from fuzzing.checkpoint_bombs import BOMBS, suffix_of
-from fuzzing.checkpoint_parts import archive, legacy, state, tensor
 from fuzzing.checkpoints import LEAST_PEAK, MESSAGE_CHARACTERS, peak_fault
+from fuzzing.files.bombs import BOMBS, suffix_of
+from fuzzing.files.parts import archive, legacy, state, tensor
 from fuzzing.memory import MIB, peak_bytes
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier, DeepClassifier, sequential
+from sigmoid_models.intake.named import Named
+
+SIGMOID = Named(activation=("sigmoid",))
 
 # What it takes at most on a machine that has something else to do, too.
 SECONDS = 10.0
 
-DAMAGED = "not a whole PyTorch file"
+DAMAGED = "not a whole file of weights"
 LONG = "a pickle of more than 500000 steps"
 THERE = "a storage that is not there, or not as long as it says"
-HEADER = "not a whole safetensors file"
-NAMES = "its tensors are not those of a"
+NOTHING = "no weights of linear layers are in it: it holds nothing"
 COMPRESSED = "an archive whose parts are compressed or encrypted"
 
 REFUSALS: dict[str, tuple[str, ...]] = {
     "pickle of marks": (DAMAGED,),
     "pickle of lists": ("it holds a list", LONG),
     "pickle of lists in lists": ("it holds a list", LONG),
-    "pickle of dictionaries": (NAMES, LONG),
+    "pickle of dictionaries": (NOTHING, LONG),
     "pickle of sets": ("it holds a set", LONG),
     "pickle of tuples in tuples": ("it holds a tuple", LONG),
     "pickle of tuples doubled": ("it holds a tuple", LONG),
-    "pickle of calls": (NAMES, LONG),
+    "pickle of calls": (NOTHING, LONG),
     "pickle of texts": ("it holds a str",),
     "pickle of wide texts": ("it holds a str",),
     "pickle of one text": ("it holds a str",),
@@ -48,12 +50,12 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "pickle of a number of gigabytes": ("with the instruction 0x8b",),
     "pickle of a frame of exabytes": ("with the instruction 0x95",),
     "pickle of a far memo": ("a pickle that keeps more than it can have",),
-    "pickle of a memo": (NAMES,),
-    "pickle of items": ("not only tensors by name: 1, 1", LONG),
+    "pickle of a memo": (NOTHING,),
+    "pickle of items": ("it holds only 1, 1, 1", LONG),
     "tensor without strides": ("claims more elements than the file holds",),
     "tensor beyond its storage": ("claims more elements than the file holds",),
     "tensor of negative strides": ("a length or a place that is no number",),
-    "tensor of much and nothing": (NAMES,),
+    "tensor of much and nothing": ("where a linear layer has [out, in]",),
     "tensor of many dimensions": ("a shape that is no list of at most 32 numbers",),
     "tensor of a large storage": (THERE,),
     "tensor of a storage that is not there": (THERE,),
@@ -69,13 +71,13 @@ REFUSALS: dict[str, tuple[str, ...]] = {
     "archive of a far part": ("an archive whose parts go beyond it",),
     "archive with another end": ("an archive ",),
     "archive in an archive": ("an archive ",),
-    "safetensors of another length": (HEADER,),
-    "safetensors of spaces": (HEADER, NAMES),
+    "safetensors of another length": (DAMAGED,),
+    "safetensors of spaces": (DAMAGED, NOTHING),
     "safetensors nested": ("a header that is no JSON: RecursionError", "bytes, more"),
     "safetensors of many tensors": ("layers, more than 1024",),
     "safetensors of the same bytes": ("tensors that do not follow each other",),
-    "safetensors of 2^64 elements": (HEADER, NAMES),
-    "safetensors of odd names": (NAMES, "no JSON"),
+    "safetensors of 2^64 elements": (DAMAGED,),
+    "safetensors of odd names": ("it holds only ", "no JSON"),
     "safetensors with a card of numbers": ("its card is", "more than 262144 numbers"),
     "safetensors with a card of rows": ("its card is", "its card has more than"),
     "safetensors with a card of entries": ("its card is", "more than 16384 entries"),
@@ -97,7 +99,7 @@ def test_bombs(tmp_path: Path, name: str, seed: int) -> None:
     start = perf_counter()
     with peak_bytes() as highest:
         try:
-            load_checkpoint(path)
+            load_checkpoint(path, named=SIGMOID)
         except CheckpointError as error:
             message = str(error)
         peak = highest()
@@ -117,10 +119,14 @@ def test_thin_layers(tmp_path: Path) -> None:
         path = tmp_path / "model.pt"
         torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, path)
         if is_served:
-            assert load_checkpoint(path).card.architecture.sizes == (1, width, 1)
+            assert load_checkpoint(path, named=SIGMOID).card.architecture.sizes == (
+                1,
+                width,
+                1,
+            )
         else:
             with pytest.raises(CheckpointError, match="bytes to compute with"):
-                load_checkpoint(path)
+                load_checkpoint(path, named=SIGMOID)
 
 
 def saved(tensors: dict[str, Tensor], kind: str) -> bytes:
@@ -140,11 +146,11 @@ def test_memory_of_a_large_file(tmp_path: Path, kind: str, dtype: str) -> None:
     network = Classifier(5000, 3000, 3).to(getattr(torch, dtype))
     path = tmp_path / f"model.{kind}"
     path.write_bytes(saved(dict(network.state_dict()), kind))
-    load_checkpoint(path)
+    load_checkpoint(path, named=SIGMOID)
     gc.collect()
     torch._C._log_api_usage_once("warm")
     with peak_bytes() as highest:
-        loaded = load_checkpoint(path)
+        loaded = load_checkpoint(path, named=SIGMOID)
         peak = highest()
     size = path.stat().st_size
     assert 3 * size > LEAST_PEAK
@@ -160,11 +166,11 @@ def test_the_network_has_its_own_memory(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"model.{kind}"
     content = saved(dict(network.state_dict()), kind)
     path.write_bytes(content)
-    loaded = load_checkpoint(path, content)
+    loaded = load_checkpoint(path, content, named=SIGMOID)
     start = np.frombuffer(content, np.uint8).ctypes.data
     for weight in loaded.network.state_dict().values():
         assert not start <= weight.data_ptr() < start + len(content)
-    loaded = load_checkpoint(path)
+    loaded = load_checkpoint(path, named=SIGMOID)
     path.write_bytes(b"\xff" * len(content))
     for name, weight in loaded.network.state_dict().items():
         assert torch.equal(weight, network.state_dict()[name])
@@ -176,10 +182,10 @@ def test_the_network_has_its_own_memory(tmp_path: Path, kind: str) -> None:
 def test_as_many_layers_as_are_served(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"model.{kind}"
     path.write_bytes(saved(sequential([2] * 1025).state_dict(), kind))
-    assert len(load_checkpoint(path).card.architecture.sizes) == 1025
+    assert len(load_checkpoint(path, named=SIGMOID).card.architecture.sizes) == 1025
     path.write_bytes(saved(sequential([2] * 1026).state_dict(), kind))
     with pytest.raises(CheckpointError, match="it has 1025 layers, more than 1024"):
-        load_checkpoint(path)
+        load_checkpoint(path, named=SIGMOID)
 
 
 def test_layers_that_share_their_weights(tmp_path: Path) -> None:
@@ -190,7 +196,7 @@ def test_layers_that_share_their_weights(tmp_path: Path) -> None:
     for kind in ("pt", "pth"):
         path = tmp_path / f"model.{kind}"
         path.write_bytes(saved(network.state_dict(), kind))
-        loaded = load_checkpoint(path).network.state_dict()
+        loaded = load_checkpoint(path, named=SIGMOID).network.state_dict()
         assert torch.equal(loaded["layers.10.weight"], loaded["layers.0.weight"])
 
 
@@ -207,11 +213,11 @@ def test_storages_in_big_endian_order(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(content.replace(b"little", b"big\0\0\0"))
     with pytest.raises(CheckpointError, match="an unknown byte order"):
-        load_checkpoint(path)
+        load_checkpoint(path, named=SIGMOID)
     path.write_bytes(
         archive(state(tensors), {"0": values.tobytes()}, order="big"),
     )
-    weights = load_checkpoint(path).network.state_dict()
+    weights = load_checkpoint(path, named=SIGMOID).network.state_dict()
     found = [weights[name].flatten().tolist() for name in tensors]
     assert found == [[0.0, 1.0], [1.0, 2.0], [2.0, 3.0], [3.0]]
 
@@ -230,7 +236,7 @@ def test_a_storage_of_two_sizes(tmp_path: Path) -> None:
     ):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="a storage of two sizes"):
-            load_checkpoint(path)
+            load_checkpoint(path, named=SIGMOID)
 
 
 def test_an_item_of_what_is_no_dictionary(tmp_path: Path) -> None:
@@ -238,7 +244,7 @@ def test_an_item_of_what_is_no_dictionary(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(archive(b"\x80\x02" + tensor([1], [1], 100) + b"J\0\0\0\0Ns."))
     with pytest.raises(CheckpointError, match="sets an item of no dictionary"):
-        load_checkpoint(path)
+        load_checkpoint(path, named=SIGMOID)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +270,7 @@ def test_what_passed_scanners(tmp_path: Path, change: Callable[[bytes], bytes]) 
     for content in (good, made):
         path.write_bytes(content)
         with pytest.raises(CheckpointError):
-            load_checkpoint(path)
+            load_checkpoint(path, named=SIGMOID)
     assert not marker.exists()
 
 
@@ -284,7 +290,7 @@ def test_a_header_as_long_as_it_may_be(tmp_path: Path) -> None:
         assert (size <= 2**22) is is_read
         path.write_bytes(content)
         if is_read:
-            assert load_checkpoint(path).card.architecture.features == 4
+            assert load_checkpoint(path, named=SIGMOID).card.architecture.features == 4
         else:
             with pytest.raises(CheckpointError, match="a header of 4194"):
-                load_checkpoint(path)
+                load_checkpoint(path, named=SIGMOID)

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
-from sigmoid_models.checkpoint import load_checkpoint
-from tests.models.test_checkpoint import CARD, error_message, weights, write
+from sigmoid_models.card import Scaler
+from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from sigmoid_models.intake.named import Named
+from tests.models.test_checkpoint import CARD, SIGMOID, error_message, weights, write
 
 
 def card(**changes: object) -> str:
@@ -31,26 +34,50 @@ BAD_CARDS: dict[str, tuple[str, str]] = {
     "not JSON": ("{", "its card is not JSON"),
     "empty": ("", "its card is not JSON"),
     "too deep": ("[" * 8_000, "its card is not JSON"),
-    "a list": ("[]", "its card has the format None, not 1"),
-    "no format": ("{}", "its card has the format None, not 1"),
-    "later format": (card(format=2), "its card has the format 2, not 1"),
-    "format true": (card(format=True), "its card has the format True, not 1"),
-    "format of text": (card(format="1"), "its card has the format 1, not 1"),
+    "a list": ("[]", "its card has the format None, not 1 or 2"),
+    "no format": ("{}", "its card has the format None, not 1 or 2"),
+    "later format": (card(format=3), "its card has the format 3, not 1 or 2"),
+    "format true": (card(format=True), "its card has the format True, not 1 or 2"),
+    "format of text": (card(format="2"), "its card has the format 2, not 1 or 2"),
     "format of two lines": (card(format="1\n2"), "its card has the format"),
     "unknown entry": (card(extra=1), "its card is wrong at extra"),
     "unknown entry of two lines": (card(**{"a\nb": 1}), "its card is wrong at"),
     "coerced": (card(temperature="1"), "its card is wrong at temperature"),
     "no temperature": (card(temperature=0), "its card is wrong at temperature"),
-    "no task": ('{"format": 1}', "its card is wrong at architecture"),
-    "other activation": (card(activation="relu"), "its card is wrong at activation"),
+    "no task": ('{"format": 2}', "its card is wrong at architecture"),
+    "other activation": (card(activation="cube"), "its card is wrong at activation"),
+    "activation of another class": (
+        card(activation="relu"),
+        "a Classifier has the sigmoid between its layers",
+    ),
+    "too many activations": (
+        card(activation=["sigmoid", "sigmoid"]),
+        "activation has 2 entries, not 1",
+    ),
+    "activations of a class": (
+        card(activation=["tanh"]),
+        "a Classifier has the sigmoid between its layers",
+    ),
+    "no source": (
+        card(activation_source="guessed"),
+        "its card is wrong at activation_source",
+    ),
+    "no link": (card(link="probit"), "its card is wrong at link"),
+    "link of another task": (
+        card(task="multilabel", link="softmax"),
+        "the link is softmax, but the task is multilabel",
+    ),
+    "names of layers": (card(layers=["a"]), "layers has 1 entries, not 2"),
     "other task": (card(task="binary"), "the task is binary, but the outputs are 3"),
     "other widths": (
         card(architecture={"kind": "Classifier", "sizes": [4, 6, 3]}),
-        "its card says Classifier [4, 6, 3], its weights are a Classifier [4, 5, 3]",
+        "its weights are no Classifier [4, 6, 3], as its card says: "
+        "fc1.weight is [5, 4], not [6, 4]",
     ),
     "other class": (
         card(architecture={"kind": "Sequential", "sizes": [4, 5, 3]}),
-        "its card says Sequential",
+        "its weights are no Sequential [4, 5, 3], as its card says: missing 0.bias, "
+        "0.weight, 2.bias, 2.weight, unexpected fc1.bias, fc1.weight, fc2.bias, ",
     ),
     "features": (card(features=["a"]), "features has 1 entries, not 4"),
     "classes": (card(classes=["a", "b"]), "classes has 2 entries, not 3"),
@@ -103,6 +130,47 @@ def test_a_card_with_its_training(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     write(path, weights(), card(training=training()))
     assert load_checkpoint(path).card.training
+
+
+FORMAT_1 = """{"format": 1, "architecture": {"kind": "Classifier", "sizes": [4, 5, 3]},
+"activation": "sigmoid", "task": "multiclass", "features": ["a", "b", "c", "d"],
+"scaler": {"mean": [0, 1, 2, 3], "scale": [1, 1, 2, 2]}, "classes": ["x", "y", "z"],
+"temperature": 1.5, "golden": {"inputs": [[1, 2, 3, 4]], "logits": [[0, 0, 0]]}}"""
+
+
+def test_a_card_of_format_1(tmp_path: Path) -> None:
+    """As all releases before format 2 wrote it."""
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), FORMAT_1)
+    loaded = load_checkpoint(path)
+    assert loaded.card == CARD.model_copy(
+        update={
+            "classes": ("x", "y", "z"),
+            "scaler": Scaler(mean=(0, 1, 2, 3), scale=(1, 1, 2, 2)),
+        }
+    )
+    save_checkpoint(path, loaded.network, loaded.card)
+    again = load_checkpoint(path)
+    assert again.card == loaded.card
+    assert b'"format\\":2' in path.read_bytes()
+    for name, tensor in loaded.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor)
+
+
+def test_a_card_of_format_1_that_assumed_it(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), FORMAT_1.replace('"sigmoid"', '"sigmoid (assumed)"'))
+    with pytest.raises(CheckpointError, match=r"only assumes .* --activation"):
+        load_checkpoint(path)
+    card = load_checkpoint(path, named=SIGMOID).card
+    assert (card.activation, card.activation_source) == ("sigmoid", "named by the user")
+
+
+def test_a_card_wins_over_what_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    write(path, weights(), card())
+    loaded = load_checkpoint(path, named=Named(activation=("relu",)))
+    assert loaded.card == CARD
 
 
 @pytest.mark.parametrize("case", BAD_CARDS)

@@ -1,22 +1,23 @@
 """The networks compute what their docstrings say."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sigmoid_models.architecture import (
-    Architecture,
-    ArchitectureError,
-    infer_architecture,
-)
+from sigmoid_models.architecture import Architecture
+from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.classifier import (
     Classifier,
     DeepClassifier,
     linear_layers,
     sequential,
 )
+from sigmoid_models.intake.named import Named
+
+SIGMOID = Named(activation=("sigmoid",))
 
 
 def by_hand(layers: Sequence[nn.Linear], x: Tensor) -> Tensor:
@@ -78,24 +79,24 @@ def test_state_dict_names() -> None:
         Architecture(kind="Classifier", sizes=(4, 8, 1)),
         Architecture(kind="DeepClassifier", sizes=(4, 8, 8, 3)),
         Architecture(kind="DeepClassifier", sizes=(4, *[8] * 12, 3)),
+        Architecture(kind="Sequential", sizes=(4, 2)),
         Architecture(kind="Sequential", sizes=(4, 9, 2)),
         Architecture(kind="Sequential", sizes=(4, 9, 5, 7, 2)),
     ],
 )
-def test_architecture_is_inferred_from_what_it_builds(
-    architecture: Architecture,
+def test_architecture_is_found_in_what_it_builds(
+    architecture: Architecture, tmp_path: Path
 ) -> None:
     network = architecture.build()
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    assert infer_architecture(shapes) == architecture
+    assert architecture.shapes == shapes
+    assert list(architecture.shapes) == list(shapes)
+    torch.save(network.state_dict(), tmp_path / "model.pt")
+    found = load_checkpoint(tmp_path / "model.pt", named=SIGMOID).card
+    assert found.architecture == architecture
+    assert found.layers == (*architecture.layers,)
     assert architecture.parameters == sum(p.numel() for p in network.parameters())
     assert (architecture.features, architecture.outputs) == (
         architecture.sizes[0],
         architecture.sizes[-1],
     )
-
-
-def test_names_beyond_a_bound_are_counted() -> None:
-    shapes = {f"x{index}": (1,) for index in range(150)}
-    with pytest.raises(ArchitectureError, match="and 50 more"):
-        infer_architecture(shapes)

@@ -2,20 +2,30 @@
 
 import io
 import tempfile
+from contextlib import chdir
 from pathlib import Path
+from random import Random
 
 import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzzing.files.file import FUNCTIONS
+from fuzzing.files.instructions import damage_instructions
+from fuzzing.files.malice import malicious, ran
+from fuzzing.files.people import Saved, saved_files, written
+from fuzzing.files.structures import damage_structure
 from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import Golden, ModelCard, Scaler
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier
+from sigmoid_models.intake.named import Named
 
+SIGMOID = Named(activation=("sigmoid",))
 CARD = ModelCard(
     architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)),
+    activation="sigmoid",
     task="multiclass",
     features=("a", "b", "c", "d"),
     classes=("x", "y", "z"),
@@ -64,16 +74,21 @@ def mutate(content: bytes, mutations: list[Mutation]) -> bytes:
     return bytes(data)
 
 
-def read(content: bytes, suffix: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+def read(content: bytes, suffix: str = ".pt", named: Named = SIGMOID) -> bool:
+    """Read a file; return whether it is served."""
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(content)
         error_message = ""
         try:
-            assert load_checkpoint(path).card.architecture.features > 0
+            card = load_checkpoint(path, named=named).card
+            assert card.architecture.features > 0
+            assert card.activation_source != "named by the user" or named.activation
         except CheckpointError as error:
             error_message = str(error)
         assert len(error_message.splitlines()) <= 1
+        assert not ran()
+        return not error_message
 
 
 @settings(max_examples=300, deadline=None)
@@ -103,3 +118,40 @@ def test_zipped_state_dict(mutations: list[Mutation]) -> None:
 @given(MUTATIONS)
 def test_legacy_state_dict(mutations: list[Mutation]) -> None:
     read(mutate(LEGACY, mutations), ".pth")
+
+
+SAVED = st.sampled_from(saved_files())
+SEEDS = st.integers(0, 2**40).map(Random)
+NAMED = st.builds(
+    Named,
+    activation=st.sampled_from([None, *((name,) for name in FUNCTIONS)]),
+    batchnorm=st.sampled_from([None, "before", "after"]),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SAVED, NAMED, MUTATIONS)
+def test_bytes(saved: Saved, named: Named, mutations: list[Mutation]) -> None:
+    """Of all that programs save around their weights."""
+    read(mutate(written(saved.content, saved.options), mutations), named=named)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SAVED, NAMED, SEEDS)
+def test_instructions(saved: Saved, named: Named, random: Random) -> None:
+    content = written(saved.content, saved.options or {})
+    read(damage_instructions(random, content), named=named)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SAVED, NAMED, SEEDS)
+def test_structures(saved: Saved, named: Named, random: Random) -> None:
+    content = damage_structure(random, saved.content)
+    read(written(content, saved.options), named=named)
+
+
+@settings(max_examples=300, deadline=None)
+@given(SAVED, NAMED, SEEDS)
+def test_code_in_them(saved: Saved, named: Named, random: Random) -> None:
+    content = malicious(random, saved.content)
+    assert not read(written(content, saved.options or {}), named=named)

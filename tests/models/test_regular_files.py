@@ -23,7 +23,7 @@ from sigmoid_serve.http.authentication import ApiKeys, KeysError, read_keys
 from tests.cli.test_cli import refused
 from tests.conftest import serve
 from tests.registry.test_reloading import put
-from tests.running import TIMEOUT, serving, until_ready
+from tests.running import BARE, TIMEOUT, serving, until_ready
 
 KINDS = ("fifo", "device", "folder", "socket")
 REFUSALS = {
@@ -184,6 +184,7 @@ def test_at_a_reload(tmp_path: Path, workers: str) -> None:
         "SIGMOID_WORKERS": workers,
         "SIGMOID_API_KEYS_FILE": str(keys),
         "SIGMOID_MAX_CHECKPOINT_BYTES": "100000",
+        **BARE,
     }
     with (
         serving(log, **variables) as (_, address),

@@ -18,6 +18,7 @@ from tests.hanging import hook, put_hanging, put_large, python_path
 from tests.process.test_workers import children, until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
 from tests.running import (
+    BARE,
     COMMAND,
     TIMEOUT,
     counted,
@@ -42,6 +43,7 @@ def served(folder: Path, workers: int, **variables: str) -> Iterator[Served]:
         "SIGMOID_WORKERS": str(workers),
         "SIGMOID_API_KEYS_FILE": str(keys),
         "SIGMOID_DRAIN_SECONDS": "0.1",
+        **BARE,
         **variables,
     }
     with (

@@ -13,8 +13,9 @@ import torch
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.process.restart_backoff import RestartBackoff, describe_exit
 from tests.cli.test_cli import call
+from tests.hanging import python_path
 from tests.process.test_workers import children, until
-from tests.running import TIMEOUT, serving, until_ready
+from tests.running import BARE, TIMEOUT, serving, until_ready
 
 # Python imports it in each process that finds it on PYTHONPATH.
 DYING = """
@@ -74,7 +75,7 @@ def test_the_service_stays_ready_while_workers_start(tmp_path: Path) -> None:
     """The first worker listens before it has models; no other may be ready before."""
     code = SLOW.format(mark=str(tmp_path / "mark"))
     (tmp_path / "sitecustomize.py").write_text(code)
-    variables = {"PYTHONPATH": str(tmp_path), "SIGMOID_WORKERS": "2"}
+    variables = {"PYTHONPATH": python_path(tmp_path), "SIGMOID_WORKERS": "2", **BARE}
     wide = tmp_path / "wide.pt"
     torch.save(Classifier(64, 50_000, 10).state_dict(), wide)
     statuses: list[int] = []

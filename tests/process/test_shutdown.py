@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from sigmoid_models.classifier import Classifier
-from tests.running import COMMAND, TIMEOUT, environment, serving, until_ready
+from tests.running import BARE, COMMAND, TIMEOUT, environment, serving, until_ready
 from tests.server.test_connection import answer, post
 
 BODY = json.dumps({"inputs": [0.5] * 30}).encode()
@@ -97,7 +97,8 @@ def test_accepted_requests_are_finished(tmp_path: Path) -> None:
     torch.save(Classifier(64, 4096, 10).state_dict(), wide)
     rows = json.dumps({"inputs": [[0.5] * 64] * 4000}).encode()
     log = tmp_path / "log"
-    with serving(log, wide, SIGMOID_DRAIN_SECONDS="0.1") as (process, address):
+    variables = {"SIGMOID_DRAIN_SECONDS": "0.1", **BARE}
+    with serving(log, wide, **variables) as (process, address):
         url = httpx.URL(address)
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
             until_ready(client)

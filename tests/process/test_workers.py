@@ -197,7 +197,7 @@ def test_a_damaged_file_stops_the_start(tmp_path: Path, workers: str) -> None:
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
     last = outcome.stderr.splitlines()[-1]
-    assert last.startswith(f"sigmoid-serve: {path}: not a whole safetensors file")
+    assert last.startswith(f"sigmoid-serve: {path}: it is text, which begins with")
 
 
 def test_threads_are_shared(tmp_path: Path) -> None:

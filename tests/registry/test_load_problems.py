@@ -16,8 +16,9 @@ from sigmoid_serve.configuration.settings import ServingError, Settings
 from tests.cli.test_cli import call
 from tests.process.test_workers import until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
-from tests.running import TIMEOUT, serving, until_ready
+from tests.running import BARE, TIMEOUT, serving, until_ready
 
+TEXT = "it is text, which begins with “no checkpoint”"
 WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 LISTED = {"bad/1", "good/2", "my model", "gone", "twice"}
 
@@ -130,6 +131,7 @@ def running(
             SIGMOID_MODELS=str(models),
             SIGMOID_WORKERS=str(request.param),
             SIGMOID_API_KEYS_FILE=str(keys),
+            **BARE,
         ) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
     ):
@@ -169,7 +171,7 @@ def test_asking_for_what_is_passed_over(fresh: Running) -> None:
         assert fresh.code(f"/models/{name}/predict") == "not_ready"
         answer = fresh.reload(name)
         assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
-    assert "not a whole safetensors file" in fresh.client.get("/models/bad").text
+    assert TEXT in fresh.client.get("/models/bad").text
     assert "its versions 01 and 1 are one number" in fresh.reload("twice").text
     assert fresh.code("/models/good/versions/2/predict") == "not_ready"
     for name in ("nobody", "empty", "lost+found", "same"):
@@ -227,7 +229,7 @@ def test_a_served_version_that_is_damaged(fresh: Running) -> None:
     assert (
         "reload of good failed, keeping the running version" in answer.json()["detail"]
     )
-    assert "version 1: not a whole safetensors file" in answer.json()["detail"]
+    assert f"version 1: {TEXT}" in answer.json()["detail"]
     assert fresh.labels() == LISTED | {"good/1"}
     assert fresh.answer("/models/good/predict") == before
     put(path, 1)
@@ -249,7 +251,7 @@ def test_hangup(fresh: Running) -> None:
     assert fresh.code("/models/dawn/predict") == ""
     assert fresh.code("/models/bad") == "model_not_found"
     assert fresh.code("/models/twice") == "model_not_found"
-    assert "not a whole safetensors file" in fresh.client.get("/models/new").text
+    assert TEXT in fresh.client.get("/models/new").text
 
 
 def test_the_root_is_gone_for_a_while(fresh: Running) -> None:
@@ -277,6 +279,7 @@ def test_problems_known_from_the_start_do_not_stop_a_reload(
     variables = {
         "SIGMOID_WORKERS": workers,
         "SIGMOID_API_KEYS_FILE": str(tmp_path / "keys"),
+        **BARE,
     }
     with (
         serving(tmp_path / "log", models, **variables) as (process, address),
@@ -295,7 +298,7 @@ def test_problems_known_from_the_start_do_not_stop_a_reload(
         second.write_bytes(b"other damage")
         put(first, 3)
         for _ in range(2):
-            assert "version 2: not a whole" in fresh.reload().json()["detail"]
+            assert "version 2: it is text" in fresh.reload().json()["detail"]
             assert fresh.answer() == after
         assert fresh.labels() == {"m/2", "m/latest"}
         put(second, 4)
@@ -311,7 +314,7 @@ def test_a_named_link_that_is_swapped(tmp_path: Path, workers: str) -> None:
     current.symlink_to("rev-a")
     log = tmp_path / "log"
     with (
-        serving(log, current, SIGMOID_WORKERS=workers) as (process, address),
+        serving(log, current, SIGMOID_WORKERS=workers, **BARE) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)
@@ -344,17 +347,18 @@ def test_nothing_can_be_served(tmp_path: Path, workers: str) -> None:
     last = outcome.stderr.splitlines()[-1]
     assert last.startswith("sigmoid-serve: there is nothing to serve: ")
     assert f"{root}/lost+found: the folder has no versions; " in last
-    assert f"{file}: not a whole safetensors file (" in last
+    assert f"{file}: {TEXT}" in last
 
 
 @WORKERS
 def test_a_named_model_without_a_good_version(tmp_path: Path, workers: str) -> None:
     good = put(tmp_path / "good.safetensors", 1)
     file = damage(tmp_path / "a" / "1" / "model.safetensors")
-    outcome = call("serve", "--port", "0", "--workers", workers, good, tmp_path / "a")
+    options = ("--port", "0", "--workers", workers, "--activation", "sigmoid")
+    outcome = call("serve", *options, good, tmp_path / "a")
     assert outcome.returncode == 1
     last = outcome.stderr.splitlines()[-1]
-    assert last.startswith(f"sigmoid-serve: {file}: not a whole safetensors file")
+    assert last.startswith(f"sigmoid-serve: {file}: it is text, which begins with ")
 
 
 @WORKERS
@@ -367,7 +371,7 @@ def test_the_first_that_can_be_served_is_the_default(
     paths = tmp_path / "b", Path(f"z={tmp_path}/a/b.safetensors")
     log = tmp_path / "log"
     with (
-        serving(log, *paths, SIGMOID_WORKERS=workers) as (_, address),
+        serving(log, *paths, SIGMOID_WORKERS=workers, **BARE) as (_, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)
@@ -380,10 +384,11 @@ def test_the_first_that_can_be_served_is_the_default(
 def test_the_application_follows_the_same_rules(tmp_path: Path) -> None:
     put(tmp_path / "models" / "good.safetensors", 1)
     bad = damage(tmp_path / "models" / "bad.safetensors")
-    registry = create_app(Settings(models=(tmp_path / "models",))).state.context
+    settings = Settings(models=(tmp_path / "models",), activation=("sigmoid",))
+    registry = create_app(settings).state.context
     assert list(registry.registry.models) == ["good"]
     assert [each.label for each in registry.registry.passed_over] == ["bad/1"]
-    with pytest.raises(ServingError, match="not a whole safetensors file"):
+    with pytest.raises(ServingError, match="it is text, which begins with"):
         create_app(Settings(), [bad])
 
 
@@ -393,7 +398,7 @@ def test_many_are_told_of_in_bounds(tmp_path: Path) -> None:
         damage(tmp_path / "more" / f"{'é' * 60}{number:02}.safetensors")
     named = f"{tmp_path}/more:best={good}"
     with (
-        serving(tmp_path / "log", SIGMOID_MODELS=named) as (_, address),
+        serving(tmp_path / "log", SIGMOID_MODELS=named, **BARE) as (_, address),
         httpx.Client(base_url=address, timeout=TIMEOUT) as client,
     ):
         until_ready(client)

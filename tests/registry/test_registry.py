@@ -11,6 +11,7 @@ from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import Golden, ModelCard
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.classifier import Classifier
+from sigmoid_models.intake.named import Named
 from sigmoid_serve.configuration.settings import ServingError
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.monitoring.metrics import new_memory
@@ -23,7 +24,9 @@ from sigmoid_serve.repository.model_repository import PRETRAINED, make_repositor
 
 CPU = torch.device("cpu")
 CARD = ModelCard(
-    architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)), task="multiclass"
+    architecture=Architecture(kind="Classifier", sizes=(4, 5, 3)),
+    activation="sigmoid",
+    task="multiclass",
 )
 
 
@@ -45,7 +48,8 @@ def found(path: Path) -> list[tuple[str, str, Path]]:
 def load(*paths: Path, searched: tuple[Path, ...] = ()) -> ModelRegistry:
     telemetry = Telemetry(new_memory(1), 0)
     registry = ModelRegistry()
-    loader = Loader(CPU, 1, 64, telemetry.on_batch)
+    named = Named(activation=("sigmoid",))
+    loader = Loader(CPU, 1, 64, telemetry.on_batch, named)
     updater = ModelUpdater(registry, loader, telemetry)
     updater.start(*read_at_startup(make_repository(paths, searched)))
     return registry
@@ -217,7 +221,9 @@ def test_golden_failure(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
     assert first.startswith("model bad version 1: golden check failed: logits are off")
     assert second.startswith("model far version 1: golden check failed: expected")
     levels = [record.levelno for record in caplog.records]
-    assert levels == [logging.ERROR, logging.ERROR, logging.INFO]
+    # The last are of the good one: its task is the usual one, and it has no scaler.
+    assert levels[:2] == [logging.ERROR, logging.ERROR]
+    assert levels[2:] == [logging.INFO, logging.INFO, logging.WARNING]
 
 
 def test_the_pretrained_models(tmp_path: Path) -> None:

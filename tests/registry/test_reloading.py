@@ -19,7 +19,8 @@ import torch
 from sigmoid_models.card import Golden
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.classifier import Classifier
-from tests.running import TIMEOUT, counted, serving, until_ready
+from sigmoid_models.intake.named import Named
+from tests.running import BARE, TIMEOUT, counted, serving, until_ready
 
 ADMIN = {"Authorization": "Bearer secret"}
 ROWS = np.linspace(-2, 2, 12).reshape(3, 4).tolist()
@@ -38,9 +39,9 @@ def put(path: Path, seed: int) -> Path:
 
 def put_wrong(path: Path) -> None:
     """Put a file in place whose golden rows do not come out right."""
-    loaded = load_checkpoint(put(path, 5))
+    loaded = load_checkpoint(put(path, 5), named=Named(activation=("sigmoid",)))
     golden = Golden(inputs=((1, 2, 3, 4),), logits=((9, 9, 9),))
-    card = loaded.card.model_copy(update={"golden": golden, "activation": "sigmoid"})
+    card = loaded.card.model_copy(update={"golden": golden})
     save_checkpoint(path, loaded.network, card)
 
 
@@ -78,6 +79,7 @@ def running(
             models,
             SIGMOID_WORKERS=request.param,
             SIGMOID_API_KEYS_FILE=str(keys),
+            **BARE,
         ) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
     ):

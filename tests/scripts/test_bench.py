@@ -79,7 +79,7 @@ def test_each_way_gets_the_same_answer(tmp_path: Path) -> None:
     network = wide_classifier()
     file = write_checkpoint(tmp_path / "wide.pt", network)
     tasks = short_tasks("wide", network)
-    with serve(Settings(), [file]) as client:
+    with serve(Settings(activation=("sigmoid",)), [file]) as client:
         connection = Connection(client.base_url.port or 0)
         answers = {name: asked(connection, task) for name, task in tasks.items()}
         connection.close()

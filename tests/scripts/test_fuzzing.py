@@ -18,8 +18,8 @@ from fuzzing.api import found_nothing, running_server
 from fuzzing.application import MAX_BODY_BYTES, Answer
 from fuzzing.bodies import fuzz_bodies
 from fuzzing.campaign import Findings, Hang, Outcome, deadline, run_campaign
-from fuzzing.checkpoint_files import draw_file, good_files
-from fuzzing.checkpoints import fuzz_checkpoints, read_outcome, refusal_fault
+from fuzzing.checkpoints import fuzz_checkpoints, refusal_fault
+from fuzzing.files.drawing import draw_file, make_sources
 from fuzzing.json_bodies import Model
 from fuzzing.judge import PROBLEM, answer_fault
 from fuzzing.memory import MAX_GROWTH, MIB, Sample, level
@@ -80,11 +80,11 @@ def test_checkpoints() -> None:
 
 
 def test_what_is_drawn_is_the_same_for_the_same_seed() -> None:
-    files = good_files()
+    sources = make_sources()
     for index in range(100):
         request = draw_request(1, index, MODELS)
         assert request == draw_request(1, index, MODELS)
-        assert draw_file(1, index, files) == draw_file(1, index, files)
+        assert draw_file(1, index, sources) == draw_file(1, index, sources)
     others = [draw_request(2, index, MODELS).body for index in range(100)]
     assert others != [draw_request(1, index, MODELS).body for index in range(100)]
 
@@ -195,14 +195,6 @@ def test_the_oracle_of_arrays() -> None:
 def test_wrong_refusals_of_files(message: str) -> None:
     assert refusal_fault(message, is_good=False)
     assert refusal_fault("model.pt: broken; mend it", is_good=False) is None
-
-
-def test_a_good_file_must_load(tmp_path: Path) -> None:
-    for file in good_files():
-        outcome = read_outcome(tmp_path, file)
-        assert (outcome.code, outcome.fault) == ("accepted", None)
-    broken = good_files()[0]._replace(content=b"broken")
-    assert read_outcome(tmp_path, broken).fault
 
 
 def test_what_an_attempt_raises_is_a_fault() -> None:

@@ -19,6 +19,8 @@ import httpx
 import pytest
 
 from fuzzing.json_bodies import Model
+from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
+from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.running import serving, until_ready
 from tests.server.ways.cases import BATCH, Case, draw_case
 from tests.server.ways.draws import KEY, MOST_BODY_BYTES, ORIGIN
@@ -52,6 +54,7 @@ def models_of(client: httpx.Client) -> list[Model]:
     models = [
         ("/predict", default),
         (f"/models/{default}/predict", default),
+        ("/models/soft/predict", "soft"),
         ("/models/digits/predict", "digits"),
     ]
     cards = [client.get(f"/models/{name}").json() for _, name in models]
@@ -59,6 +62,15 @@ def models_of(client: httpx.Client) -> list[Model]:
         Model(path, card["features"], card["feature_names"])
         for (path, _), card in zip(models, cards, strict=True)
     ]
+
+
+def put_soft(folder: Path) -> Path:
+    """Put a checkpoint in place whose answers have a field more."""
+    path = folder / "soft.safetensors"
+    digits = load_checkpoint(PRETRAINED / "digits" / "1" / "model.safetensors")
+    card = digits.card.model_copy(update={"link": "softmax"})
+    save_checkpoint(path, digits.network, card)
+    return path
 
 
 @contextmanager
@@ -76,7 +88,7 @@ def observed(folder: Path, protection: str) -> Iterator[tuple[Observed, list[Mod
     if "origins" in protection:
         variables["SIGMOID_CORS_ORIGINS"] = f"{ORIGIN.decode()},https://b.example"
     log = folder / "log"
-    with serving(log, **variables) as (_, url):
+    with serving(log, PRETRAINED, put_soft(folder), **variables) as (_, url):
         headers = {"Authorization": f"Bearer {KEY.decode()}"}
         with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
             until_ready(client)

@@ -1,12 +1,28 @@
 """What a pickle holds, described: containers, storages, and names for the rest."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
+
+_MOST_MODULES: Final = 2**14
 
 
 class PickledObjectError(Exception):
-    """A pickle has other objects than tensors and containers; the message names one."""
+    """A pickle has other objects than tensors and containers; the message names one.
+
+    Args:
+        name: The name of the first.
+        outline: What can be said of the file; see `sigmoid_models.files.outline`.
+        remedy: How to get at the weights in it.
+    """
+
+    def __init__(
+        self, name: str, outline: str | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(name)
+        self.outline = outline
+        self.remedy = remedy
 
 
 class Opaque:
@@ -22,10 +38,76 @@ class Opaque:
         self.kind = kind
 
 
-class Pairs(list[tuple[object, object]]):
-    """A dictionary as pairs of key and value, in their order; a key may come again."""
+class NumpyType(Opaque):
+    """A dtype of NumPy's.
 
-    __slots__ = ()
+    Attributes:
+        layout: The layout of its numbers, for `struct`.
+    """
+
+    __slots__ = ("layout",)
+
+    def __init__(self, layout: str) -> None:
+        super().__init__("dtype")
+        self.layout = layout
+
+
+class Pairs(list[tuple[object, object]]):
+    """A dictionary as pairs of key and value, in their order; a key may come again.
+
+    Attributes:
+        metadata: What a `state_dict` says of the modules that it is of, by their names.
+    """
+
+    __slots__ = ("metadata",)
+
+    def __init__(
+        self,
+        pairs: Iterable[tuple[object, object]] = (),
+        metadata: "Pairs | None" = None,
+    ) -> None:
+        super().__init__(pairs)
+        self.metadata = metadata
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the modules, of those without parameters too; without the root's."""
+        if self.metadata is None:
+            return ()
+        names = (name for name, _ in self.metadata if isinstance(name, str) and name)
+        return tuple(islice(names, _MOST_MODULES))
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A name of a module's member that is not known here.
+
+    Attributes:
+        name: The name, with that of its module.
+    """
+
+    name: str
+
+
+class Instance:
+    """An object of a class that is not known here.
+
+    Attributes:
+        name: The name of its class, with that of its module.
+        state: What would be added to it after it was made.
+    """
+
+    __slots__ = ("name", "state")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: object = None
+
+
+def brief(text: str, most: int = 40) -> str:
+    """Return the beginning of a text from a file, fit to be printed in a line."""
+    start = text if len(text) <= most else f"{text[:most]}…"
+    return start if start.isprintable() else ascii(start)[1:-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +168,16 @@ _STORAGES: Final = {
     "QUInt4x2": "quint4x2",
     "QUInt2x4": "quint2x4",
 }
+_BUILTINS: Final = ("builtins", "__builtin__")
+# Factories of a `defaultdict` are named, too.
+_PLAIN_TYPES: Final = (
+    *("set", "frozenset", "complex", "bytearray", "bytes"),
+    *("dict", "list", "tuple", "int", "float", "bool", "str"),
+)
 GLOBALS: Final[Mapping[str, Global]] = {
     "collections.OrderedDict": Global("pairs"),
     "collections.Counter": Global("pairs"),
+    "collections.defaultdict": Global("default pairs"),
     "torch.Size": Global("same"),
     "torch._utils._rebuild_tensor": Global("tensor"),
     "torch._utils._rebuild_tensor_v2": Global("tensor"),
@@ -122,15 +211,19 @@ GLOBALS: Final[Mapping[str, Global]] = {
             ("torch._utils", "_rebuild_wrapper_subclass"),
             ("torch._utils", "_rebuild_device_tensor_from_numpy"),
             ("torch._utils", "_rebuild_device_tensor_from_cpu_tensor"),
-            ("_codecs", "encode"),
             ("numpy", "ndarray"),
-            ("numpy", "dtype"),
-            ("numpy.core.multiarray", "_reconstruct"),
-            ("numpy.core.multiarray", "scalar"),
-            ("numpy._core.multiarray", "_reconstruct"),
-            ("numpy._core.multiarray", "scalar"),
-            *((m, n) for m in ("builtins", "__builtin__") for n in ("set", "complex")),
-            *((m, "bytearray") for m in ("builtins", "__builtin__")),
+            *((module, name) for module in _BUILTINS for name in _PLAIN_TYPES),
+        )
+    },
+    "_codecs.encode": Global("bytes"),
+    "numpy.dtype": Global("numpy type"),
+    **{
+        f"numpy.{core}.{name}": Global(kind)
+        for core in ("core", "_core")
+        for name, kind in (
+            ("multiarray._reconstruct", "array"),
+            ("numeric._frombuffer", "array"),
+            ("multiarray.scalar", "numpy number"),
         )
     },
 }

@@ -26,7 +26,7 @@ class FormatError(Exception):
     """A file has a wrong layout; the message says what is wrong."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stored:
     """A tensor in a file.
 
@@ -40,8 +40,8 @@ class Stored:
         is_swapped: Whether the bytes of each element are in big-endian order.
         place: `layout, device`; a tensor of another layout or device than
             `strided, cpu` has no storage here.
-        key: The key of its storage, if the file has a table of storages; `start` then
-            counts from the storage's beginning.
+        key: The key of its storage, as long as it has no place in the file: `start`
+            then counts from the storage's beginning; see `place_at`.
     """
 
     dtype: str
@@ -77,6 +77,30 @@ class Stored:
         pairs = zip(self.shape, self.strides, strict=True)
         last = self.first + sum((length - 1) * stride for length, stride in pairs)
         return last < self.elements and self.size <= self.elements
+
+    def place_at(self, start: int, *, is_swapped: bool = False) -> None:
+        """Give it its place in the file, for its key.
+
+        Args:
+            start: Offset of the first byte of its storage's data.
+            is_swapped: Whether the bytes of each element are in big-endian order.
+        """
+        self.start += start
+        self.is_swapped = is_swapped
+        self.key = ""
+
+    def float64(self, content: bytes) -> NDArray[np.float64]:
+        """Make an array of its numbers, each exact.
+
+        Args:
+            content: The bytes of the file.
+        """
+        if self.dtype == "bfloat16":
+            return self.float32(content).numpy().astype(np.float64)
+        made = np.empty(self.shape)
+        if self.size:
+            np.copyto(made, self._view(content))
+        return made
 
     def float32(self, content: bytes) -> Tensor:
         """Make the tensor, contiguous.

@@ -72,7 +72,7 @@ def _directory_place(content: bytes) -> tuple[int, int, int]:
     """Find the number of entries, and where they begin and end."""
     at = content.rfind(b"PK\5\6", max(0, len(content) - _LONGEST_COMMENT - _END.size))
     if at < 0 or at + _END.size > len(content):
-        raise FormatError("an archive without its end")
+        raise FormatError("an archive without its end: the file is cut off")
     _, disk, _, _, count, size, start, comment = _END.unpack_from(content, at)
     if at + _END.size + comment != len(content):
         raise FormatError("an archive with something behind its end")

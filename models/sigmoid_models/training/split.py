@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import ModelCard, Scaler
+from sigmoid_models.card import ModelCard, Scaler, usual_task
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.logits import standardise
 from sigmoid_models.training.datasets import Dataset, DatasetError
@@ -57,7 +57,8 @@ def split(
     try:
         card = ModelCard(
             architecture=architecture,
-            task="binary" if architecture.outputs == 1 else "multiclass",
+            activation="sigmoid",
+            task=usual_task(architecture.outputs),
             features=dataset.features,
             scaler=_scaler(dataset, dataset.rows[training]),
             classes=dataset.classes,

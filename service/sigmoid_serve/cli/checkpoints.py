@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sigmoid_models.intake.named import Named
 from sigmoid_models.messages import UserError
+from sigmoid_serve.cli.values import ACTIVATION_HELP, read_functions
 from sigmoid_serve.configuration.settings import read_settings
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ Checkpoint = Annotated[Path, typer.Argument(help="A .safetensors, .pt or .pth fi
 Device = Annotated[
     str | None, typer.Option(help="auto, cpu, cuda or cuda:N.", show_default="auto")
 ]
+Activation = Annotated[
+    str | None,
+    typer.Option(
+        envvar="SIGMOID_ACTIVATION",
+        help=f"{ACTIVATION_HELP} Of a file with a card, the card's word counts.",
+    ),
+]
 
 
 def predict(
@@ -30,6 +39,7 @@ def predict(
         Path | None, typer.Option(help="CSV to write.", show_default="standard output")
     ] = None,
     device: Device = None,
+    activation: Activation = None,
 ) -> None:
     """Classify the rows of a CSV: a label and probabilities for each, as CSV.
 
@@ -43,7 +53,8 @@ def predict(
 
     settings = read_settings(device=device)
     use_one_thread()
-    loaded = load_checkpoint(checkpoint)
+    named = Named(activation=read_functions(activation))
+    loaded = load_checkpoint(checkpoint, named=named)
     table = read_table(data)
     names = loaded.card.features or table.header
     if len(names) != loaded.card.architecture.features:
@@ -89,21 +100,40 @@ def _write_predictions(
             writer.writerow([*(decision if many else [decision]), *map(str, row)])
 
 
-def inspect(checkpoint: Checkpoint) -> None:
-    """Show what a checkpoint holds, and whether its golden rows come out right."""
+def inspect(checkpoint: Checkpoint, activation: Activation = None) -> None:
+    """Show what a checkpoint holds, and whether its golden rows come out right.
+
+    Of a file that leaves something open, what it holds and what is to be named.
+    """
     from rich.console import Console
 
-    from sigmoid_models.checkpoint import load_checkpoint
-    from sigmoid_serve.cli import terminal
+    from sigmoid_models.checkpoint import (
+        CheckpointError,
+        describe_checkpoint,
+        load_checkpoint,
+    )
+    from sigmoid_serve.cli import card_table, terminal
     from sigmoid_serve.engine.device import resolve_device, use_one_thread
     from sigmoid_serve.engine.engine import Engine
 
     use_one_thread()
-    loaded = load_checkpoint(checkpoint)
-    fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
     console = Console(markup=False)  # names may hold brackets
-    console.print(terminal.card_table(checkpoint, loaded, fault))
-    if loaded.card.metrics:
-        console.print(terminal.metrics_table(loaded.card))
-    if loaded.card.training:
-        console.print(terminal.gradients_table(loaded.card))
+    named = Named(activation=read_functions(activation))
+    try:
+        loaded = load_checkpoint(checkpoint, named=named)
+    except CheckpointError:
+        description = describe_checkpoint(checkpoint, named)
+        if description is None or not description.questions:
+            raise
+        console.print(card_table.description_table(checkpoint, description))
+        return
+    card = loaded.card
+    fault = Engine(loaded, resolve_device("cpu"), 4096).golden_fault()
+    seen = {"golden rows": fault or card_table.golden_rows(card, " come out right")}
+    noted = {"notes": "\n".join(loaded.notes)} if loaded.notes else {}
+    more = {**seen, "SHA-256": loaded.sha256, **noted}
+    console.print(card_table.card_table(checkpoint, card, more))
+    if card.metrics:
+        console.print(terminal.metrics_table(card))
+    if card.training:
+        console.print(terminal.gradients_table(card))

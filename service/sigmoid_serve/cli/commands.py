@@ -12,6 +12,7 @@ import typer
 
 from sigmoid_models.messages import UserError
 from sigmoid_serve.cli.checkpoints import inspect, predict
+from sigmoid_serve.cli.conversion import convert
 from sigmoid_serve.cli.keys import key
 from sigmoid_serve.cli.serving import doctor, serve
 from sigmoid_serve.cli.training import train
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, key, doctor, train, predict, inspect):
+for command in (serve, key, doctor, train, convert, predict, inspect):
     app.command()(command)
 
 

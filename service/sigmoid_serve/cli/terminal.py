@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -10,7 +9,6 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from sigmoid_models.card import ModelCard
-from sigmoid_models.checkpoint import Checkpoint
 
 if TYPE_CHECKING:
     from sigmoid_models.training.fit import Epoch
@@ -75,40 +73,3 @@ def gradients_table(card: ModelCard) -> Table:
         for name, before, after in zip(names, initial, final, strict=True):
             table.add_row(name, f"{before:.2e}", f"{after:.2e}")
     return table
-
-
-def card_table(path: Path, checkpoint: Checkpoint, fault: str | None) -> Table:
-    """Show a checkpoint's card and the outcome of its golden check."""
-    card, architecture = checkpoint.card, checkpoint.card.architecture
-    golden = len(card.golden.inputs) if card.golden else 0
-    rows = {
-        "architecture": f"{architecture.kind} {'-'.join(map(str, architecture.sizes))}",
-        "activation": card.activation,
-        "parameters": f"{architecture.parameters:,}",
-        "task": card.task,
-        "features": _names(card.features, architecture.features),
-        "classes": _names(card.classes, architecture.outputs),
-        "scaler": "standardises raw features" if card.scaler else "none",
-        "temperature": str(card.temperature),
-        "golden rows": fault or (f"{golden} come out right" if golden else "none"),
-        "SHA-256": checkpoint.sha256,
-    }
-    if card.training:
-        training = card.training
-        rows["trained on"] = (
-            f"{training.dataset}, seed {training.seed}, init {training.init}, "
-            f"{training.epochs} epochs"
-        )
-    table = Table(title=str(path), title_justify="left", show_header=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
-
-
-def _names(names: tuple[str, ...] | None, count: int) -> str:
-    if names is None:
-        return f"{count}, not named"
-    shown = ", ".join(names[:6])
-    return f"{len(names)}: {shown}{', …' if len(names) > 6 else ''}"

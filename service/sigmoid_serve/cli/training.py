@@ -7,6 +7,7 @@ import typer
 
 from sigmoid_models.messages import UserError
 from sigmoid_models.training.bundled import BUNDLED
+from sigmoid_serve.cli.saving import check_name, save
 
 if TYPE_CHECKING:
     from sigmoid_models.training.datasets import Dataset
@@ -80,7 +81,7 @@ def train(
         learning_rate=learning_rate,
         batch_rows=batch_rows,
     )
-    _save(path, trained)
+    save(path, trained.network, trained.card)
     _show(path, trained)
 
 
@@ -95,8 +96,7 @@ def _fit(path: Path, data: str, target: str | None, **options: Any) -> "Trained"
         raise UserError(
             f"training needs {missing}: pip install 'sigmoid-serve[train]'"
         ) from None
-    if path.suffix != ".safetensors":
-        raise UserError(f"{path}: the checkpoint must end in .safetensors")
+    check_name(path)
     chosen = TrainingOptions(**options)
     dataset = _dataset(data, target)
     with terminal.training_progress(chosen.epochs) as on_epoch:
@@ -115,18 +115,6 @@ def _dataset(data: str, target: str | None) -> "Dataset":
     if target is None:
         raise UserError(f"{data}: --target COLUMN must name the column of the classes")
     return load_csv(Path(data), target)
-
-
-def _save(path: Path, trained: "Trained") -> None:
-    from sigmoid_models.checkpoint import save_checkpoint
-
-    try:
-        save_checkpoint(path, trained.network, trained.card)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written: {error.strerror or error}; what was there "
-            "before is unchanged; mend that, or choose another place with --output"
-        ) from None
 
 
 def _show(path: Path, trained: "Trained") -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, field_validator
 
-from sigmoid_serve.configuration.spellings import bare_host
+from sigmoid_serve.configuration.spellings import bare_host, checked_activation
 
 
 class Deployment(BaseModel):
@@ -14,6 +14,13 @@ class Deployment(BaseModel):
     models: Annotated[
         tuple[Path, ...],
         Field(description="Files or folders to serve, `:` between them."),
+    ] = ()
+    activation: Annotated[
+        tuple[Annotated[str, AfterValidator(checked_activation)], ...],
+        Field(
+            description="Function between the layers of the files that do not say it, "
+            "such as `relu`; or one for each hidden layer, `,` between them."
+        ),
     ] = ()
     device: Annotated[
         str,
@@ -68,3 +75,8 @@ class Deployment(BaseModel):
         if isinstance(value, str):
             return tuple(part for part in value.split(":") if part)
         return value
+
+    @field_validator("activation", mode="before")
+    @classmethod
+    def _split_activations(cls, value: Any) -> Any:
+        return tuple(value.split(",")) if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Settings that have one right spelling: hosts, origins and prefixes of paths."""
+"""Settings with one right spelling: functions, hosts, origins, prefixes of paths."""
 
 import re
 from ipaddress import IPv6Address
@@ -6,12 +6,26 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from sigmoid_models.activation import NAMES, ActivationError, read_activation
 from sigmoid_serve.configuration.origins import origin_error
 from sigmoid_serve.errors import shown
 
 # Clients and proxies take dots out of a path before they send it.
 _ROOT_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 _NO_HOST: Final = re.compile(r"[\s/:@*\[\]]")
+
+
+def checked_activation(name: str) -> str:
+    """Return a function between layers as cards name it."""
+    try:
+        return read_activation(name)
+    except ActivationError:
+        raise PydanticCustomError(
+            "activation",
+            "expected {names}, leaky_relu:SLOPE or gelu:tanh, or one of them for each "
+            "hidden layer with , between",
+            {"names": ", ".join(NAMES)},
+        ) from None
 
 
 def bare_host(value: str) -> str:

@@ -7,8 +7,10 @@ weights to multiples of 16 in both dimensions, leaves it no edge. The zeros chan
 sum. `sigmoid_serve.engine.invariance` proves it on the machine at hand when the network
 is loaded, and finds the batch sizes that may be used.
 
-A bias is one more row of its layer's weight, and its input is always 1, so that a layer
-is one plain product: for a few rows, to add the bias would take as long again.
+A bias is one more row of its layer's weight, and its input is constant, so that a layer
+is one plain product: for a few rows, to add the bias would take as long again. The
+constant is 1 for the features, and a power of two behind each function, for which one
+more unit stands (see `sigmoid_serve.engine.padding`).
 """
 
 from math import isfinite
@@ -17,12 +19,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from sigmoid_models.card import ModelCard
 from sigmoid_models.checkpoint import Checkpoint
 from sigmoid_models.classifier import linear_layers
 from sigmoid_models.dtype import Float64Array
+from sigmoid_models.functions import function_of
 from sigmoid_models.logits import standardise
 from sigmoid_models.probabilities import Float32Array, Labels, labels, probabilities
 from sigmoid_serve.engine.device import (
@@ -32,14 +34,15 @@ from sigmoid_serve.engine.device import (
     row_elements,
 )
 from sigmoid_serve.engine.invariance import BLOCK_ROWS, find_batch_invariant_sizes
+from sigmoid_serve.engine.padding import (
+    Compute,
+    padded_matrices,
+    restoring_functions,
+    whole,
+)
 from sigmoid_serve.errors import Code, ServiceError
 
-BLOCK_UNITS: Final = 16
 GOLDEN_TOLERANCE: Final = 1e-4
-
-# Its sigmoid is 1, to the last bit of float32; and its exponential is no subnormal
-# number, with which processors take many times as long.
-_ALWAYS_ON: Final = 32.0
 
 _DOT_ELEMENTS: Final = 8192
 
@@ -116,17 +119,19 @@ class Engine:
         self.outputs = checkpoint.card.architecture.outputs
         self.device = device
         self.max_batch_rows = max_batch_rows
-        *hidden, last = linear_layers(checkpoint.network)
-        matrices = [_matrix(layer, signals_one=True) for layer in hidden]
-        matrices.append(_matrix(last, signals_one=False))
+        layers = linear_layers(checkpoint.network)
+        functions = [function_of(name) for name in self.card.activations]
+        matrices = padded_matrices(layers, functions)
         with torch.inference_mode():
             self._layers = [matrix.to(device, copy=True) for matrix in matrices]
+        self._functions = tuple(function.in_place for function in functions)
+        self._restoring = restoring_functions(layers, functions)
         self._widths = [len(matrices[0]), *(matrix.shape[1] for matrix in matrices)]
         self._kept = _Kept()
         self.macs_per_row = sum(matrix.numel() for matrix in matrices)
         self._row_elements = row_elements(self._widths)
         self.batch_sizes = find_batch_invariant_sizes(
-            self._network,
+            lambda features: self._network(features, self._functions),
             self.features,
             self.macs_per_row,
             min(max_batch_rows, most_elements(device) // self._row_elements),
@@ -168,7 +173,7 @@ class Engine:
 
     def _size(self, rows: int) -> int:
         """Choose the largest batch that these rows fill, to the last block."""
-        blocks = _whole(rows, BLOCK_ROWS)
+        blocks = whole(rows, BLOCK_ROWS)
         return next((s for s in self.batch_sizes if s <= blocks), self.batch_sizes[-1])
 
     def _finite_logits(self, rows: Float64Array, start: int) -> Float32Array:
@@ -176,30 +181,46 @@ class Engine:
         try:
             # No pass over the features of its own: the processor has noticed it.
             with np.errstate(over="raise"):
-                logits = self._network(standardise(rows, self.card))
+                features = standardise(rows, self.card)
+                logits = self._network(features, self._functions)
         except FloatingPointError:
             row, feature = _first_beyond_float32(rows, self.card)
             expected = "features within the range of float32, once standardised"
             raise RowError("overflow", (start + row, feature), expected) from None
         if not isfinite(_sum_of_squares(logits)):
+            logits = self._restored(logits, features)
             finite = np.isfinite(logits).all(axis=1)
             if not finite.all():
                 row = start + int(np.argmin(finite))
                 raise RowError("not_finite", (row,), "finite logits")
         return logits
 
-    def _network(self, features: Float64Array | Float32Array) -> Float32Array:
+    def _restored(self, logits: Float32Array, features: Float64Array) -> Float32Array:
+        """Compute those rows again that a signal beyond float32 may have spoilt.
+
+        In the same batch, since no other size need be one that may be used.
+        """
+        finite = np.isfinite(logits).all(axis=1, keepdims=True)
+        if finite.all():
+            return logits
+        return np.where(finite, logits, self._network(features, self._restoring))
+
+    def _network(
+        self, features: Float64Array | Float32Array, functions: tuple[Compute, ...]
+    ) -> Float32Array:
         """Map standardised features `(rows, features)` to logits `(rows, outputs)`.
 
         The features are rounded to float32, and the batch is padded to whole blocks.
         """
         # The server's event loop is in this mode for good, which saves entering it.
         if torch.is_inference_mode_enabled():
-            return self._batch(features)
+            return self._batch(features, functions)
         with torch.inference_mode():
-            return self._batch(features)
+            return self._batch(features, functions)
 
-    def _batch(self, features: Float64Array | Float32Array) -> Float32Array:
+    def _batch(
+        self, features: Float64Array | Float32Array, functions: tuple[Compute, ...]
+    ) -> Float32Array:
         rows, width = features.shape
         buffers = self._buffers(rows)
         buffers.features[:rows, :width] = features
@@ -207,14 +228,14 @@ class Engine:
         signal, *results = buffers.signals
         for position, matrix in enumerate(self._layers):
             if position:
-                signal.sigmoid_()
+                functions[position - 1](signal)
             torch.mm(signal, matrix, out=results[position])
             signal = results[position]
         return buffers.logits(rows, self.outputs)
 
     def _buffers(self, rows: int) -> Buffers:
         """Make the memory of a batch; a thread keeps what stays in the cache."""
-        size = _whole(rows, BLOCK_ROWS)
+        size = whole(rows, BLOCK_ROWS)
         buffers = self._kept.buffers.get(size)
         if buffers is None:
             buffers = Buffers(self._widths, size, self.device)
@@ -250,24 +271,6 @@ class Engine:
         )
 
 
-def _matrix(layer: nn.Linear, *, signals_one: bool) -> Tensor:
-    """Lay out a layer as one matrix, padded: `(inputs + 1, units)`, the bias last.
-
-    Args:
-        layer: Of the network.
-        signals_one: Whether to add a unit whose sigmoid is 1, for the next bias.
-    """
-    units, inputs = layer.weight.shape
-    matrix = torch.zeros(
-        _whole(inputs + 1, BLOCK_UNITS), _whole(units + signals_one, BLOCK_UNITS)
-    )
-    matrix[:inputs, :units] = layer.weight.detach().t()
-    matrix[inputs, :units] = layer.bias.detach()
-    if signals_one:
-        matrix[inputs, units] = _ALWAYS_ON
-    return matrix
-
-
 def _sum_of_squares(values: Float32Array) -> float:
     """Add up the squares; not finite where a value is not, or is very large."""
     # With more elements, a dot product of NumPy's wakes the threads of its own pool.
@@ -281,8 +284,3 @@ def _first_beyond_float32(rows: Float64Array, card: ModelCard) -> tuple[int, int
         finite = np.isfinite(standardise(rows, card).astype(np.float32))
     row, feature = divmod(int(np.argmin(finite)), finite.shape[1])
     return row, feature
-
-
-def _whole(size: int, block: int) -> int:
-    """Round up to whole blocks."""
-    return size + -size % block

@@ -1,22 +1,26 @@
 """The routes of the native API. They name fields and nothing else."""
 
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Any
 
 import fastapi
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from sigmoid_models.card import ModelCard
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.inference import InferenceRoute, respond
 from sigmoid_serve.http.openapi import inference_operation, problem_responses
 from sigmoid_serve.http.schemas import (
     Card,
+    LayerOfCard,
     ModelList,
     PassedOver,
     PredictQuery,
     PredictResponse,
+    ScalerOfCard,
     ServedModel,
     SigmoidBatchResponse,
     SigmoidResponse,
@@ -107,6 +111,7 @@ async def model_card(request: Request, name: str) -> Card:
     registry = context_of(request).registry
     newest = registry.find(name)
     card = newest.engine.card
+    activation, scaler = card.activation, card.scaler
     return Card(
         **_served(registry, name).model_dump(),
         task=card.task,
@@ -114,13 +119,33 @@ async def model_card(request: Request, name: str) -> Card:
         feature_names=list(card.features) if card.features else None,
         classes=list(card.classes) if card.classes else None,
         architecture=card.architecture.model_dump(),
-        activation=card.activation,
+        activation=activation if isinstance(activation, str) else list(activation),
+        activation_source=card.activation_source,
+        link=card.link,
+        layers=_layers(card),
+        folded=list(card.folded or ()),
+        scaler=(
+            ScalerOfCard(mean=list(scaler.mean), scale=list(scaler.scale))
+            if scaler
+            else None
+        ),
         parameters=card.architecture.parameters,
         sha256=newest.sha256,
         metrics=card.metrics.model_dump() if card.metrics else None,
         temperature=card.temperature,
         thresholds=list(card.thresholds) if card.thresholds else None,
     )
+
+
+def _layers(card: ModelCard) -> list[LayerOfCard]:
+    sizes = card.architecture.sizes
+    names = card.layers or (None,) * (len(sizes) - 1)
+    return [
+        LayerOfCard(name=name, inputs=inputs, outputs=outputs, activation=activation)
+        for name, (inputs, outputs), activation in zip(
+            names, pairwise(sizes), (*card.activations, None), strict=True
+        )
+    ]
 
 
 @router.get("/", include_in_schema=False)

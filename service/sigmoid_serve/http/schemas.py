@@ -30,12 +30,21 @@ class PredictResponse(BaseModel):
     logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
     probabilities: Annotated[
         Numbers,
-        Field(description="`sigmoid(logits / temperature)`, element by element."),
+        Field(
+            description="`sigmoid(logits / temperature)`, element by element; where "
+            "there is a `link`, the softmax of `logits / temperature` over the classes."
+        ),
     ]
     labels: Annotated[
         Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
     ]
     shape: Annotated[list[int], Field(description="Of `logits`.")]
+    link: Annotated[
+        Literal["softmax"] | None,
+        Field(
+            description="What made the probabilities; left out where it is the sigmoid."
+        ),
+    ] = None
 
 
 class SigmoidResponse(BaseModel):
@@ -107,6 +116,27 @@ class ModelList(BaseModel):
     ] = 0
 
 
+class LayerOfCard(BaseModel):
+    """One linear layer of a network."""
+
+    name: Annotated[
+        str | None,
+        Field(description="In the file it was converted from, where that is known."),
+    ]
+    inputs: int
+    outputs: int
+    activation: Annotated[
+        str | None, Field(description="Behind it; null for the last layer.")
+    ]
+
+
+class ScalerOfCard(BaseModel):
+    """What raw features go through: `(x - mean) / scale`."""
+
+    mean: list[float]
+    scale: list[float]
+
+
 class Card(ServedModel):
     """A model with what its checkpoint says of it."""
 
@@ -115,7 +145,27 @@ class Card(ServedModel):
     feature_names: list[str] | None
     classes: list[str] | None
     architecture: dict[str, Any]
-    activation: str
+    activation: Annotated[
+        str | list[str],
+        Field(description="Between the layers: one for all, or one per hidden layer."),
+    ]
+    activation_source: Annotated[str, Field(description="How it is known.")]
+    link: Annotated[
+        Literal["sigmoid", "softmax"],
+        Field(description="What makes probabilities of the logits."),
+    ]
+    layers: Annotated[list[LayerOfCard], Field(description="First to last.")]
+    folded: Annotated[
+        list[str],
+        Field(description="What was folded into the weights, such as a BatchNorm."),
+    ]
+    scaler: Annotated[
+        ScalerOfCard | None,
+        Field(
+            description="Applied to the features; null where they must come as the "
+            "network was trained on them."
+        ),
+    ]
     parameters: int
     sha256: Annotated[str, Field(description="Of the checkpoint file.")]
     metrics: dict[str, float] | None

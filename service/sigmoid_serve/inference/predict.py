@@ -168,7 +168,7 @@ def write_prediction(
     most_bytes = request.limits.max_answer_bytes
     if request.accept == "npy":
         return npy_response(logits if output == "logits" else likely, most_bytes)
-    document = {
+    document: dict[str, Any] = {
         "model": version.name,
         "version": version.number,
         "logits": logits,
@@ -176,6 +176,8 @@ def write_prediction(
         "labels": labels,
         "shape": logits.shape,
     }
+    if version.engine.card.link == "softmax":
+        document["link"] = "softmax"
     if is_short(logits, most_bytes):
         pieces = encode_short(document)
     else:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from typing_extensions import Buffer
 
+from sigmoid_models.intake.named import Named
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.cpus import available_cpus, threads_per_worker
 from sigmoid_serve.engine.device import resolve_device, use_one_thread
@@ -48,7 +49,8 @@ def make_parts(settings: Settings, memory: Buffer, number: int) -> Parts:
     device = resolve_device(settings.device)
     threads = threads_per_worker(settings.threads, settings.workers, available_cpus())
     use_one_thread()
-    loader = Loader(device, threads, settings.max_batch_rows, telemetry.on_batch)
+    named = Named(activation=settings.activation or None)
+    loader = Loader(device, threads, settings.max_batch_rows, telemetry.on_batch, named)
     updater = ModelUpdater(registry, loader, telemetry)
     return Parts(telemetry, registry, loader, updater)
 

@@ -4,11 +4,13 @@ import gc
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 
-from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
+from sigmoid_models.card import ModelCard
+from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from sigmoid_models.intake.named import NOTHING, Named
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, use_one_thread
 from sigmoid_serve.engine.engine import Engine
@@ -19,6 +21,8 @@ from sigmoid_serve.repository.model_repository import (
     CheckpointContent,
     problem_from_error,
 )
+
+_MOST_FUNCTIONS: Final = 4
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -44,6 +48,7 @@ class Loader:
         max_batch_rows: Rows per batch.
         on_batch: Given a model and a version, makes the function that its batcher
             calls with the number of rows of each batch.
+        named: What the user says of files that do not say it.
     """
 
     def __init__(
@@ -52,10 +57,12 @@ class Loader:
         threads: int,
         max_batch_rows: int,
         on_batch: Callable[[str, str], Callable[[int], None]],
+        named: Named = NOTHING,
     ) -> None:
         self.device = device
         self._max_batch_rows = max_batch_rows
         self._on_batch = on_batch
+        self._named = named
         self._threads = DeviceThreads.of(device, threads)
 
     def load(
@@ -87,23 +94,11 @@ class Loader:
     def _load(self, content: CheckpointContent) -> ModelVersion:
         start = perf_counter()
         file = content.file
-        checkpoint = load_checkpoint(file.path, content.data)
+        checkpoint = load_checkpoint(file.path, content.data, named=self._named)
         # Verifying the batch sizes also warms it up.
         engine = Engine(checkpoint, self.device, self._max_batch_rows)
         golden_error, fault = engine.golden_check()
-        card = checkpoint.card
-        logger.log(
-            logging.ERROR if fault else logging.INFO,
-            "model %s version %s: %s %s, %s parameters, %s, activation %s, %s",
-            file.name,
-            file.version,
-            card.architecture.kind,
-            "-".join(map(str, card.architecture.sizes)),
-            f"{card.architecture.parameters:,}",
-            card.task,
-            card.activation,
-            fault or "ready",
-        )
+        _log_loaded(file, checkpoint, fault)
         return ModelVersion(
             file.name,
             file.version,
@@ -118,6 +113,47 @@ class Loader:
             golden_error,
             perf_counter() - start,
         )
+
+
+def _log_loaded(
+    file: CheckpointFile, checkpoint: Checkpoint, fault: str | None
+) -> None:
+    card = checkpoint.card
+    logger.log(
+        logging.ERROR if fault else logging.INFO,
+        "model %s version %s: %s %s, %s parameters, %s%s, %s, %s",
+        file.name,
+        file.version,
+        card.architecture.kind,
+        "-".join(map(str, card.architecture.sizes)),
+        f"{card.architecture.parameters:,}",
+        card.task,
+        " by the softmax" if card.link == "softmax" else "",
+        _shown_activation(card),
+        fault or "ready",
+    )
+    for note in checkpoint.notes:
+        logger.info("model %s version %s: %s", file.name, file.version, note)
+    if not fault and card.scaler is None:
+        logger.warning(
+            "model %s version %s: its card has no scaler, so its features must come as "
+            "the network was trained on them; sigmoid-serve convert --scaler adds one",
+            file.name,
+            file.version,
+        )
+
+
+def _shown_activation(card: ModelCard) -> str:
+    """Write the functions between the layers; of many, the first and the number."""
+    names = list(card.activations)
+    if not names:
+        return "no activation"
+    distinct = names[:1] if len(set(names)) == 1 else names
+    more = len(distinct) - _MOST_FUNCTIONS
+    shown = ", ".join(distinct[:_MOST_FUNCTIONS]) + (
+        f" and {more} more" if more > 0 else ""
+    )
+    return f"activation {shown} ({card.activation_source})"
 
 
 def load_failure(file: CheckpointFile, error: Exception) -> LoadProblem:

@@ -19,7 +19,8 @@ under another name."""
 MOST_LISTED: Final = 20
 
 _MOST_LOGGED: Final = 100
-_REASON_CHARACTERS: Final = 320
+# A refusal may hold the command that gets at the weights.
+_REASON_CHARACTERS: Final = 800
 _LEVELS: Final[dict[Severity, int]] = {
     "fatal": logging.ERROR,
     "listed": logging.WARNING,

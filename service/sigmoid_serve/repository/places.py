@@ -4,9 +4,10 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from sigmoid_models.checkpoint import SUFFIXES
+# Of files that are looked at in a folder; a file that is named may have any.
+_SUFFIXES: Final = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 
 
 def kind_of(path: Path) -> Literal["file", "folder", "neither"]:
@@ -59,12 +60,19 @@ def real(path: Path) -> str:
 
 def is_checkpoint_name(path: Path) -> bool:
     """Whether the suffix of a path is that of a checkpoint."""
-    return path.suffix in SUFFIXES
+    return path.suffix.lower() in _SUFFIXES
 
 
 def is_model_file(path: Path) -> bool:
     """Whether a path has the name of the one checkpoint of a version: `model.*`."""
     return path.stem == "model" and is_checkpoint_name(path)
+
+
+def stem(path: Path) -> str:
+    """Return the name of a file without its suffix: of `model.pth.tar`, `model`."""
+    inner = Path(path.stem)
+    is_wrapped = is_checkpoint_name(inner) and not is_checkpoint_name(path)
+    return inner.stem if is_wrapped else path.stem
 
 
 class Distinct(NamedTuple):

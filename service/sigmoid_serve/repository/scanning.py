@@ -24,6 +24,7 @@ from sigmoid_serve.repository.places import (
     is_checkpoint_name,
     kind_of,
     real,
+    stem,
 )
 from sigmoid_serve.repository.versions import folder_candidate, is_model_folder
 
@@ -104,4 +105,4 @@ def _own_name(path: Path) -> str:
         return os.path.basename(real(path))
     # The dots in the name of a folder, or of a link to a file, are no suffix.
     is_whole = os.path.islink(path) and not is_checkpoint_name(path)
-    return path.name if is_whole or os.path.isdir(path) else path.stem
+    return path.name if is_whole or os.path.isdir(path) else stem(path)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import safetensors.torch
 import torch
 
-from fuzzing.checkpoint_parts import (
+from fuzzing.files.parts import (
     archive,
     legacy,
     safetensors_file,
@@ -63,12 +63,12 @@ def _tensors(shape: Sequence[int], strides: Sequence[int], **options: Any) -> Bo
 
 
 def _shared(random: Random) -> bytes:
-    count = random.randrange(100, 4000)
-    size = 100_000
-    one = tensor([size], [1], size)
+    count = random.randrange(100, 1000)
+    width = 320
+    one = tensor([width, width], [width, 1], width * width)
     return archive(
-        state({f"{index}.weight": one for index in range(count)}),
-        {"0": bytes(4 * size)},
+        state({f"{2 * index}.weight": one for index in range(count)}),
+        {"0": bytes(4 * width * width)},
     )
 
 
@@ -165,9 +165,9 @@ def _depth(random: Random) -> bytes:
 
 def _many(random: Random) -> bytes:
     count = random.randrange(1000, 50_000)
-    names = (f"{index}.weight" for index in range(count))
+    names = (f"{2 * index}.weight" for index in range(count))
     return safetensors_file(
-        {name: _entry([1], 4 * at, 4 * at + 4) for at, name in enumerate(names)},
+        {name: _entry([1, 1], 4 * at, 4 * at + 4) for at, name in enumerate(names)},
         bytes(4 * count),
     )
 
@@ -194,10 +194,14 @@ def _card(text: str) -> bytes:
     return safetensors.torch.save(dict(network), metadata={HEADER_ENTRY: text})
 
 
+def _begin(random: Random) -> str:
+    return f'{{"format":{random.choice((1, 2))},'
+
+
 def _golden(piece: str) -> Bomb:
     def make(random: Random) -> bytes:
         count = random.randrange(1000, 2**20)
-        return _card('{"format":1,"golden":{"inputs":[' + piece * count + "0]}}")
+        return _card(_begin(random) + '"golden":{"inputs":[' + piece * count + "0]}}")
 
     return make
 
@@ -205,7 +209,7 @@ def _golden(piece: str) -> Bomb:
 def _entries(random: Random) -> bytes:
     count = random.randrange(1000, 2**17)
     members = ",".join(f'"{index}":0' for index in range(count))
-    return _card('{"format":1,' + members + "}")
+    return _card(_begin(random) + members + "}")
 
 
 def _layers(random: Random) -> bytes:

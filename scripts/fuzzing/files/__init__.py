@@ -1,0 +1,1 @@
+"""Checkpoint files to be read: good, damaged, dear and malicious ones."""
