@@ -119,6 +119,9 @@ def notes(network: Network, named: Named) -> list[str]:
     if named.task is None:
         task = usual_task(network.layers[-1].width)
         found.append(f"its task is taken as {task}; a regression is not served")
+    for what, names in _names(network, named).items():
+        if names:
+            found.append(f"its {what} are named as the file has them")
     if network.state:
         found.append(f"the weights are those of {network.state[:64]}")
     if network.norms:
@@ -156,10 +159,7 @@ def _card(network: Network, named: Named) -> ModelCard:
     assert activation is not None
     names, source = activation
     layers = network.layers
-    outputs = layers[-1].width
-    task = named.task or usual_task(outputs)
     is_tutorials = names and {*names} == {"sigmoid"}
-    configuration = network.configuration
     return ModelCard(
         architecture=Architecture.model_validate(
             {
@@ -172,9 +172,8 @@ def _card(network: Network, named: Named) -> ModelCard:
         link=named.link or "sigmoid",
         layers=tuple(layer.name[:128] or "weight" for layer in layers),
         folded=tuple(_folded(norm, network) for norm in placed(network, named)) or None,
-        task=task,
-        features=_of_length(configuration.features, layers[0].inputs),
-        classes=_of_length(configuration.classes, 2 if task == "binary" else outputs),
+        task=named.task or usual_task(layers[-1].width),
+        **_names(network, named),
     )
 
 
@@ -186,6 +185,17 @@ def _folded(norm: Norm, network: Network) -> str:
     else:
         where = f"{norm.place} the function"
     return f"{norm.module.name[:64]}: BatchNorm {where}, eps {EPSILON:g}"
+
+
+def _names(network: Network, named: Named) -> dict[str, tuple[str, ...] | None]:
+    """Return the names of features and classes in a file, where they are as many."""
+    outputs = network.layers[-1].width
+    is_binary = (named.task or usual_task(outputs)) == "binary"
+    features, classes = network.configuration.features, network.configuration.classes
+    return {
+        "features": _of_length(features, network.layers[0].inputs),
+        "classes": _of_length(classes, 2 if is_binary else outputs),
+    }
 
 
 def _of_length(names: tuple[str, ...] | None, length: int) -> tuple[str, ...] | None:

@@ -281,6 +281,7 @@ def test_what_a_file_says_is_kept(tmp_path: Path) -> None:
     assert converted.card.classes == ("no", "yes")
     assert converted.notes == (
         "its task is taken as binary; a regression is not served",
+        "its classes are named as the file has them",
         "the weights are those of model_state_dict",
     )
 
