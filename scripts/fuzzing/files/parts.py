@@ -18,13 +18,16 @@ def archive(
     **options: Any,
 ) -> bytes:
     """Make what `torch.save` makes, of a pickle and the storages beside it."""
+    parts = {"data.pkl": program, "byteorder": order.encode()}
+    for key, content in (storages or {"0": bytes(400)}).items():
+        parts[f"data/{key}"] = content
+    parts["version"] = b"3\n"
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", **options) as written:
-        written.writestr("archive/data.pkl", program)
-        written.writestr("archive/byteorder", order)
-        for key, content in (storages or {"0": bytes(400)}).items():
-            written.writestr(f"archive/data/{key}", content)
-        written.writestr("archive/version", "3\n")
+        for name, content in parts.items():
+            # Not the time of day, which would make other bytes of the same seed.
+            part = zipfile.ZipInfo(f"archive/{name}")
+            written.writestr(part, content, written.compression)
     return file.getvalue()
 
 
