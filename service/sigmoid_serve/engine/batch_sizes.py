@@ -6,7 +6,7 @@ from typing import Final
 
 import torch
 
-_ON_CPU: Final = (2, 4, 8, 16, 24, 32, 48, 64, 128, 256, 512)
+_ON_CPU: Final = (2, 4, 8, 16, 24, 32, 48, 64, 128, 256, 512, 1024)
 _LEAST_ON_GPU: Final = 32
 
 # A batch takes about as long as this many more rows do: the weights are read for it,

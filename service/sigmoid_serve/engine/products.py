@@ -7,6 +7,7 @@ Whether a row has the same bits in every batch is not assumed of either way; see
 `sigmoid_serve.engine.invariance`.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
@@ -18,6 +19,8 @@ from torch import Tensor
 # Below, MKL's kernels sum up a row in one order in batches of almost every size, and a
 # call of oneDNN takes as long as the product.
 _PACKED_NUMBERS: Final = 2**19
+
+logger = logging.getLogger("sigmoid_serve")
 
 
 class Product(NamedTuple):
@@ -79,6 +82,10 @@ def _can_pack() -> bool:
             ones = torch.ones(16, 16)
             return bool((_multiply_packed(ones, _pack(ones), None) == 16).all())
     except (AttributeError, RuntimeError, TypeError):
+        logger.warning(
+            "PyTorch %s cannot pack weights: networks with large layers take longer",
+            torch.__version__,
+        )
         return False
 
 
