@@ -1,6 +1,7 @@
 """How long a probe waits while large requests are computed."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from threading import Event, Thread
 from time import perf_counter, sleep
 
@@ -27,7 +28,7 @@ def livez(session: Session) -> None:
         for _, server in servers:
             session.show(server.name)
             once(server, empty_task(task) if server.name == EMPTY else task)
-            waits, bodies = _probed(server, task.request, session.seconds)
+            waits, answered = probed(server, task.request, session.seconds)
             p99[server.name] = float(np.quantile(waits, 0.99))
             session.record(
                 "livez",
@@ -36,52 +37,72 @@ def livez(session: Session) -> None:
                 p50_seconds=float(np.median(waits)),
                 p99_seconds=p99[server.name],
                 longest_seconds=max(waits),
-                bodies_per_second=bodies / session.seconds,
+                bodies_per_second=len(answered) / session.seconds,
             )
     session.record("livez", "", DIFFERENCE, p99_seconds=p99[OURS] - p99[EMPTY])
 
 
-def _probed(server: Server, load: Request, seconds: float) -> tuple[list[float], int]:
-    """Return how long each probe took under load, and the number of bodies answered.
+def probed(
+    server: Server, load: Request, seconds: float
+) -> tuple[list[float], list[str]]:
+    """Ask for `/livez` every 5 ms, under load.
 
     A probe counts from when it was due, so that one that waits for the probe before
     it counts that wait too.
+
+    Returns:
+        How long each probe took, and what `under_load` collected.
     """
-    stop = Event()
-    answered: list[float] = []
-    faults: list[Exception] = []
-    loader = Thread(target=_send, args=(server, load, stop, answered, faults))
     message = _PROBE.message()
     waits: list[float] = []
     with closing(Connection(server.port)) as connection:
         connection.ask(message)
-        loader.start()
-        try:
+        with under_load(server, load) as answered:
             start = perf_counter()
             for beat in range(int(seconds / _PERIOD)):
                 due = start + beat * _PERIOD
                 sleep(max(0.0, due - perf_counter()))
                 connection.ask(message)
                 waits.append(perf_counter() - due)
-        finally:
-            stop.set()
-            loader.join()
+    return waits, answered
+
+
+@contextmanager
+def under_load(server: Server, load: Request) -> Iterator[list[str]]:
+    """Repeat a request without pause, beside what is done meanwhile.
+
+    Returns:
+        A list that grows with each answer, by its `Server-Timing`.
+
+    Raises:
+        BenchmarkError: A request failed.
+    """
+    stop = Event()
+    answered: list[str] = []
+    faults: list[Exception] = []
+    loader = Thread(target=_send, args=(server, load, stop, answered, faults))
+    loader.start()
+    try:
+        yield answered
+    finally:
+        stop.set()
+        loader.join()
     if faults:
         raise BenchmarkError(f"the load on {server.name} failed: {faults[0]}")
-    return waits, len(answered)
 
 
 def _send(
     server: Server,
     load: Request,
     stop: Event,
-    answered: list[float],
+    answered: list[str],
     faults: list[Exception],
 ) -> None:
     message = load.message()
     try:
         with closing(Connection(server.port)) as connection:
             while not stop.is_set():
-                answered.append(connection.ask(message))
+                connection.ask(message)
+                answered.append(connection.header("Server-Timing"))
     except (OSError, BenchmarkError) as fault:
         faults.append(fault)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from benchmark.figures import Figures, Key, cases, middle, ratio, servers
 from benchmark.growth import FORMATS
+from benchmark.networks.tables import large_tables
+from benchmark.networks.through_http import FORMATS as LARGE_FORMATS
 from benchmark.programs import OURS
 from benchmark.table import (
     Table,
@@ -37,6 +39,13 @@ def all_tables(figures: Figures) -> list[Table]:
         _depth(figures),
         _threads(figures),
         _livez(figures),
+        *large_tables(figures),
+        *(
+            _seconds(
+                figures, workload, f"4,096 rows to 256-1024×9-10 through HTTP, {form}"
+            )
+            for workload, form in LARGE_FORMATS.items()
+        ),
     ]
     return [table for table in tables if table.rows]
 

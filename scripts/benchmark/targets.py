@@ -3,6 +3,7 @@
 from benchmark.figures import Figures, Key, middle, ratio, servers
 from benchmark.growth import DEPTHS, FORMATS, THREADS
 from benchmark.liveness import DIFFERENCE
+from benchmark.networks.targets import large_targets
 from benchmark.programs import EMPTY, OURS, TUTORIAL
 from benchmark.single import FLOOR, SUM
 from benchmark.target import Target
@@ -28,6 +29,7 @@ def measured_targets(figures: Figures) -> list[Target]:
         *_process(figures),
         *_growth(figures),
         _depth(figures),
+        *large_targets(figures),
     ]
     return [target for target in every if target.measured is not None]
 

@@ -253,7 +253,7 @@ def test_workloads_measured_anew_replace_their_own_results_alone(
     kept = {key("start"): [1.0, 2.0], key("livez"): [3.0, 4.0]}
     report.write_json(path, machine, {"date": "today"}, kept, [])
     old = read_results(path)
-    assert old == (machine, {"date": "today"}, kept)
+    assert old == Results(machine, {"date": "today"}, kept)
     new = Results(
         {**machine, "GPU": "none"}, {"date": "later", "rounds": 1}, {key("livez"): [5]}
     )
