@@ -4,7 +4,7 @@ Formulas: PyTorch's documentation of `torch.nn`, softplus's threshold included.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from math import erfc, pi, sqrt
 from typing import Final, NamedTuple
 
@@ -41,6 +41,7 @@ class Function(NamedTuple):
     fixed: tuple[float, float]
 
 
+@cache
 def function_of(activation: str) -> Function:
     """Find a function by its name, as `sigmoid_models.activation` reads it."""
     if activation.startswith("leaky_relu"):

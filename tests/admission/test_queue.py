@@ -30,7 +30,7 @@ from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.inference.media import NPY
 from sigmoid_serve.server.server import Server
-from tests.engine.test_batching import make_checkpoint
+from tests.engine.networks import make_checkpoint
 from tests.server.test_connection import answer as read_answer
 from tests.server.test_connection import post
 

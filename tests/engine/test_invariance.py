@@ -6,78 +6,117 @@ import numpy as np
 import pytest
 import torch
 
-from sigmoid_serve.engine.invariance import Float32Array, find_batch_invariant_sizes
-from tests.engine.test_batching import SHAPES, make_engine
+from sigmoid_serve.engine.invariance import (
+    Float32Array,
+    Step,
+    find_batch_invariant_sizes,
+)
+from tests.engine.networks import SHAPES, make_engine
 
 Spoil = Callable[[Float32Array], None]
 
-
-def compute(spoil: Spoil) -> Callable[[Float32Array], Float32Array]:
-    def compute(features: Float32Array) -> Float32Array:
-        logits = np.ascontiguousarray(features[:, :2]) * 3
-        spoil(logits)
-        return logits
-
-    return compute
+SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
 
 
-def honest(logits: Float32Array) -> None:
+def step(spoil: Spoil) -> Step:
+    def compute(signals: Float32Array) -> Float32Array:
+        result = np.ascontiguousarray(signals[:, :2]) * 3
+        spoil(result)
+        return result
+
+    return Step(compute, 5, 2)
+
+
+def honest(result: Float32Array) -> None:
     pass
 
 
-def large_batches_differ(logits: Float32Array) -> None:
-    if len(logits) > 128:
-        logits[17] = np.nextafter(logits[17], np.float32(9))
+def large_batches_differ(result: Float32Array) -> None:
+    if len(result) > 128:
+        result[:] = np.nextafter(result, np.float32(9))
 
 
-def last_place_differs(logits: Float32Array) -> None:
-    if len(logits) >= 32:
-        logits[31] = np.nextafter(logits[31], np.float32(9))
+def small_batches_differ(result: Float32Array) -> None:
+    if len(result) < 16:
+        result[:] = np.nextafter(result, np.float32(9))
 
 
-def one_thread_differs(logits: Float32Array) -> None:
-    if torch.get_num_threads() == 1 and len(logits) >= 64:
-        logits *= 2
+def sizes_disagree(result: Float32Array) -> None:
+    result *= len(result)
+
+
+def every_size_has_a_last_place(result: Float32Array) -> None:
+    result[-1] = np.nextafter(result[-1], np.float32(9))
+
+
+def a_place_of_one_size_differs(result: Float32Array) -> None:
+    if len(result) == 64:
+        result[17] = np.nextafter(result[17], np.float32(9))
+
+
+def neighbours_matter(result: Float32Array) -> None:
+    if len(result) == 512:
+        result[1:] += result[:-1] / 2**20
+
+
+def one_value_in_300(result: Float32Array) -> None:
+    if len(result) == 8:
+        rare = result.view(np.uint32) % 300 == 0
+        result[rare] = np.nextafter(result[rare], np.float32(9))
 
 
 @pytest.mark.parametrize(
     ("spoil", "sizes"),
     [
-        (honest, (512, 256, 128, 64, 32)),
-        (large_batches_differ, (128, 64, 32)),
-        (last_place_differs, (1,)),
+        (honest, (512, 256, 128, 64, 32, 16, 8, 4)),
+        # A lone row is worth more than the whole weights that 512 rows share.
+        (large_batches_differ, (128, 64, 32, 16, 8, 4)),
+        (small_batches_differ, (512, 256, 128, 64, 32, 16)),
+        (a_place_of_one_size_differs, (512, 256, 128, 32, 16, 8, 4)),
+        (neighbours_matter, (256, 128, 64, 32, 16, 8, 4)),
+        (one_value_in_300, (512, 256, 128, 64, 32, 16, 4)),
+        (sizes_disagree, (16,)),
+        (every_size_has_a_last_place, (1,)),
     ],
 )
-def test_only_sizes_that_change_no_bit(spoil: Spoil, sizes: tuple[int, ...]) -> None:
-    assert find_batch_invariant_sizes(compute(spoil), 5, 1000, 600) == sizes
+@pytest.mark.parametrize("position", [0, 1])
+def test_only_sizes_that_change_no_bit(
+    spoil: Spoil, sizes: tuple[int, ...], position: int
+) -> None:
+    steps = [step(honest), step(spoil)] if position else [step(spoil), step(honest)]
+    assert find_batch_invariant_sizes(steps, SIZES) == sizes
 
 
 def test_other_threads_are_tried_too() -> None:
+    def one_thread_differs(result: Float32Array) -> None:
+        if torch.get_num_threads() == 1 and len(result) >= 64:
+            result *= 2
+
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert find_batch_invariant_sizes(
-            compute(one_thread_differs), 5, 1000, 600
-        ) == (32,)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
+    steps = [step(one_thread_differs)]
+    assert find_batch_invariant_sizes(steps, SIZES, threads=2) == (32, 16, 8, 4)
+    assert find_batch_invariant_sizes(steps, SIZES, threads=1) == (32, 16, 8, 4)
+    assert torch.get_num_threads() == before
 
 
-def test_the_trial_of_a_large_network_is_bounded() -> None:
-    computed = 0
-
-    def count(logits: Float32Array) -> None:
-        nonlocal computed
-        computed += max(32, len(logits))
-
-    assert find_batch_invariant_sizes(compute(count), 5, 10**8, 4096) == (32,)
-    assert computed <= 32 * 4
+def test_each_size_is_reported() -> None:
+    told: list[int] = []
+    find_batch_invariant_sizes([step(honest)], SIZES, report=told.append)
+    assert told == list(SIZES)
 
 
-@pytest.mark.parametrize("shape", [SHAPES[1], SHAPES[2], SHAPES[7]], ids=str)
+def test_not_a_number_is_equal_to_itself() -> None:
+    def nothing(result: Float32Array) -> None:
+        result[:] = np.nan
+
+    assert len(find_batch_invariant_sizes([step(nothing)], SIZES)) == len(SIZES)
+
+
+@pytest.mark.parametrize(
+    "shape", [SHAPES[1], SHAPES[2], SHAPES[7], (300, 1024, 700, 3)], ids=str
+)
 @pytest.mark.parametrize("sizes", [(1,), (32,), (64, 32)], ids=str)
-def test_every_fallback_gives_the_same_bits(
+def test_every_fallback_serves(
     monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], sizes: tuple[int, ...]
 ) -> None:
     rows = np.random.default_rng(0).normal(size=(100, shape[0]))
@@ -87,4 +126,7 @@ def test_every_fallback_gives_the_same_bits(
     )
     engine = make_engine(shape)
     assert engine.batch_sizes == sizes
-    assert engine.logits(rows).tobytes() == want.tobytes()
+    got = engine.logits(rows)
+    alone = np.concatenate([engine.logits(row[None]) for row in rows])
+    assert got.tobytes() == alone.tobytes()
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-5)

@@ -15,7 +15,7 @@ from sigmoid_models.dtype import Float64Array
 from sigmoid_models.functions import function_of
 from sigmoid_models.logits import reference_logits, standardise
 from sigmoid_serve.engine.engine import Engine, RowError
-from tests.engine.test_batching import DEVICES, make_checkpoint
+from tests.engine.networks import DEVICES, make_checkpoint
 from tests.models.test_functions import EVERY, float32_error
 
 MIXED = tuple(reversed(EVERY))

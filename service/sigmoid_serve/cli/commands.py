@@ -4,6 +4,7 @@ To show the help, the version or a mistake takes no PyTorch, which takes seconds
 command imports what it needs when it runs.
 """
 
+import os
 import sys
 from importlib.metadata import version as distribution_version
 from typing import Annotated
@@ -31,6 +32,9 @@ for command in (serve, key, doctor, train, convert, predict, inspect):
 
 def main() -> None:
     """Run the command line; what the user can mend is told in one sentence."""
+    # PyTorch's threads would spin while they wait for each other: where the cores are
+    # busy, that makes milliseconds of microseconds. It is read as PyTorch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
     except (UserError, FloatingPointError, OSError) as error:

@@ -6,7 +6,9 @@ has arrived, and computed right after: at low load that is one request at once, 
 load all that came in meanwhile. Offloaded ones, and all on a GPU, are computed on the
 threads of the device; a batch of them is closed when a thread is free. A long request
 is split: its parts are computed by all threads side by side, and take turns with other
-requests. One that nobody waits for any more, or that has waited too long, is left out.
+requests. The batches of a network with large layers are computed one after the other,
+each by all cores, so that its weights are read once for all. A request that nobody
+waits for any more, or that has waited too long, is left out.
 """
 
 import asyncio
@@ -20,7 +22,7 @@ import numpy as np
 from sigmoid_models.dtype import Float64Array
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import INFER, QUEUE
-from sigmoid_serve.engine.device import DeviceThreads, as_memory_error
+from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, shared_by
 from sigmoid_serve.engine.engine import Engine, Prediction
 from sigmoid_serve.engine.jobs import Job, Outcome, Part, Waiting, split
 
@@ -50,7 +52,7 @@ class Batcher:
         self._inline_rows = _INLINE_MACS // engine.macs_per_row if on_cpu else 0
         self._inline = Waiting()
         self._offloaded = Waiting()
-        self._free_threads = threads.number
+        self._free_threads = 1 if engine.shared_by > 1 else threads.number
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def predict(self, rows: Float64Array, state: RequestState) -> Prediction:
@@ -128,15 +130,16 @@ class Batcher:
                 return
             self._free_threads -= 1
             computed = loop.run_in_executor(
-                self._threads.executor, self._compute, parts
+                self._threads.executor, self._compute_shared, parts
             )
             computed.add_done_callback(partial(self._finish_offloaded, loop, parts))
 
     def _share(self) -> int:
         """Say how many rows a thread should take, so that all have as many."""
-        largest = self._engine.batch_sizes[0]
-        batches = ceil(self._offloaded.rows / self._free_threads / largest)
-        return min(max(1, batches) * largest, self._engine.max_batch_rows)
+        if self._engine.shared_by > 1:
+            return self._engine.batch_sizes[0]
+        rows = ceil(self._offloaded.rows / self._free_threads)
+        return min(max(1, rows, self._inline_rows), self._engine.max_batch_rows)
 
     def _finish_offloaded(
         self,
@@ -152,6 +155,11 @@ class Batcher:
         self._on_batch(sum(len(part.rows) for part in parts))
         for part, outcome in zip(parts, outcomes, strict=True):
             part.job.take(part.start, outcome)
+
+    def _compute_shared(self, parts: Sequence[Part]) -> list[Outcome]:
+        """Compute a batch with as many of PyTorch's threads as share it."""
+        with shared_by(self._engine.shared_by):
+            return self._compute(parts)
 
     def _compute(self, parts: Sequence[Part]) -> list[Outcome]:
         """Compute a batch; where it fails, each part alone, so that one fails alone.

@@ -2,19 +2,14 @@
 
 Equal rows get equal answers, bit for bit, whatever they are batched with, at any place
 in the batch. A matrix product may use other kernels for other batch sizes and for the
-rows at a batch's edge; zero-padding the batch to whole blocks of 32 rows, and the
-weights to multiples of 16 in both dimensions, leaves it no edge. The zeros change no
-sum. `sigmoid_serve.engine.invariance` proves it on the machine at hand when the network
-is loaded, and finds the batch sizes that may be used.
-
-A bias is one more row of its layer's weight, and its input is constant, so that a layer
-is one plain product: for a few rows, to add the bias would take as long again. The
-constant is 1 for the features, and a power of two behind each function, for which one
-more unit stands (see `sigmoid_serve.engine.padding`).
+rows at a batch's edge; so only sizes are used of which it was tried that they agree
+(`sigmoid_serve.engine.invariance`), on the machine at hand when the network is loaded.
+A batch is filled up to one of them with zeros, and the weights to whole blocks in both
+dimensions, which leaves few edges. The zeros change no sum.
 """
 
+from collections.abc import Callable
 from math import isfinite
-from threading import local
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -27,19 +22,9 @@ from sigmoid_models.dtype import Float64Array
 from sigmoid_models.functions import function_of
 from sigmoid_models.logits import standardise
 from sigmoid_models.probabilities import Float32Array, Labels, labels, probabilities
-from sigmoid_serve.engine.device import (
-    CACHED_ELEMENTS,
-    Buffers,
-    most_elements,
-    row_elements,
-)
-from sigmoid_serve.engine.invariance import BLOCK_ROWS, find_batch_invariant_sizes
-from sigmoid_serve.engine.padding import (
-    Compute,
-    padded_matrices,
-    restoring_functions,
-    whole,
-)
+from sigmoid_serve.engine.batch_sizes import size_for, sizes_to_try
+from sigmoid_serve.engine.invariance import find_batch_invariant_sizes
+from sigmoid_serve.engine.network import ResidentNetwork
 from sigmoid_serve.errors import Code, ServiceError
 
 GOLDEN_TOLERANCE: Final = 1e-4
@@ -88,13 +73,6 @@ class Prediction(NamedTuple):
         )
 
 
-class _Kept(local):
-    """The memory that a thread keeps from batch to batch, by its rows."""
-
-    def __init__(self) -> None:
-        self.buffers: dict[int, Buffers] = {}
-
-
 class Engine:
     """A network that is resident on a device.
 
@@ -102,6 +80,10 @@ class Engine:
         checkpoint: The network and its card.
         device: Where it computes.
         max_batch_rows: Rows per batch; more are split, with the same bits.
+        threads: PyTorch's threads that may share a batch, where the layers are large.
+        is_last_use: Whether nobody needs the checkpoint's network any more; its weights
+            are then let go of one by one, as they come to the device.
+        report: Called with what is done next, as it goes on.
 
     Attributes:
         features: Of a row.
@@ -109,32 +91,58 @@ class Engine:
         max_batch_rows: As given.
         macs_per_row: Multiplications that one row takes, padding included.
         batch_sizes: Rows of a batch, largest first.
+        shared_by: PyTorch's threads that should share a batch; the sizes agree with so
+            many and with one.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, device: torch.device, max_batch_rows: int
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        max_batch_rows: int,
+        *,
+        threads: int = 1,
+        is_last_use: bool = False,
+        report: Callable[[str], None] = lambda step: None,
     ) -> None:
         self.card: ModelCard = checkpoint.card
-        self.features = checkpoint.card.architecture.features
-        self.outputs = checkpoint.card.architecture.outputs
+        architecture = checkpoint.card.architecture
+        self.features = architecture.features
+        self.outputs = architecture.outputs
         self.device = device
         self.max_batch_rows = max_batch_rows
         layers = linear_layers(checkpoint.network)
-        functions = [function_of(name) for name in self.card.activations]
-        matrices = padded_matrices(layers, functions)
-        with torch.inference_mode():
-            self._layers = [matrix.to(device, copy=True) for matrix in matrices]
-        self._functions = tuple(function.in_place for function in functions)
-        self._restoring = restoring_functions(layers, functions)
-        self._widths = [len(matrices[0]), *(matrix.shape[1] for matrix in matrices)]
-        self._kept = _Kept()
-        self.macs_per_row = sum(matrix.numel() for matrix in matrices)
-        self._row_elements = row_elements(self._widths)
-        self.batch_sizes = find_batch_invariant_sizes(
-            lambda features: self._network(features, self._functions),
-            self.features,
-            self.macs_per_row,
-            min(max_batch_rows, most_elements(device) // self._row_elements),
+        self._network = ResidentNetwork(
+            layers,
+            [function_of(name) for name in self.card.activations],
+            architecture,
+            device,
+            is_last_use=is_last_use,
+            report=lambda layer: report(f"layer {layer} of {len(layers)}"),
+        )
+        self.macs_per_row = self._network.macs_per_row
+        most_rows = self._network.most_rows
+        wanted = max_batch_rows if most_rows is None else min(most_rows, max_batch_rows)
+        # Threads may share the sum of a very long row, each in its own way.
+        self.shared_by = threads if self._network.is_packed else 1
+        self.batch_sizes = self._proven_sizes(wanted, report)
+        if self.batch_sizes == (1,) and self.shared_by > 1:
+            self.shared_by = 1
+            self.batch_sizes = self._proven_sizes(wanted, report)
+        # Looked up, not computed, for every batch.
+        self._size_for = [
+            size_for(rows, self.batch_sizes)
+            for rows in range(1, self.batch_sizes[0] + 1)
+        ]
+
+    def _proven_sizes(
+        self, most_rows: int, report: Callable[[str], None]
+    ) -> tuple[int, ...]:
+        return find_batch_invariant_sizes(
+            self._network.steps(),
+            sizes_to_try(self.device, most_rows),
+            self.shared_by,
+            lambda size: report(f"equal bits in batches of {size} rows"),
         )
 
     def predict(self, rows: Float64Array) -> Prediction:
@@ -161,88 +169,48 @@ class Engine:
                 `not_finite` where a logit is.
         """
         parts = []
-        start = 0
-        while start < len(rows):
-            stop = start + self._size(len(rows) - start)
-            parts.append(self._finite_logits(rows[start:stop], start))
-            start = stop
+        start, left = 0, len(rows)
+        while left > 0:
+            size = self._size_for[min(left, len(self._size_for)) - 1]
+            parts.append(self._finite_logits(rows[start : start + size], start, size))
+            start += size
+            left -= size
         if len(parts) == 1:
             return parts[0]
         empty = np.empty((0, self.outputs), np.float32)
         return np.concatenate([empty, *parts])
 
-    def _size(self, rows: int) -> int:
-        """Choose the largest batch that these rows fill, to the last block."""
-        blocks = whole(rows, BLOCK_ROWS)
-        return next((s for s in self.batch_sizes if s <= blocks), self.batch_sizes[-1])
-
-    def _finite_logits(self, rows: Float64Array, start: int) -> Float32Array:
+    def _finite_logits(self, rows: Float64Array, start: int, size: int) -> Float32Array:
         """Compute one batch, whose first row is the row `start` of the request."""
         try:
             # No pass over the features of its own: the processor has noticed it.
             with np.errstate(over="raise"):
                 features = standardise(rows, self.card)
-                logits = self._network(features, self._functions)
+                logits = self._network.logits(features, size)
         except FloatingPointError:
             row, feature = _first_beyond_float32(rows, self.card)
             expected = "features within the range of float32, once standardised"
             raise RowError("overflow", (start + row, feature), expected) from None
         if not isfinite(_sum_of_squares(logits)):
-            logits = self._restored(logits, features)
+            logits = self._restored(logits, features, size)
             finite = np.isfinite(logits).all(axis=1)
             if not finite.all():
                 row = start + int(np.argmin(finite))
                 raise RowError("not_finite", (row,), "finite logits")
         return logits
 
-    def _restored(self, logits: Float32Array, features: Float64Array) -> Float32Array:
+    def _restored(
+        self, logits: Float32Array, features: Float64Array, size: int
+    ) -> Float32Array:
         """Compute those rows again that a signal beyond float32 may have spoilt.
 
-        In the same batch, since no other size need be one that may be used.
+        In a batch of the same size, since no other need be one that may be used.
         """
         finite = np.isfinite(logits).all(axis=1, keepdims=True)
         if finite.all():
             return logits
-        return np.where(finite, logits, self._network(features, self._restoring))
-
-    def _network(
-        self, features: Float64Array | Float32Array, functions: tuple[Compute, ...]
-    ) -> Float32Array:
-        """Map standardised features `(rows, features)` to logits `(rows, outputs)`.
-
-        The features are rounded to float32, and the batch is padded to whole blocks.
-        """
-        # The server's event loop is in this mode for good, which saves entering it.
-        if torch.is_inference_mode_enabled():
-            return self._batch(features, functions)
-        with torch.inference_mode():
-            return self._batch(features, functions)
-
-    def _batch(
-        self, features: Float64Array | Float32Array, functions: tuple[Compute, ...]
-    ) -> Float32Array:
-        rows, width = features.shape
-        buffers = self._buffers(rows)
-        buffers.features[:rows, :width] = features
-        buffers.upload()
-        signal, *results = buffers.signals
-        for position, matrix in enumerate(self._layers):
-            if position:
-                functions[position - 1](signal)
-            torch.mm(signal, matrix, out=results[position])
-            signal = results[position]
-        return buffers.logits(rows, self.outputs)
-
-    def _buffers(self, rows: int) -> Buffers:
-        """Make the memory of a batch; a thread keeps what stays in the cache."""
-        size = whole(rows, BLOCK_ROWS)
-        buffers = self._kept.buffers.get(size)
-        if buffers is None:
-            buffers = Buffers(self._widths, size, self.device)
-            buffers.features[:, self.features] = 1
-            if size * self._row_elements <= CACHED_ELEMENTS:
-                self._kept.buffers[size] = buffers
-        return buffers
+        restored = self._network.logits(features, size, is_restoring=True)
+        return np.where(finite, logits, restored)
 
     def golden_fault(self) -> str | None:
         """Compare the golden rows; see `golden_check`."""

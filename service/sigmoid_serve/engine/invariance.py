@@ -2,66 +2,116 @@
 
 What a matrix product does with a row may depend on how many rows there are, on the
 row's place among them, and on the number of threads: the library picks its kernels and
-its cuts by size. No library promises otherwise, so it is tried, with the network, the
-device and the threads that will serve. Only sizes that were tried are used afterwards.
+its cuts by size. What an elementwise function does may depend on the place, too, where
+the last numbers do not fill a vector. No library promises otherwise, so it is tried,
+with every step of the network, the device and the threads that will serve. Only sizes
+that were tried are used afterwards. If no step changes a bit, the whole does not.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sigmoid_serve.engine.batch_sizes import cost
+
 Float32Array = NDArray[np.float32]
-Compute = Callable[[Float32Array], Float32Array]
 
-BLOCK_ROWS: Final = 32
+# Rows that the sizes of a group are judged by, beside as many as the largest takes.
+_USUAL_ROWS: Final = (1, 32)
 
-# Multiplications of one batch of the trial; beyond, larger batches gain nothing.
-_TRIAL_PRODUCTS: Final = 2 * 10**8
+# Sums of another order may well be rounded to the same number: by so many results, a
+# difference in one of 300 is missed once in a thousand times.
+_RESULTS: Final = 2048
+_LEAST_SAMPLES: Final = 4
+
+
+class Step(NamedTuple):
+    """What is done with a batch: one product, or one function.
+
+    Attributes:
+        compute: Maps signals `(rows, inputs)` to `(rows, outputs)`.
+        inputs: Numbers of a row before it.
+        outputs: Numbers of a row behind it.
+    """
+
+    compute: Callable[[Float32Array], Float32Array]
+    inputs: int
+    outputs: int
 
 
 def find_batch_invariant_sizes(
-    compute: Compute, features: int, products: int, max_rows: int
+    steps: Sequence[Step],
+    sizes: Iterable[int],
+    threads: int = 1,
+    report: Callable[[int], None] = lambda size: None,
 ) -> tuple[int, ...]:
-    """Try batches of 32, 64, 128, … rows, and keep those that change no bit.
+    """Try batch sizes, and keep those that agree in every bit.
+
+    A size agrees with itself if a row has the same bits at every place, among whatever
+    rows, with each number of threads. Of sizes that agree with each other, the group is
+    kept with which usual numbers of rows take the least time.
 
     Args:
-        compute: Maps features `(rows, features)` to logits `(rows, outputs)`, in one
-            batch that is zero-padded to whole blocks of 32 rows.
-        features: Of a row.
-        products: Multiplications that one row takes.
-        max_rows: Largest batch that is wanted; rounded up to a whole block.
+        steps: All that is done with a batch, in any order.
+        sizes: To try, smallest first.
+        threads: PyTorch's threads to try them with, beside one alone.
+        report: Called with each size before it is tried.
 
     Returns:
-        The sizes, largest first: in a batch of any of them, each row gets the bits that
-        it gets alone, at the first place of a block. `(1,)` where no batch does; then
-        rows must be computed one by one.
+        The sizes, largest first. `(1,)` where none agrees even with itself; then rows
+        must be computed one by one.
     """
-    trial_rows = _TRIAL_PRODUCTS // products
-    samples = max(2, min(BLOCK_ROWS, trial_rows // BLOCK_ROWS))
-    generator = np.random.default_rng(0)
-    rows = generator.normal(size=(samples, features)).astype(np.float32)
-    alone = np.concatenate([compute(row[None]) for row in rows])
-    proven = []
-    size = BLOCK_ROWS
-    while size == BLOCK_ROWS or size <= min(max_rows, trial_rows):
-        places = generator.integers(samples, size=size)
-        if _same_bits(compute, rows[places], alone[places]):
-            proven.append(size)
-        size *= 2
-    return tuple(reversed(proven)) or (1,)
+    groups: dict[tuple[bytes, ...], list[int]] = {}
+    for size in sizes:
+        report(size)
+        bits = _bits_of_all(steps, size, {threads, 1})
+        if bits is not None:
+            groups.setdefault(bits, []).insert(0, size)
+    largest = max((group[0] for group in groups.values()), default=1)
+    found = min(groups.values(), key=lambda g: _slowness(g, largest), default=[1])
+    return tuple(found)
 
 
-def _same_bits(compute: Compute, rows: Float32Array, want: Float32Array) -> bool:
-    """Compare with the threads that are set, and with one."""
-    threads = torch.get_num_threads()
+def _slowness(sizes: Sequence[int], largest: int) -> float:
+    rows = (*_USUAL_ROWS, largest)
+    return max(cost(number, sizes) / cost(number, [number]) for number in rows)
+
+
+def _bits_of_all(
+    steps: Sequence[Step], size: int, threads: Collection[int]
+) -> tuple[bytes, ...] | None:
+    before = torch.get_num_threads()
+    all_bits = []
     try:
-        for count in {threads, 1}:
-            torch.set_num_threads(count)
-            if compute(rows).tobytes() != want.tobytes():
-                return False
+        for step in steps:
+            found = set()
+            for number in threads:
+                torch.set_num_threads(number)
+                found.add(_bits(step, size))
+            bits = found.pop()
+            if bits is None or found:
+                return None
+            all_bits.append(bits)
     finally:
-        torch.set_num_threads(threads)
-    return True
+        torch.set_num_threads(before)
+    return tuple(all_bits)
+
+
+def _bits(step: Step, size: int) -> bytes | None:
+    """Compute each of some rows at several places; None where the place matters."""
+    generator = np.random.default_rng(0)
+    samples = max(_LEAST_SAMPLES, -(-_RESULTS // step.outputs))
+    rows = generator.normal(size=(samples, step.inputs)).astype(np.float32)
+    rounds = -(-max(2 * samples, size) // samples)
+    order = np.concatenate([generator.permutation(samples) for _ in range(rounds)])
+    order = np.resize(order, len(order) + -len(order) % size)
+    _, first = np.unique(order, return_index=True)
+    batches = order.reshape(-1, size)
+    got = np.concatenate([step.compute(rows[batch]) for batch in batches])
+    # As bytes, since no two of them that are not a number are equal.
+    if got.tobytes() != got[first][order].tobytes():
+        return None
+    return got[first].tobytes()

@@ -23,6 +23,7 @@ from sigmoid_serve.repository.model_repository import (
 )
 
 _MOST_FUNCTIONS: Final = 4
+_PROGRESS_SECONDS: Final = 3.0
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -96,7 +97,14 @@ class Loader:
         file = content.file
         checkpoint = load_checkpoint(file.path, content.data, named=self._named)
         # Verifying the batch sizes also warms it up.
-        engine = Engine(checkpoint, self.device, self._max_batch_rows)
+        engine = Engine(
+            checkpoint,
+            self.device,
+            self._max_batch_rows,
+            threads=self._threads.number,
+            is_last_use=True,
+            report=_Progress(file, start),
+        )
         golden_error, fault = engine.golden_check()
         _log_loaded(file, checkpoint, fault)
         return ModelVersion(
@@ -112,6 +120,33 @@ class Loader:
             fault,
             golden_error,
             perf_counter() - start,
+        )
+
+
+class _Progress:
+    """Logs what is done next, once loading a model takes long.
+
+    Args:
+        file: Of the model.
+        start: When it began, as `perf_counter` has it.
+    """
+
+    def __init__(self, file: CheckpointFile, start: float) -> None:
+        self._file = file
+        self._start = start
+        self._logged = start
+
+    def __call__(self, step: str) -> None:
+        now = perf_counter()
+        if now - self._logged < _PROGRESS_SECONDS:
+            return
+        self._logged = now
+        logger.info(
+            "model %s version %s: loading for %.0f s, next: %s",
+            self._file.name,
+            self._file.version,
+            now - self._start,
+            step,
         )
 
 
