@@ -1,7 +1,8 @@
 """How long a probe waits while large requests are computed."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import cycle
 from threading import Event, Thread
 from time import perf_counter, sleep
 
@@ -28,7 +29,8 @@ def livez(session: Session) -> None:
         for _, server in servers:
             session.show(server.name)
             once(server, empty_task(task) if server.name == EMPTY else task)
-            waits, answered = probed(server, task.request, session.seconds)
+            by_name, answered = probed([server], task.request, session.seconds)
+            waits = by_name[server.name]
             p99[server.name] = float(np.quantile(waits, 0.99))
             session.record(
                 "livez",
@@ -43,27 +45,33 @@ def livez(session: Session) -> None:
 
 
 def probed(
-    server: Server, load: Request, seconds: float
-) -> tuple[list[float], list[str]]:
-    """Ask for `/livez` every 5 ms, under load.
+    servers: Sequence[Server], load: Request, seconds: float
+) -> tuple[dict[str, list[float]], list[str]]:
+    """Ask servers in turn for `/livez`, one every 5 ms, while the first is loaded.
 
     A probe counts from when it was due, so that one that waits for the probe before
     it counts that wait too.
 
     Returns:
-        How long each probe took, and what `under_load` collected.
+        How long each probe took, by server, and what `under_load` collected.
     """
     message = _PROBE.message()
-    waits: list[float] = []
-    with closing(Connection(server.port)) as connection:
-        connection.ask(message)
-        with under_load(server, load) as answered:
-            start = perf_counter()
-            for beat in range(int(seconds / _PERIOD)):
-                due = start + beat * _PERIOD
-                sleep(max(0.0, due - perf_counter()))
-                connection.ask(message)
-                waits.append(perf_counter() - due)
+    waits: dict[str, list[float]] = {server.name: [] for server in servers}
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(closing(Connection(server.port))) for server in servers
+        ]
+        for connection in connections:
+            connection.ask(message)
+        answered = stack.enter_context(under_load(servers[0], load))
+        start = perf_counter()
+        turns = cycle(zip(waits.values(), connections, strict=True))
+        for beat in range(int(seconds / _PERIOD)):
+            taken, connection = next(turns)
+            due = start + beat * _PERIOD
+            sleep(max(0.0, due - perf_counter()))
+            connection.ask(message)
+            taken.append(perf_counter() - due)
     return waits, answered
 
 

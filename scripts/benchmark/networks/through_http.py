@@ -25,13 +25,12 @@ from benchmark.payloads import (
     Network,
     Task,
     classifier,
-    empty_task,
     npy_predict_task,
     predict_task,
     write_checkpoint,
 )
 from benchmark.programs import EMPTY, OURS, ours
-from benchmark.servers import ALL_CORES, Program, Server, running
+from benchmark.servers import ALL_CORES, Server, running
 from benchmark.session import Session, all_running, once, timed
 from sigmoid_models.classifier import Classifier
 
@@ -90,44 +89,33 @@ def beside(session: Session) -> None:
     task = _task("npy", "/models/large/predict", network)
     row = predict_task("/models/small/predict", 1, small)
     programs = [replace(ours(files), is_pinned=False)]
-    programs += [
-        replace(program, is_pinned=False) for program in session.in_turn(EMPTY)
-    ]
-    p99: dict[str, float] = {}
-    with _on_all_cores(), all_running(session, session.turned(programs)) as servers:
-        for program, server in servers:
-            session.show(f"/livez, {server.name}")
-            p99[server.name] = _probe(session, server, program, task)
+    programs += [replace(session.programs[EMPTY], is_pinned=False)]
+    with _on_all_cores(), all_running(session, programs) as servers:
+        server, empty = (server for _, server in servers)
+        once(server, task)
+        session.show("/livez")
+        _probe(session, [server, empty], task)
         session.show("one row beside")
-        _ask_row_beside(session, dict(_by_name(servers))[OURS], task, row)
-    session.record("beside", "", DIFFERENCE, p99_seconds=p99[OURS] - p99[EMPTY])
+        _ask_row_beside(session, server, task, row)
 
 
-def _by_name(
-    servers: list[tuple[Program, Server]],
-) -> Iterator[tuple[str, Server]]:
-    for _, server in servers:
-        yield server.name, server
+def _probe(session: Session, servers: list[Server], task: Task) -> None:
+    """Ask ours, which computes, and the empty handler for `/livez` in turn.
 
-
-def _probe(session: Session, server: Server, program: Program, task: Task) -> float:
-    """Ask for `/livez` under load; for ours, find how long a batch takes meanwhile.
-
-    Returns:
-        The 99th percentile.
+    So the machine is as busy for one as for the other. Meanwhile, find how long a
+    batch takes.
     """
-    once(server, empty_task(task) if program.name == EMPTY else task)
-    before = {} if program.name == EMPTY else _batches(server)
-    seconds = _PASSES_OF_A_TAIL * session.seconds
-    waits, answered = probed(server, task.request, seconds)
-    _record(session, server.name, waits)
-    if program.name == OURS:
-        after = _batches(server)
-        count, rows = (after[name] - before[name] for name in ("count", "sum"))
-        infer = sum(infer_seconds(timing) for timing in answered)
-        session.record("beside", "", BATCH, p50_seconds=infer / count)
-        session.record("beside", "", BATCH, rows=rows / count)
-    return float(np.quantile(waits, 0.99))
+    before = _batches(servers[0])
+    seconds = 2 * _PASSES_OF_A_TAIL * session.seconds
+    waits, answered = probed(servers, task.request, seconds)
+    after = _batches(servers[0])
+    count, rows = (after[name] - before[name] for name in ("count", "sum"))
+    infer = sum(map(infer_seconds, answered))
+    for name, taken in waits.items():
+        _record(session, name, taken)
+    ours_p99, empty_p99 = (np.quantile(taken, 0.99) for taken in waits.values())
+    session.record("beside", "", DIFFERENCE, p99_seconds=float(ours_p99 - empty_p99))
+    session.record("beside", "", BATCH, p50_seconds=infer / count, rows=rows / count)
 
 
 def _ask_row_beside(session: Session, server: Server, task: Task, row: Task) -> None:
