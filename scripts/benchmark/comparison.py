@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from benchmark.figures import Figures, Key
 from benchmark.programs import OTHER, OURS
-from benchmark.tables import Table
+from benchmark.table import Table
 from benchmark.targets import RATE
 
 # Of one connection alone, whose rate a single stall lowers, the median latency too.

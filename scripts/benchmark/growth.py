@@ -58,7 +58,7 @@ def depth(session: Session) -> None:
         for count, network in networks.items():
             session.show(f"depth {count}")
             task = predict_task(f"/models/deep-{count}/predict", DEPTH_ROWS, network)
-            whole, infer = _timed_stages(server, task, session.seconds / 3)
+            whole, infer = timed_stages(server, task, session.seconds / 3)
             session.record(
                 "depth",
                 count,
@@ -84,11 +84,11 @@ def threads(session: Session) -> None:
             environment={**program.environment, **variables},
         )
         with running(program) as server:
-            whole, infer = _timed_stages(server, task, session.seconds)
+            whole, infer = timed_stages(server, task, session.seconds)
         session.record("threads", count, OURS, whole_seconds=whole, infer_seconds=infer)
 
 
-def _timed_stages(server: Server, task: Task, seconds: float) -> tuple[float, float]:
+def timed_stages(server: Server, task: Task, seconds: float) -> tuple[float, float]:
     """Return the medians of the whole time and of the time that `infer` took."""
     message = task.request.message()
     whole: list[float] = []
@@ -98,11 +98,12 @@ def _timed_stages(server: Server, task: Task, seconds: float) -> tuple[float, fl
         end = perf_counter() + seconds
         while perf_counter() < end or len(whole) < MINIMUM_REQUESTS:
             whole.append(connection.ask(message))
-            infer.append(_infer_seconds(connection.header("Server-Timing")))
+            infer.append(infer_seconds(connection.header("Server-Timing")))
     return median(whole), median(infer)
 
 
-def _infer_seconds(server_timing: str) -> float:
+def infer_seconds(server_timing: str) -> float:
+    """Read how long an answer's rows were computed from its `Server-Timing`."""
     found = re.search(r"\binfer;dur=([0-9.]+)", server_timing)
     if found is None:
         raise BenchmarkError("an answer of ours has no Server-Timing with infer")

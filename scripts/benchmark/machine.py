@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import torch
+
 _PACKAGES = (
     "sigmoid-serve",
     "torch",
@@ -30,6 +32,7 @@ def facts(pythons: Mapping[str, str]) -> dict[str, str]:
     found = {
         "processor": _processor(),
         "cores": str(os.cpu_count()),
+        "GPU": _gpu(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
     }
@@ -50,6 +53,12 @@ def _processor() -> str:
         line.partition(":")[2] for line in text.splitlines() if "model name" in line
     ]
     return names[0].strip() if names else platform.machine()
+
+
+def _gpu() -> str:
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    return "none, so that nothing was measured on one"
 
 
 def _peer_version(package: str, python: str) -> str:

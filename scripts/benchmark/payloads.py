@@ -113,7 +113,7 @@ def predict_task(path: str, rows: int, network: Network | None = None) -> Task:
     )
 
 
-def npy_predict_task(path: str, rows: int, network: DeepClassifier) -> Task:
+def npy_predict_task(path: str, rows: int, network: Network) -> Task:
     """Ask for the logits of some rows of a network as `.npy`, in and out."""
     values = normal(rows, network.fc1.in_features)
     with torch.no_grad():

@@ -10,8 +10,8 @@ from rich.table import Table as RichTable
 
 from benchmark import BenchmarkError
 from benchmark.figures import Figures, nested
-from benchmark.tables import Table
-from benchmark.targets import Target
+from benchmark.table import Table
+from benchmark.target import Target
 
 _SECTION = re.compile(r"(?<=<!-- results -->\n).*(?=<!-- /results -->)", re.DOTALL)
 _NUMERIC = re.compile(r"[\d.,≥≤> ÷-]*( to [\d.,]+)?( ms)?")

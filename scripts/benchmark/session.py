@@ -33,6 +33,8 @@ class Session:
         figures: Where the results go.
         trees: The packages that serve models of a workload's own, by the name of the
             program.
+        peer_python: By package of a peer, the interpreter that has it.
+        device: What the workload of the GPU computes on.
     """
 
     programs: Mapping[str, Program]
@@ -42,6 +44,8 @@ class Session:
     show: Callable[[str], None]
     figures: Figures
     trees: Mapping[str, Tree] = field(default_factory=lambda: {OURS: INSTALLED})
+    peer_python: Mapping[str, str] = field(default_factory=dict)
+    device: str = "cuda"
 
     def record(self, workload: str, case: object, server: str, **values: float) -> None:
         """Add figures by quantity; in a quantity's name, `_` stands for a space."""

@@ -1,26 +1,22 @@
 """Tables of the figures, as text in cells."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from benchmark.figures import Figures, Key, cases, middle, ratio, servers
 from benchmark.growth import FORMATS
+from benchmark.networks.tables import large_tables
+from benchmark.networks.through_http import FORMATS as LARGE_FORMATS
 from benchmark.programs import OURS
-from benchmark.targets import RATE, Target
-
-
-class Table(NamedTuple):
-    """A table.
-
-    Attributes:
-        title: What it shows.
-        head: The names of the columns; all but the first one or two hold numbers.
-        rows: The cells.
-    """
-
-    title: str
-    head: Sequence[str]
-    rows: list[list[str]]
+from benchmark.table import (
+    Table,
+    mebibytes,
+    milliseconds,
+    range_cell,
+    ratio_cell,
+    value_cell,
+)
+from benchmark.target import Target
+from benchmark.targets import RATE
 
 
 def all_tables(figures: Figures) -> list[Table]:
@@ -43,6 +39,13 @@ def all_tables(figures: Figures) -> list[Table]:
         _depth(figures),
         _threads(figures),
         _livez(figures),
+        *large_tables(figures),
+        *(
+            _seconds(
+                figures, workload, f"4,096 rows to 256-1024×9-10 through HTTP, {form}"
+            )
+            for workload, form in LARGE_FORMATS.items()
+        ),
     ]
     return [table for table in tables if table.rows]
 
@@ -76,11 +79,11 @@ def _load(
                 [
                     case,
                     server,
-                    _value(figures, rate, "{:,.0f}".format),
-                    _range(figures, rate, "{:,.0f}".format),
-                    _value(figures, p50, "{:.2f}".format),
-                    _value(figures, p99, "{:.2f}".format),
-                    _ratio(figures, ours, rate),
+                    value_cell(figures, rate, "{:,.0f}".format),
+                    range_cell(figures, rate, "{:,.0f}".format),
+                    value_cell(figures, p50, "{:.2f}".format),
+                    value_cell(figures, p99, "{:.2f}".format),
+                    ratio_cell(figures, ours, rate),
                 ]
             )
     head = [case_name, "server", "requests/s", "lowest to highest"]
@@ -94,10 +97,10 @@ def _seconds(figures: Figures, workload: str, title: str) -> Table:
         rows.append(
             [
                 server,
-                _value(figures, key, _milliseconds),
-                _range(figures, key, _milliseconds),
-                _ratio(figures, ours, key),
-                _ratio(figures, key, ours),
+                value_cell(figures, key, milliseconds),
+                range_cell(figures, key, milliseconds),
+                ratio_cell(figures, ours, key),
+                ratio_cell(figures, key, ours),
             ]
         )
     head = ["", "ms", "lowest to highest", "ours ÷ it", "it ÷ ours"]
@@ -114,8 +117,8 @@ def _memory(figures: Figures) -> Table:
     rows = []
     for server in servers(figures, "memory"):
         keys = [Key("memory", "", server, quantity) for quantity in quantities]
-        cells = [_value(figures, key, _mebibytes) for key in keys]
-        rows.append([server, *cells, _ratio(figures, keys[2], keys[3])])
+        cells = [value_cell(figures, key, mebibytes) for key in keys]
+        rows.append([server, *cells, ratio_cell(figures, keys[2], keys[3])])
     head = ["server", "idle", "after a request", "W3 JSON above idle", "bound"]
     title = "Memory, MiB resident; bound: 2 × (body + answer) + 8 × array"
     return Table(title, [*head, "÷ bound"], rows)
@@ -129,7 +132,7 @@ def _elements(figures: Figures) -> Table:
         for workload in workloads:
             key = Key(workload, case, OURS, "seconds")
             seconds = middle(figures, key)
-            row.append(_value(figures, key, _milliseconds))
+            row.append(value_cell(figures, key, milliseconds))
             row.append("" if seconds is None else f"{1e9 * seconds / int(case):,.1f}")
         rows.append(row)
     head = ["elements"]
@@ -149,9 +152,9 @@ def _depth(figures: Figures) -> Table:
         rows.append(
             [
                 case,
-                _value(figures, count, "{:,.0f}".format),
-                _value(figures, infer, _milliseconds),
-                _value(figures, whole, _milliseconds),
+                value_cell(figures, count, "{:,.0f}".format),
+                value_cell(figures, infer, milliseconds),
+                value_cell(figures, whole, milliseconds),
                 "" if per is None else f"{1e12 * per:.1f}",
             ]
         )
@@ -166,7 +169,7 @@ def _threads(figures: Figures) -> Table:
             Key("threads", case, OURS, f"{quantity} seconds")
             for quantity in ("whole", "infer")
         )
-        cells = [_value(figures, key, _milliseconds) for key in (infer, whole)]
+        cells = [value_cell(figures, key, milliseconds) for key in (infer, whole)]
         rows.append([case, *cells])
     title = "4096 rows as .npy, 256 features and ten hidden layers of 1024 units"
     return Table(title, ["threads", "infer ms", "whole ms"], sorted(rows))
@@ -178,30 +181,7 @@ def _livez(figures: Figures) -> Table:
     for server in servers(figures, "livez"):
         keys = [Key("livez", "", server, quantity) for quantity in quantities]
         bodies = Key("livez", "", server, "bodies per second")
-        cells = [_value(figures, key, _milliseconds) for key in keys]
-        rows.append([server, *cells, _value(figures, bodies, "{:.1f}".format)])
+        cells = [value_cell(figures, key, milliseconds) for key in keys]
+        rows.append([server, *cells, value_cell(figures, bodies, "{:.1f}".format)])
     head = ["server", "p50 ms", "p99 ms", "longest ms", "bodies/s"]
     return Table("/livez every 5 ms, under 10 MB bodies without pause", head, rows)
-
-
-def _value(figures: Figures, key: Key, form: Callable[[float], str]) -> str:
-    value = middle(figures, key)
-    return "" if value is None else form(value)
-
-
-def _range(figures: Figures, key: Key, form: Callable[[float], str]) -> str:
-    values = figures.get(key)
-    return f"{form(min(values))} to {form(max(values))}" if values else ""
-
-
-def _ratio(figures: Figures, above: Key, below: Key) -> str:
-    quotient = ratio(figures, above, below)
-    return "" if quotient is None else f"{quotient:.3g}"
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{1000 * seconds:,.2f}" if seconds < 1 else f"{1000 * seconds:,.0f}"
-
-
-def _mebibytes(count: float) -> str:
-    return f"{count / 2**20:,.1f}"

@@ -1,12 +1,12 @@
 """What must hold, and whether it does."""
 
-from typing import Literal, NamedTuple
-
 from benchmark.figures import Figures, Key, middle, ratio, servers
 from benchmark.growth import DEPTHS, FORMATS, THREADS
 from benchmark.liveness import DIFFERENCE
+from benchmark.networks.targets import large_targets
 from benchmark.programs import EMPTY, OURS, TUTORIAL
 from benchmark.single import FLOOR, SUM
+from benchmark.target import Target
 from benchmark.throughput import (
     PINNED,
     STARTED,
@@ -20,35 +20,6 @@ W1_REQUIRED = {1: 1.8, 8: 3.0, 31: 4.0, 32: 4.8, 64: 4.5, 256: 4.5}
 RATE = "requests per second"
 
 
-class Target(NamedTuple):
-    """A figure and its bound.
-
-    Attributes:
-        name: What is compared with what.
-        sign: How the measured value must stand to the bound.
-        bound: The bound.
-        unit: Of both; empty for multiples.
-        measured: Median over the rounds; None where it was not measured.
-    """
-
-    name: str
-    sign: Literal["≥", "≤", ">"]
-    bound: float
-    unit: str
-    measured: float | None
-
-    @property
-    def met(self) -> bool:
-        """Whether it was measured and holds."""
-        if self.measured is None:
-            return False
-        if self.sign == "≤":
-            return self.measured <= self.bound
-        return self.measured > self.bound or (
-            self.sign == "≥" and self.measured == self.bound
-        )
-
-
 def measured_targets(figures: Figures) -> list[Target]:
     """List the targets of all workloads that were measured."""
     every = [
@@ -58,6 +29,7 @@ def measured_targets(figures: Figures) -> list[Target]:
         *_process(figures),
         *_growth(figures),
         _depth(figures),
+        *large_targets(figures),
     ]
     return [target for target in every if target.measured is not None]
 

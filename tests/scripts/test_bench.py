@@ -13,9 +13,10 @@ from time import monotonic, sleep
 
 import pytest
 
-from benchmark import BenchmarkError, wrk
+from benchmark import BenchmarkError, report, wrk
 from benchmark.client import JSON, Connection, Request
 from benchmark.comparison import all_pairs, comparison_table
+from benchmark.earlier import Results, read_results, renewed, require_same_machine
 from benchmark.figures import Figures, Key
 from benchmark.payloads import (
     asked,
@@ -238,3 +239,30 @@ def test_what_does_not_go_with_another_tree(arguments: list[str], error: str) ->
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.returncode == 2
     assert error in said.stderr
+
+
+def key(workload: str) -> Key:
+    return Key(workload, "", OURS, "seconds")
+
+
+def test_workloads_measured_anew_replace_their_own_results_alone(
+    tmp_path: Path,
+) -> None:
+    machine = {"cores": "2", "torch": "2"}
+    path = tmp_path / "results.json"
+    kept = {key("start"): [1.0, 2.0], key("livez"): [3.0, 4.0]}
+    report.write_json(path, machine, {"date": "today"}, kept, [])
+    old = read_results(path)
+    assert old == Results(machine, {"date": "today"}, kept)
+    new = Results(
+        {**machine, "GPU": "none"}, {"date": "later", "rounds": 1}, {key("livez"): [5]}
+    )
+    assert renewed(old, new, "livez") == (
+        {**machine, "GPU": "none"},
+        {"date": "today", "livez anew:": "date later, rounds 1"},
+        {key("start"): [1.0, 2.0], key("livez"): [5]},
+    )
+    assert renewed(read_results(tmp_path / "missing.json"), new, "livez") == new
+    require_same_machine(old.machine, new.machine)
+    with pytest.raises(BenchmarkError, match="are of torch 2, and this is 3"):
+        require_same_machine(old.machine, {**machine, "torch": "3"})

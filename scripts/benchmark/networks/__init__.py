@@ -1,0 +1,1 @@
+"""Large networks: the engine beside plain PyTorch, ONNX Runtime and the machine."""

@@ -1,0 +1,61 @@
+"""A side of the comparison in this environment: `SIDE THREADS DEVICE MAX_ROWS`.
+
+The side is `engine`, our own, or `plain`, the module as PyTorch calls it. What it is
+asked comes line by line: see `benchmark.networks.turns`.
+"""
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from benchmark.networks.turns import Call, Prepare, rows_of, serve
+from sigmoid_models.checkpoint import load_checkpoint
+from sigmoid_models.intake.named import Named
+from sigmoid_serve.engine.engine import Engine
+
+
+def engine_side(path: Path, device: torch.device, max_rows: int) -> Prepare:
+    """Load a checkpoint into our engine, which takes rows of float64."""
+    checkpoint = load_checkpoint(path, named=Named(activation=("sigmoid",)))
+    engine = Engine(checkpoint, device, max_rows)
+    return lambda count: partial(engine.logits, rows_of(count, engine.features))
+
+
+def plain_side(path: Path, device: torch.device) -> Prepare:
+    """Load a checkpoint into its module, which takes rows of float32."""
+    checkpoint = load_checkpoint(path, named=Named(activation=("sigmoid",)))
+    network = checkpoint.network.eval().to(device)
+    features = checkpoint.card.architecture.features
+
+    def prepare(count: int) -> Call:
+        rows = torch.from_numpy(rows_of(count, features)).float()
+        return partial(_plain_logits, network, rows, device)
+
+    return prepare
+
+
+@torch.inference_mode()
+def _plain_logits(
+    network: nn.Module, rows: Tensor, device: torch.device
+) -> NDArray[np.float32]:
+    logits: NDArray[np.float32] = network(rows.to(device)).cpu().numpy()
+    return logits
+
+
+def main(side: str, threads: str, device_name: str, max_rows: str) -> None:
+    """Load and compute what is asked."""
+    torch.set_num_threads(int(threads))
+    device = torch.device(device_name)
+    if side == "engine":
+        serve(partial(engine_side, device=device, max_rows=int(max_rows)))
+    else:
+        serve(partial(plain_side, device=device))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
