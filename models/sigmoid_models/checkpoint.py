@@ -12,6 +12,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -35,9 +36,10 @@ from sigmoid_models.checkpoint_tensors import (
     check_places,
     check_tensors,
     make_layers,
+    mark_last_uses,
 )
 from sigmoid_models.classifier import linear_layers
-from sigmoid_models.files.regular_file import read_regular
+from sigmoid_models.files.regular_file import FileBytes, last_use, read_pages
 from sigmoid_models.intake.content import read_content
 from sigmoid_models.intake.evidence import find_activation
 from sigmoid_models.intake.named import NOTHING, Named
@@ -51,6 +53,7 @@ __all__ = [
     "MAX_BYTES",
     "Checkpoint",
     "CheckpointError",
+    "FileBytes",
     "load_checkpoint",
     "read_bytes",
     "save_checkpoint",
@@ -115,7 +118,7 @@ def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
 
 def read_bytes(
     path: Path, max_bytes: int = MAX_BYTES, limit: str = "the limit"
-) -> bytes:
+) -> FileBytes:
     """Read all of a file.
 
     Args:
@@ -125,9 +128,10 @@ def read_bytes(
 
     Raises:
         CheckpointError: It cannot be read, is no regular file or is too large.
+        MemoryError: There is not as much memory.
     """
     try:
-        return read_regular(path, max_bytes)
+        return read_pages(path, max_bytes)
     except OSError as error:
         reason = error.strerror or "it cannot be read"
         is_large = error.errno == errno.EFBIG
@@ -137,9 +141,12 @@ def read_bytes(
 
 def load_checkpoint(
     path: Path,
-    content: bytes | None = None,
+    content: FileBytes | None = None,
     max_bytes: int = MAX_BYTES,
     named: Named = NOTHING,
+    *,
+    sha256: str | None = None,
+    is_last_use: bool = False,
 ) -> Checkpoint:
     """Read a checkpoint: what `save_checkpoint` writes, and other files of weights.
 
@@ -151,13 +158,29 @@ def load_checkpoint(
         content: The file's bytes, if they were read before.
         max_bytes: See `read_bytes`.
         named: What its user says of a file that has no card; a card's word wins.
+        sha256: Of the content, if it was computed before.
+        is_last_use: Whether nobody needs the content any more: its memory is given back
+            while the network is made, and from then on it cannot be read.
 
     Raises:
         CheckpointError: The file cannot be read, holds no network that is served,
             leaves open what must be known of it, has weights that are not finite, or
             a card that is unknown or contradicts them.
     """
-    content = read_bytes(path, max_bytes) if content is None else content
+    if content is None:
+        content, is_last_use = read_bytes(path, max_bytes), True
+    with last_use(content) if is_last_use else nullcontext():
+        return _loaded(path, content, named, sha256, is_last_use=is_last_use)
+
+
+def _loaded(
+    path: Path,
+    content: FileBytes,
+    named: Named,
+    sha256: str | None,
+    *,
+    is_last_use: bool,
+) -> Checkpoint:
     try:
         saved, header, is_ordered = read_content(content, HEADER_ENTRY)
         if header is not None:
@@ -181,8 +204,10 @@ def load_checkpoint(
     check_footprint(path, card.architecture, len(content))
     if not named.is_proven:
         check_places(path, norms, card.activations, content)
+    digest = sha256 or hashlib.sha256(content).hexdigest()
+    if is_last_use:
+        mark_last_uses(modules, norms)
     layers = make_layers(path, modules, norms, content)
-    digest = hashlib.sha256(content).hexdigest()
     return Checkpoint(_network(card, layers), card, digest, tuple(said))
 
 

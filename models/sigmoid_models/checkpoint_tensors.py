@@ -1,7 +1,8 @@
 """The tensors of a checkpoint: checked, and made in float32.
 
 Nothing is made of a tensor before all of them were found to be numbers that the file
-really holds.
+really holds. They are made piece by piece, so that a large layer takes little memory
+beside itself and the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from sigmoid_models.architecture import Architecture
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import Stored, is_finite
 from sigmoid_models.intake.batchnorm import Float64Array, Norm, factor_and_shift
 from sigmoid_models.intake.modules import Module
@@ -78,7 +80,7 @@ def check_footprint(path: Path, architecture: Architecture, file_bytes: int) -> 
 
 
 def check_places(
-    path: Path, norms: Sequence[Norm], activations: Sequence[str], content: bytes
+    path: Path, norms: Sequence[Norm], activations: Sequence[str], content: FileBytes
 ) -> None:
     """Check that what a BatchNorm saw can come from the function before it.
 
@@ -108,8 +110,34 @@ def check_places(
             raise CheckpointError(path, finding, remedy)
 
 
+def mark_last_uses(modules: Sequence[Module], norms: Sequence[Norm]) -> None:
+    """Mark the tensors whose bytes are those of no other that is used, even in part.
+
+    `make_layers` reads each of them once, and gives its bytes back.
+
+    Args:
+        modules: The linear layers; one may come again.
+        norms: The BatchNorms.
+    """
+    all_modules = [*modules, *(norm.module for norm in norms)]
+    placed = [
+        (tensor.place_in_file, tensor)
+        for module in all_modules
+        for tensor in module.tensors.values()
+    ]
+    placed.sort(key=lambda each: each[0].start)
+    longest, before = placed[0]
+    before.is_last_use = True
+    for place, tensor in placed[1:]:
+        tensor.is_last_use = place.start >= longest.stop
+        if not tensor.is_last_use:
+            before.is_last_use = False
+        if place.stop > longest.stop:
+            longest, before = place, tensor
+
+
 def make_layers(
-    path: Path, modules: Sequence[Module], norms: Sequence[Norm], content: bytes
+    path: Path, modules: Sequence[Module], norms: Sequence[Norm], content: FileBytes
 ) -> list[Layer]:
     """Make every layer, in float32; what stands beside it is folded into it in float64.
 
@@ -140,7 +168,7 @@ def make_layers(
     return layers
 
 
-def _plain(module: Module, content: bytes) -> Layer:
+def _plain(module: Module, content: FileBytes) -> Layer:
     bias = module.tensors.get("bias")
     return Layer(
         module.tensors["weight"].float32(content),
@@ -149,30 +177,34 @@ def _plain(module: Module, content: bytes) -> Layer:
 
 
 def _folded(
-    module: Module, incoming: Norm | None, outgoing: Norm | None, content: bytes
+    module: Module, incoming: Norm | None, outgoing: Norm | None, content: FileBytes
 ) -> Layer:
     """Fold the BatchNorms behind the function before a layer, and right behind it."""
-    weight, bias = _numbers(module, content), np.zeros(module.width)
-    numbers, bias = weight["weight"], weight.get("bias", bias)
+    stored = module.tensors.get("bias")
+    bias = np.zeros(module.width) if stored is None else stored.float64(content)
+    # PyTorch's memory: NumPy's is in huge pages, each of which is whole at once.
+    weight = torch.empty((module.width, module.inputs), dtype=torch.float32)
+    result = weight.numpy()
     # A running variance below 0 makes NaN, which is found later.
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        if incoming:
-            factor, shift = _of_norm(incoming, content)
-            bias = bias + numbers @ shift
-            numbers = numbers * factor
-        if outgoing:
-            factor, shift = _of_norm(outgoing, content)
+        before = _of_norm(incoming, content) if incoming else None
+        behind = _of_norm(outgoing, content) if outgoing else None
+        for (rows, columns), piece in module.tensors["weight"].pieces(content):
+            numbers = piece.astype(np.float64)
+            if before:
+                factor, shift = before
+                bias[rows] += numbers @ shift[columns]
+                numbers *= factor[columns]
+            if behind:
+                numbers *= behind[0][rows, None]
+            result[rows, columns] = numbers
+        if behind:
+            factor, shift = behind
             bias = bias * factor + shift
-            numbers = numbers * factor[:, None]
-        return Layer(
-            torch.from_numpy(np.ascontiguousarray(numbers, dtype=np.float32)),
-            torch.from_numpy(np.ascontiguousarray(bias, dtype=np.float32)),
-        )
+        return Layer(weight, torch.from_numpy(bias).float())
 
 
-def _of_norm(norm: Norm, content: bytes) -> tuple[Float64Array, Float64Array]:
-    return factor_and_shift(norm.module, _numbers(norm.module, content))
-
-
-def _numbers(module: Module, content: bytes) -> dict[str, Float64Array]:
-    return {part: each.float64(content) for part, each in module.tensors.items()}
+def _of_norm(norm: Norm, content: FileBytes) -> tuple[Float64Array, Float64Array]:
+    tensors = norm.module.tensors
+    numbers = {part: each.float64(content) for part, each in tensors.items()}
+    return factor_and_shift(norm.module, numbers)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint, read_bytes
-from sigmoid_models.files.regular_file import read_regular
+from sigmoid_models.files.regular_file import FileBytes, read_pages, read_regular
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import ApiKeys, KeysError, read_keys
 from tests.cli.test_cli import refused
@@ -35,6 +35,7 @@ REFUSALS = {
 LARGE = 8 * 2**40
 KEY = "k" * 43
 ADMIN = {"Authorization": f"Bearer {KEY}"}
+READERS = (read_regular, read_pages)
 ROW = {"inputs": [[1.0, 2.0, 3.0, 4.0]]}
 
 
@@ -80,8 +81,9 @@ def test_what_is_no_regular_file(
     monkeypatch.chdir(tmp_path)  # the path of a socket is short
     path = Path("file.pt")
     make(path, kind)
-    with pytest.raises(OSError, match=REFUSALS[kind]):
-        read_regular(path, 100)
+    for read in READERS:
+        with pytest.raises(OSError, match=REFUSALS[kind]):
+            read(path, 100)
     with pytest.raises(CheckpointError, match=REFUSALS[kind]):
         load_checkpoint(path)
 
@@ -89,10 +91,11 @@ def test_what_is_no_regular_file(
 def test_sizes(tmp_path: Path) -> None:
     path = tmp_path / "file.pt"
     path.write_bytes(b"0123456789")
-    assert read_regular(path, 10) == b"0123456789"
-    with pytest.raises(OSError, match="it has 10 bytes, more than 9") as caught:
-        read_regular(path, 9)
-    assert caught.value.errno == errno.EFBIG
+    assert read_regular(path, 10) == read_pages(path, 10)[:] == b"0123456789"
+    for read in READERS:
+        with pytest.raises(OSError, match="it has 10 bytes, more than 9") as caught:
+            read(path, 9)
+        assert caught.value.errno == errno.EFBIG
     os.truncate(path, LARGE)
     with pytest.raises(CheckpointError, match=f"{LARGE} bytes, more than {2**32}"):
         load_checkpoint(path)
@@ -100,10 +103,13 @@ def test_sizes(tmp_path: Path) -> None:
         read_bytes(path, 10, "SIZE")
 
 
-def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", READERS)
+def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, read: Callable[[Path, int], FileBytes]
+) -> None:
     """One that has other bytes than it says; one that is written to all the time."""
     with pytest.raises(OSError, match="it changed while it was read"):
-        read_regular(Path("/proc/self/status"), 2**20)
+        read(Path("/proc/self/status"), 2**20)
     path = tmp_path / "file"
     path.write_bytes(bytes(2**26))
     done = threading.Event()
@@ -117,7 +123,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     writer.start()
     try:
         with pytest.raises(OSError, match="it changed while it was read"):
-            read_regular(path, 2**26)
+            read(path, 2**26)
     finally:
         done.set()
         writer.join()

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from sigmoid_models.checkpoint import FileBytes, read_bytes
 from sigmoid_serve.process.link import SupervisorLink, WorkerLink
 from sigmoid_serve.process.messages import Committed, Drain, Prepare, Prepared
 from sigmoid_serve.repository.candidates import CheckpointFile
 from sigmoid_serve.repository.model_repository import CheckpointContent
 
 
-def content(data: bytes) -> CheckpointContent:
+def content(data: FileBytes) -> CheckpointContent:
     return CheckpointContent(CheckpointFile("m", "1", Path("m.pt")), data, "0" * 64)
 
 
@@ -52,6 +53,23 @@ async def test_there_and_back() -> None:
         await link.receive()
     sending.cancel()
     link.close()
+
+
+@pytest.mark.anyio
+async def test_a_file_as_it_was_read(tmp_path: Path) -> None:
+    """The supervisor keeps it, to start other workers with it."""
+    (tmp_path / "m.pt").write_bytes(b"x" * 5000)
+    data = read_bytes(tmp_path / "m.pt")
+    ours, theirs = socketpair()
+    link, other = SupervisorLink(ours), WorkerLink(theirs)
+    sending = asyncio.create_task(link.send_queued())
+    for _ in range(2):
+        link.send(Prepare(1, [content(data)]))
+        received = await asyncio.to_thread(other.receive)
+        assert received.message.contents == [content(data[:])]
+    sending.cancel()
+    link.close()
+    other.close()
 
 
 @pytest.mark.anyio

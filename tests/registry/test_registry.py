@@ -234,3 +234,18 @@ def test_the_pretrained_models(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(PRETRAINED / "digits", copy)
     assert load(copy).find("copy").sha256 == registry.find("digits").sha256
+
+
+def test_a_loader_gives_back_what_it_has_loaded(tmp_path: Path) -> None:
+    path = put(tmp_path / "m.pt")
+    contents, _ = read_at_startup(make_repository((path,), ()))
+    named = Named(activation=("sigmoid",))
+    loader = Loader(CPU, 1, 64, lambda *_: lambda _: None, named)
+    (version,), problems = loader.load(contents, {})
+    assert not problems
+    with pytest.raises(ValueError, match="closed"):
+        contents[0].data[:]
+    contents, _ = read_at_startup(make_repository((path,), ()))
+    kept = loader.load(contents, {"m": {"1": version}})
+    assert kept.versions == [version]
+    assert contents[0].data[:] == path.read_bytes()

@@ -14,6 +14,7 @@ from sigmoid_models.checkpoint_card import read_card
 from sigmoid_models.conversion.expected_rows import read_expected
 from sigmoid_models.conversion.golden_rows import Subject, golden_rows
 from sigmoid_models.conversion.scaler_file import read_scaler
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.safetensors_header import read_header
 from sigmoid_models.files.stored import FormatError
 from sigmoid_models.intake.named import Named, Place
@@ -85,7 +86,7 @@ def convert_checkpoint(source: Path, named: Named, additions: Additions) -> Conv
     return Converted(subject.network, card, (*subject.notes, *notes))
 
 
-def _has_card(content: bytes) -> bool:
+def _has_card(content: FileBytes) -> bool:
     try:
         return HEADER_ENTRY in read_header(content).metadata
     except FormatError:
@@ -109,7 +110,9 @@ def _check_activation(source: Path, named: Named, card: ModelCard) -> None:
         raise CheckpointError(source, finding, "leave --activation out")
 
 
-def _read(source: Path, content: bytes, named: Named, *, is_compared: bool) -> Subject:
+def _read(
+    source: Path, content: FileBytes, named: Named, *, is_compared: bool
+) -> Subject:
     """Read the network; rows that will be compared outweigh the names of modules."""
     try:
         return _subject(source, content, named)
@@ -124,13 +127,13 @@ def _read(source: Path, content: bytes, named: Named, *, is_compared: bool) -> S
     return replace(_subject(source, content, proven), evidence=finding)
 
 
-def _subject(source: Path, content: bytes, named: Named) -> Subject:
+def _subject(source: Path, content: FileBytes, named: Named) -> Subject:
     loaded = load_checkpoint(source, content, named=named)
     return Subject(loaded.network, loaded.card, notes=loaded.notes)
 
 
 def _other_places(
-    source: Path, content: bytes, named: Named
+    source: Path, content: FileBytes, named: Named
 ) -> Sequence[tuple[tuple[str, ...], nn.Module]]:
     """Read the file with its BatchNorm at the place that was not named."""
     if named.batchnorm is None:

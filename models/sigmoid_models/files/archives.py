@@ -12,6 +12,7 @@ from typing import Final
 from sigmoid_models.files.kinds import NotWeightsError
 from sigmoid_models.files.outline import described, find_module, read_described
 from sigmoid_models.files.pickle_values import brief
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.saved_file import pickle_names
 from sigmoid_models.files.zip_directory import Part, read_directory
 
@@ -44,7 +45,7 @@ _CALLED: Final = re.compile(
 )
 
 
-def check_archive(content: bytes) -> None:
+def check_archive(content: FileBytes) -> None:
     """Check that an archive is one of `torch.save`, by the names of its parts.
 
     Raises:
@@ -66,7 +67,7 @@ def check_archive(content: bytes) -> None:
         raise _named(parts)
 
 
-def _script(content: bytes, called: tuple[str, ...]) -> str:
+def _script(content: FileBytes, called: tuple[str, ...]) -> str:
     found = find_module(read_described(content))
     if found is not None:
         return described(
@@ -91,7 +92,9 @@ def _named(parts: Mapping[str, Part]) -> NotWeightsError:
     return NotWeightsError(finding, _SAVE)
 
 
-def _code(content: bytes, parts: Mapping[str, Part], folder: str, end: str) -> bytes:
+def _code(
+    content: FileBytes, parts: Mapping[str, Part], folder: str, end: str
+) -> bytes:
     """Return the text of an archive's code, or its beginning."""
     names = [name for name in parts if folder in name and name.endswith(end)]
     texts, left = [], _MOST_CODE_BYTES

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from sigmoid_models.files.pickle_values import Instance, Opaque, Pairs, brief
 from sigmoid_models.files.pickles import Pickles
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.saved_file import is_archive
 from sigmoid_models.files.stored import FormatError
 
@@ -108,7 +109,7 @@ class NotWeightsError(Exception):
         self.remedy = remedy
 
 
-def recognise(content: bytes) -> Kind:
+def recognise(content: FileBytes) -> Kind:
     """Tell which format of weights a file has.
 
     Zip archives that `torch.save` did not write are told from each other later, in
@@ -124,16 +125,16 @@ def recognise(content: bytes) -> Kind:
     raise _named(content)
 
 
-def _is_safetensors(content: bytes) -> bool:
+def _is_safetensors(content: FileBytes) -> bool:
     """Look for the length of a header, which is no text, and the header's beginning."""
     return content[8:9] == b"{" and _text(content[:8]) is None
 
 
-def _named(content: bytes) -> NotWeightsError:
+def _named(content: FileBytes) -> NotWeightsError:
     if not content:
         return NotWeightsError("the file is empty", "save the checkpoint again")
     for offset, signature, name, remedy in _SIGNATURES:
-        if content.startswith(signature, offset):
+        if content[offset : offset + len(signature)] == signature:
             return NotWeightsError(f"it is {name}", remedy)
     if _PICKLE.match(content):
         return _named_pickle(content)
@@ -144,7 +145,7 @@ def _named(content: bytes) -> NotWeightsError:
     return _named_text(text) if text else NotWeightsError(_NOTHING, _SAVE)
 
 
-def _named_pickle(content: bytes) -> NotWeightsError:
+def _named_pickle(content: FileBytes) -> NotWeightsError:
     """Say what is in a pickle, without doing what it says."""
     try:
         held = Pickles(content, 0, len(content), is_tolerant=True).read()

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeGuard
 
 from sigmoid_models.files.pickle_values import Foreign, Instance, Pairs, brief
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.saved_file import read_tolerantly
 from sigmoid_models.files.stored import FormatError, Stored
 
@@ -48,7 +49,7 @@ class Found(NamedTuple):
     key: str | None
 
 
-def outline(content: bytes) -> str | None:
+def outline(content: FileBytes) -> str | None:
     """Describe the network that a file of `torch.save` holds as an object.
 
     Returns:
@@ -65,7 +66,7 @@ def outline_of(found: Found) -> str:
     return described(found.root, f"a whole module{where} of the class ")
 
 
-def read_described(content: bytes) -> object:
+def read_described(content: FileBytes) -> object:
     """Describe what was saved, foreign objects too; None if it cannot be read."""
     try:
         return read_tolerantly(content)

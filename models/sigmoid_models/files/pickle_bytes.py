@@ -4,6 +4,7 @@ import struct
 from typing import Any, Final
 
 from sigmoid_models.files.pickle_values import Opaque
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import FormatError
 
 LONGEST_NAME: Final = 200
@@ -27,7 +28,7 @@ class PickleBytes:
         at: Offset of what is taken next.
     """
 
-    def __init__(self, content: bytes, start: int, stop: int) -> None:
+    def __init__(self, content: FileBytes, start: int, stop: int) -> None:
         self.at = start
         self._content = content
         self._stop = stop

@@ -30,6 +30,7 @@ from sigmoid_models.files.pickle_values import (
     Pairs,
     PickledObjectError,
 )
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import FormatError, Stored
 
 MAX_STEPS: Final = 500_000
@@ -51,7 +52,7 @@ class Pickles(PickleBytes):
     """
 
     def __init__(
-        self, content: bytes, start: int, stop: int, *, is_tolerant: bool = False
+        self, content: FileBytes, start: int, stop: int, *, is_tolerant: bool = False
     ) -> None:
         super().__init__(content, start, stop)
         self._is_tolerant = is_tolerant

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from sigmoid_models.files.pickle_values import ITEM_BYTES
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import (
     FormatError,
     Stored,
@@ -57,7 +58,7 @@ class Contents(NamedTuple):
     metadata: dict[str, str]
 
 
-def read_header(content: bytes) -> Contents:
+def read_header(content: FileBytes) -> Contents:
     """Find the tensors of a file.
 
     Raises:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from sigmoid_models.files.pickles import Pickles
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import FormatError, Stored
 from sigmoid_models.files.zip_directory import Part, read_directory
 
@@ -18,7 +19,7 @@ _PROTOCOL: Final = 1001
 _MOST_BYTES: Final = 2**25
 
 
-def is_archive(content: bytes) -> bool:
+def is_archive(content: FileBytes) -> bool:
     """Tell whether a file is an archive, by its first bytes."""
     return content[: len(ARCHIVE)] == ARCHIVE
 
@@ -28,7 +29,7 @@ def pickle_names(parts: Mapping[str, Part]) -> list[str]:
     return [n for n in parts if n.count("/") == 1 and n.endswith("/data.pkl")]
 
 
-def read_strictly(content: bytes) -> object:
+def read_strictly(content: FileBytes) -> object:
     """Describe what was saved; all its tensors have their place in the file.
 
     Raises:
@@ -40,7 +41,7 @@ def read_strictly(content: bytes) -> object:
     return _read_row(content)
 
 
-def read_tolerantly(content: bytes) -> object:
+def read_tolerantly(content: FileBytes) -> object:
     """Describe what was saved, foreign objects too; tensors have no place.
 
     Raises:
@@ -54,7 +55,7 @@ def read_tolerantly(content: bytes) -> object:
 
 
 def _archived(
-    content: bytes, parts: Mapping[str, Part], *, is_tolerant: bool = False
+    content: FileBytes, parts: Mapping[str, Part], *, is_tolerant: bool = False
 ) -> tuple[str, Pickles]:
     """Find the folder and the pickle of an archive."""
     names = pickle_names(parts)
@@ -70,7 +71,7 @@ def _archived(
     return names[0].partition("/")[0], pickles
 
 
-def _read_archive(content: bytes) -> object:
+def _read_archive(content: FileBytes) -> object:
     parts = read_directory(content)
     folder, pickles = _archived(content, parts)
     saved = pickles.read()
@@ -95,7 +96,7 @@ def _places(
     return places
 
 
-def _is_swapped(content: bytes, part: Part | None) -> bool:
+def _is_swapped(content: FileBytes, part: Part | None) -> bool:
     order = content[part.start : part.start + min(part.size, 8)] if part else b"little"
     if order not in (b"little", b"big"):
         raise FormatError("an archive of an unknown byte order")
@@ -109,7 +110,7 @@ def _pass_head(pickles: Pickles) -> None:
     pickles.read()  # about the machine
 
 
-def _read_row(content: bytes) -> object:
+def _read_row(content: FileBytes) -> object:
     """Read what PyTorch wrote before 1.6: five pickles, then storage after storage."""
     pickles = Pickles(content, 0, len(content))
     _pass_head(pickles)

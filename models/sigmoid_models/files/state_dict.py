@@ -6,6 +6,7 @@ from typing import Final
 from sigmoid_models.files.archives import check_archive
 from sigmoid_models.files.outline import find_module, outline_of, read_described
 from sigmoid_models.files.pickle_values import Pairs, PickledObjectError
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.saved_file import is_archive, read_strictly
 from sigmoid_models.files.stored import Stored
 
@@ -19,7 +20,7 @@ _PLAIN_KEY: Final = re.compile(r"\w{1,40}", re.ASCII)
 _MOST_KEYS: Final = 256
 
 
-def read_saved(content: bytes) -> object:
+def read_saved(content: FileBytes) -> object:
     """Describe what was saved; its tensors are `Stored`, its dictionaries `Pairs`.
 
     Tensors have their place in the file, however deep they stand. One object may stand
@@ -40,7 +41,7 @@ def read_saved(content: bytes) -> object:
     raise _refused(content, name)
 
 
-def _refused(content: bytes, name: str) -> PickledObjectError:
+def _refused(content: FileBytes, name: str) -> PickledObjectError:
     """Describe a file that holds foreign objects, and how to get at its weights."""
     saved = read_described(content)
     found = find_module(saved)

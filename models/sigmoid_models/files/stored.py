@@ -1,18 +1,22 @@
 """Tensors as a file stores them: where their bytes lie, what shape they have.
 
 What a file says of a tensor is checked before the tensor is made. It is then made from
-the file's bytes in float32 at once, with no other copy in between.
+the file's bytes in float32 at once, piece by piece, with no other copy in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from sigmoid_models.files.regular_file import FileBytes, give_back
+
+Index: TypeAlias = tuple[slice, ...]
 
 MAX_RANK: Final = 32
 FLOATING: Final = {"float16": "f2", "bfloat16": "u2", "float32": "f4", "float64": "f8"}
@@ -42,6 +46,8 @@ class Stored:
             `strided, cpu` has no storage here.
         key: The key of its storage, as long as it has no place in the file: `start`
             then counts from the storage's beginning; see `place_at`.
+        is_last_use: Whether nobody needs its bytes once it is made, so that their
+            memory is given back.
     """
 
     dtype: str
@@ -53,6 +59,7 @@ class Stored:
     is_swapped: bool = False
     place: str = "strided, cpu"
     key: str = ""
+    is_last_use: bool = False
 
     @property
     def kind(self) -> str:
@@ -74,9 +81,21 @@ class Stored:
         """Whether all its elements lie in the storage, which has at least as many."""
         if 0 in self.shape:
             return True
+        return self._stop <= self.elements and self.size <= self.elements
+
+    @property
+    def _stop(self) -> int:
+        """Index of the element behind its last in the storage."""
         pairs = zip(self.shape, self.strides, strict=True)
-        last = self.first + sum((length - 1) * stride for length, stride in pairs)
-        return last < self.elements and self.size <= self.elements
+        return self.first + sum((length - 1) * stride for length, stride in pairs) + 1
+
+    @property
+    def place_in_file(self) -> range:
+        """Where its bytes lie in the file, from its first element to its last."""
+        if not self.size:
+            return range(0)
+        size = np.dtype(FLOATING[self.dtype]).itemsize
+        return range(self.start + self.first * size, self.start + self._stop * size)
 
     def place_at(self, start: int, *, is_swapped: bool = False) -> None:
         """Give it its place in the file, for its key.
@@ -89,34 +108,59 @@ class Stored:
         self.is_swapped = is_swapped
         self.key = ""
 
-    def float64(self, content: bytes) -> NDArray[np.float64]:
+    def float64(self, content: FileBytes) -> NDArray[np.float64]:
         """Make an array of its numbers, each exact.
 
         Args:
             content: The bytes of the file.
         """
-        if self.dtype == "bfloat16":
-            return self.float32(content).numpy().astype(np.float64)
         made = np.empty(self.shape)
-        if self.size:
-            np.copyto(made, self._view(content))
+        for index, piece in self.pieces(content):
+            made[index] = piece
         return made
 
-    def float32(self, content: bytes) -> Tensor:
+    def float32(self, content: FileBytes) -> Tensor:
         """Make the tensor, contiguous.
 
         Args:
             content: The bytes of the file.
         """
         made = torch.empty(self.shape, dtype=torch.float32)
-        if self.size:
-            result = made.numpy()
-            # A number beyond float32 becomes infinite; `is_finite` finds it later.
-            with np.errstate(over="ignore"):
-                _convert(self._view(content), result, self.dtype == "bfloat16")
+        result = made.numpy()
+        # A number beyond float32 becomes infinite; `is_finite` finds it later.
+        with np.errstate(over="ignore"):
+            for index, piece in self.pieces(content):
+                np.copyto(result[index], piece, casting="same_kind")
         return made
 
-    def _view(self, content: bytes) -> NDArray[Any]:
+    def pieces(self, content: FileBytes) -> Iterator[tuple[Index, NDArray[Any]]]:
+        """Yield its numbers piece by piece, each in a floating dtype that holds them.
+
+        Args:
+            content: The bytes of the file.
+
+        Yields:
+            Where in the tensor a piece is, and its numbers.
+        """
+        if not self.size:
+            return
+        view = self._view(content)
+        # Cut across the longest steps: so a piece lies together in the file, and only
+        # what lies before the next piece has been read for the last time.
+        axis = int(np.argmax(view.strides))
+        length, step = view.shape[axis], view.strides[axis]
+        count = max(1, _PIECE * length // view.size)
+        place = self.place_in_file
+        kept = place.start
+        for first in range(0, length, count):
+            index = _across(axis, slice(first, first + count), view.ndim)
+            piece = view[index]
+            yield index, _widened(piece) if self.dtype == "bfloat16" else piece
+            if self.is_last_use:
+                behind = place.start + (first + count) * step
+                kept = give_back(content, kept, min(behind, place.stop))
+
+    def _view(self, content: FileBytes) -> NDArray[Any]:
         order = ">" if self.is_swapped else "<"
         whole = np.frombuffer(
             content, f"{order}{FLOATING[self.dtype]}", self.elements, self.start
@@ -170,13 +214,13 @@ def is_finite(tensor: Tensor) -> bool:
     )
 
 
-def _convert(
-    source: NDArray[Any], result: NDArray[np.float32], is_bfloat16: bool
-) -> None:
-    if is_bfloat16:
-        # The upper half of a float32.
-        wide = result.view(np.uint32)
-        np.copyto(wide, source)
-        np.left_shift(wide, 16, out=wide)
-    else:
-        np.copyto(result, source, casting="same_kind")
+def _across(axis: int, part: slice, rank: int) -> Index:
+    """Write the index of a part along one axis, and of all along the others."""
+    return tuple(part if each == axis else slice(None) for each in range(rank))
+
+
+def _widened(piece: NDArray[Any]) -> NDArray[np.float32]:
+    """Make float32 of bfloat16, which is its upper half."""
+    wide = piece.astype(np.uint32)
+    np.left_shift(wide, 16, out=wide)
+    return wide.view(np.float32)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.stored import FormatError
 
 MAX_PARTS: Final = 20_000
@@ -43,7 +44,7 @@ class _Entry(NamedTuple):
     is_plain: bool
 
 
-def read_directory(content: bytes) -> dict[str, Part]:
+def read_directory(content: FileBytes) -> dict[str, Part]:
     """Find the files in an archive, by their names.
 
     Raises:
@@ -68,7 +69,7 @@ def read_directory(content: bytes) -> dict[str, Part]:
     return parts
 
 
-def _directory_place(content: bytes) -> tuple[int, int, int]:
+def _directory_place(content: FileBytes) -> tuple[int, int, int]:
     """Find the number of entries, and where they begin and end."""
     at = content.rfind(b"PK\5\6", max(0, len(content) - _LONGEST_COMMENT - _END.size))
     if at < 0 or at + _END.size > len(content):
@@ -87,7 +88,7 @@ def _directory_place(content: bytes) -> tuple[int, int, int]:
     return count, start, stop
 
 
-def _entries(content: bytes, count: int, start: int, stop: int) -> Iterator[_Entry]:
+def _entries(content: FileBytes, count: int, start: int, stop: int) -> Iterator[_Entry]:
     at = start
     for _ in range(count):
         if at + _ENTRY.size > stop:
@@ -133,7 +134,7 @@ def _numbers(field: bytes) -> Iterator[int]:
     return (number for (number,) in struct.iter_unpack("<Q", field[: len(field) & ~7]))
 
 
-def _part(content: bytes, entry: _Entry) -> Part:
+def _part(content: FileBytes, entry: _Entry) -> Part:
     """Find the bytes of an entry behind its own header, which must be its own."""
     if entry.header + _LOCAL.size > len(content):
         raise FormatError("an archive whose parts go beyond it")

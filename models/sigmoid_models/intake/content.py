@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sigmoid_models.files.kinds import NotWeightsError, recognise
 from sigmoid_models.files.pickle_values import Pairs, PickledObjectError
+from sigmoid_models.files.regular_file import FileBytes
 from sigmoid_models.files.safetensors_header import read_header
 from sigmoid_models.files.state_dict import read_saved
 from sigmoid_models.files.stored import FormatError
@@ -24,7 +25,7 @@ class Content(NamedTuple):
     is_ordered: bool
 
 
-def read_content(content: bytes, entry: str) -> Content:
+def read_content(content: FileBytes, entry: str) -> Content:
     """Read a file of weights as data; nothing in it is executed.
 
     Args:

@@ -16,6 +16,7 @@ from socket import socket
 from threading import Lock
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from sigmoid_models.checkpoint import FileBytes
 from sigmoid_serve.repository.model_repository import CheckpointContent
 
 _HEAD: Final = struct.Struct(">II")
@@ -42,7 +43,7 @@ class _Pickler(pickle.Pickler):
         if not isinstance(value, CheckpointContent):
             return NotImplemented
         return CheckpointContent, tuple(
-            pickle.PickleBuffer(each) if isinstance(each, bytes) else each
+            pickle.PickleBuffer(each) if isinstance(each, FileBytes) else each
             for each in value
         )
 

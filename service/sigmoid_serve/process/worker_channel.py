@@ -109,8 +109,8 @@ class WorkerChannel:
         try:
             self._send(WorkerConnected())
             while True:
-                message, is_whole = self._link.receive()
-                self._handle(message, is_whole, updater, server)
+                # No name here keeps a message, and its files, until the next comes.
+                self._handle(*self._link.receive(), updater, server)
         except (EOFError, OSError):
             server.ends_alone = False  # all others end as well
         # Whatever it is, this process must not go on without its supervisor.

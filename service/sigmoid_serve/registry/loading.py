@@ -74,7 +74,8 @@ class Loader:
         """Load versions, and verify each with its golden rows.
 
         Args:
-            contents: Of the files of one model or more.
+            contents: Of the files of one model or more; what is loaded of them cannot
+                be read any more.
             served: What serves already; a version with the same bytes is kept.
         """
         use_one_thread()
@@ -95,7 +96,13 @@ class Loader:
     def _load(self, content: CheckpointContent) -> ModelVersion:
         start = perf_counter()
         file = content.file
-        checkpoint = load_checkpoint(file.path, content.data, named=self._named)
+        checkpoint = load_checkpoint(
+            file.path,
+            content.data,
+            named=self._named,
+            sha256=content.sha256,
+            is_last_use=True,
+        )
         # Verifying the batch sizes also warms it up.
         engine = Engine(
             checkpoint,

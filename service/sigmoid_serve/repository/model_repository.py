@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import sigmoid_models
-from sigmoid_models.checkpoint import MAX_BYTES, CheckpointError, read_bytes
+from sigmoid_models.checkpoint import (
+    MAX_BYTES,
+    CheckpointError,
+    FileBytes,
+    read_bytes,
+)
 from sigmoid_serve.configuration.environment import variable
 from sigmoid_serve.repository.candidates import CheckpointFile
 from sigmoid_serve.repository.load_problems import LoadProblem, load_problem
@@ -27,12 +32,12 @@ class CheckpointContent(NamedTuple):
 
     Attributes:
         file: Which it is.
-        data: Its bytes.
+        data: Its bytes, until a `Loader` has loaded them: then they are given back.
         sha256: Of the bytes, in hexadecimal.
     """
 
     file: CheckpointFile
-    data: bytes
+    data: FileBytes
     sha256: str
 
 
