@@ -5,23 +5,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
-from sigmoid_serve.engine.invariance import (
-    Float32Array,
-    Step,
-    find_batch_invariant_sizes,
-)
+from sigmoid_models.probabilities import Float32Array
+from sigmoid_serve.engine.invariance import Step, find_batch_invariant_sizes
 from tests.engine.networks import SHAPES, make_engine
 
 Spoil = Callable[[Float32Array], None]
 
+CPU = torch.device("cpu")
 SIZES = (4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def step(spoil: Spoil) -> Step:
-    def compute(signals: Float32Array) -> Float32Array:
-        result = np.ascontiguousarray(signals[:, :2]) * 3
-        spoil(result)
+    def compute(signals: Tensor) -> Tensor:
+        result = signals[:, :2] * 3
+        spoil(result.numpy())
         return result
 
     return Step(compute, 5, 2)
@@ -84,7 +83,7 @@ def test_only_sizes_that_change_no_bit(
     spoil: Spoil, sizes: tuple[int, ...], position: int
 ) -> None:
     steps = [step(honest), step(spoil)] if position else [step(spoil), step(honest)]
-    assert find_batch_invariant_sizes(steps, SIZES) == sizes
+    assert find_batch_invariant_sizes(steps, SIZES, CPU) == sizes
 
 
 def test_other_threads_are_tried_too() -> None:
@@ -94,14 +93,14 @@ def test_other_threads_are_tried_too() -> None:
 
     before = torch.get_num_threads()
     steps = [step(one_thread_differs)]
-    assert find_batch_invariant_sizes(steps, SIZES, threads=2) == (32, 16, 8, 4)
-    assert find_batch_invariant_sizes(steps, SIZES, threads=1) == (32, 16, 8, 4)
+    assert find_batch_invariant_sizes(steps, SIZES, CPU, threads=2) == (32, 16, 8, 4)
+    assert find_batch_invariant_sizes(steps, SIZES, CPU, threads=1) == (32, 16, 8, 4)
     assert torch.get_num_threads() == before
 
 
 def test_each_size_is_reported() -> None:
     told: list[int] = []
-    find_batch_invariant_sizes([step(honest)], SIZES, report=told.append)
+    find_batch_invariant_sizes([step(honest)], SIZES, CPU, report=told.append)
     assert told == list(SIZES)
 
 
@@ -109,7 +108,7 @@ def test_not_a_number_is_equal_to_itself() -> None:
     def nothing(result: Float32Array) -> None:
         result[:] = np.nan
 
-    assert len(find_batch_invariant_sizes([step(nothing)], SIZES)) == len(SIZES)
+    assert len(find_batch_invariant_sizes([step(nothing)], SIZES, CPU)) == len(SIZES)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,7 @@ class Engine:
         return find_batch_invariant_sizes(
             self._network.steps(),
             sizes_to_try(self.device, most_rows),
+            self.device,
             self.shared_by,
             lambda size: report(f"equal bits in batches of {size} rows"),
         )

@@ -11,13 +11,10 @@ that were tried are used afterwards. If no step changes a bit, the whole does no
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from sigmoid_serve.engine.batch_sizes import cost
-
-Float32Array = NDArray[np.float32]
 
 # Rows that the sizes of a group are judged by, beside as many as the largest takes.
 _USUAL_ROWS: Final = (1, 32)
@@ -32,12 +29,12 @@ class Step(NamedTuple):
     """What is done with a batch: one product, or one function.
 
     Attributes:
-        compute: Maps signals `(rows, inputs)` to `(rows, outputs)`.
+        compute: Maps signals `(rows, inputs)` to `(rows, outputs)`, maybe in place.
         inputs: Numbers of a row before it.
         outputs: Numbers of a row behind it.
     """
 
-    compute: Callable[[Float32Array], Float32Array]
+    compute: Callable[[Tensor], Tensor]
     inputs: int
     outputs: int
 
@@ -45,6 +42,7 @@ class Step(NamedTuple):
 def find_batch_invariant_sizes(
     steps: Sequence[Step],
     sizes: Iterable[int],
+    device: torch.device,
     threads: int = 1,
     report: Callable[[int], None] = lambda size: None,
 ) -> tuple[int, ...]:
@@ -57,6 +55,7 @@ def find_batch_invariant_sizes(
     Args:
         steps: All that is done with a batch, in any order.
         sizes: To try, smallest first.
+        device: Where it is done.
         threads: PyTorch's threads to try them with, beside one alone.
         report: Called with each size before it is tried.
 
@@ -67,7 +66,7 @@ def find_batch_invariant_sizes(
     groups: dict[tuple[bytes, ...], list[int]] = {}
     for size in sizes:
         report(size)
-        bits = _bits_of_all(steps, size, {threads, 1})
+        bits = _bits_of_all(steps, size, device, {threads, 1})
         if bits is not None:
             groups.setdefault(bits, []).insert(0, size)
     largest = max((group[0] for group in groups.values()), default=1)
@@ -81,7 +80,7 @@ def _slowness(sizes: Sequence[int], largest: int) -> float:
 
 
 def _bits_of_all(
-    steps: Sequence[Step], size: int, threads: Collection[int]
+    steps: Sequence[Step], size: int, device: torch.device, threads: Collection[int]
 ) -> tuple[bytes, ...] | None:
     before = torch.get_num_threads()
     all_bits = []
@@ -90,7 +89,7 @@ def _bits_of_all(
             found = set()
             for number in threads:
                 torch.set_num_threads(number)
-                found.add(_bits(step, size))
+                found.add(_bits(step, size, device))
             bits = found.pop()
             if bits is None or found:
                 return None
@@ -100,18 +99,23 @@ def _bits_of_all(
     return tuple(all_bits)
 
 
-def _bits(step: Step, size: int) -> bytes | None:
+@torch.inference_mode()
+def _bits(step: Step, size: int, device: torch.device) -> bytes | None:
     """Compute each of some rows at several places; None where the place matters."""
-    generator = np.random.default_rng(0)
+    generator = torch.Generator().manual_seed(0)
     samples = max(_LEAST_SAMPLES, -(-_RESULTS // step.outputs))
-    rows = generator.normal(size=(samples, step.inputs)).astype(np.float32)
+    rows = torch.randn(samples, step.inputs, generator=generator).to(device)
     rounds = -(-max(2 * samples, size) // samples)
-    order = np.concatenate([generator.permutation(samples) for _ in range(rounds)])
-    order = np.resize(order, len(order) + -len(order) % size)
-    _, first = np.unique(order, return_index=True)
-    batches = order.reshape(-1, size)
-    got = np.concatenate([step.compute(rows[batch]) for batch in batches])
-    # As bytes, since no two of them that are not a number are equal.
-    if got.tobytes() != got[first][order].tobytes():
-        return None
-    return got[first].tobytes()
+    places = [torch.randperm(samples, generator=generator) for _ in range(rounds)]
+    order = torch.cat(places).to(device)
+    # No place of the last batch is left empty.
+    order = torch.cat([order, order[: -len(order) % size]])
+    wanted = torch.empty(samples, step.outputs, dtype=torch.int32, device=device)
+    # The first permutation has each row once.
+    for start in range(0, samples, size):
+        batch = order[start : start + size]
+        wanted[batch] = step.compute(rows[batch]).view(torch.int32)
+    for batch in torch.split(order, size):
+        if not torch.equal(step.compute(rows[batch]).view(torch.int32), wanted[batch]):
+            return None
+    return wanted.cpu().numpy().tobytes()

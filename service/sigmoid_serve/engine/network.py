@@ -139,35 +139,15 @@ class ResidentNetwork:
                 products[inputs, units] = Step(product, inputs, units)
             if position:
                 function = self._functions[position - 1]
-                in_place = self._in_place(function)
-                functions[function, inputs] = Step(in_place, inputs, inputs)
+                functions[function, inputs] = Step(_of(function), inputs, inputs)
         return [*products.values(), *functions.values()]
 
     def _random(self, *shape: int) -> Tensor:
         generator = torch.Generator().manual_seed(0)
         return torch.randn(shape, generator=generator).to(self.device)
 
-    def _product_with(self, weights: Tensor) -> Callable[[Float32Array], Float32Array]:
-        def product(signals: Float32Array) -> Float32Array:
-            return self._array(self._multiply(self._tensor(signals), weights, None))
-
-        return product
-
-    def _in_place(self, function: Compute) -> Callable[[Float32Array], Float32Array]:
-        def computed(signals: Float32Array) -> Float32Array:
-            tensor = self._tensor(signals)
-            function(tensor)
-            return self._array(tensor)
-
-        return computed
-
-    def _tensor(self, signals: Float32Array) -> Tensor:
-        # A copy, for PyTorch's memory is aligned, which NumPy's need not be.
-        return torch.from_numpy(signals).to(self.device, copy=True)
-
-    def _array(self, signals: Tensor) -> Float32Array:
-        array: Float32Array = signals.cpu().numpy()
-        return array
+    def _product_with(self, weights: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda signals: self._multiply(signals, weights, None)
 
     def _batch(
         self,
@@ -196,6 +176,16 @@ class ResidentNetwork:
             if size * _numbers_of_a_row(widths) <= _CACHED_NUMBERS:
                 self._kept.buffers[size] = buffers
         return buffers
+
+
+def _of(function: Compute) -> Callable[[Tensor], Tensor]:
+    """Return the signals that a function has changed in their place."""
+
+    def compute(signals: Tensor) -> Tensor:
+        function(signals)
+        return signals
+
+    return compute
 
 
 class _Kept(local):
