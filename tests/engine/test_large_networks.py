@@ -168,3 +168,22 @@ def test_what_is_done_is_reported() -> None:
     assert steps[3:] == [
         f"equal bits in batches of {size} rows" for size in engine.batch_sizes[::-1]
     ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows", "others"),
+    [
+        ((1000, 1000), 1, 2),  # pytorch/pytorch#136338
+        ((1024, 2816), 128, 129),  # pytorch/pytorch#122778
+        ((90, 128), 1, 2),  # pytorch/pytorch#51276
+        ((768, 768, 18), 1, 33),  # pytorch/pytorch#124025
+    ],
+    ids=str,
+)
+def test_networks_whose_bits_depend_on_the_batch_in_plain_pytorch(
+    shape: tuple[int, ...], rows: int, others: int
+) -> None:
+    engine = make_engine(shape)
+    features = np.random.default_rng(0).random(size=(others, shape[0]))
+    few, many = engine.logits(features[:rows]), engine.logits(features)
+    assert few.tobytes() == many[:rows].tobytes()
