@@ -1,6 +1,7 @@
 """A real server on a free port, with real checkpoints, and a client that calls it."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.server.server import Server
 
 Serving = Callable[..., Any]
+
+# Where processes run what no other test does: that of others is not counted.
+COUNTED = {"cli", "configuration", "diagnostics", "http", "process", "sockets"}
 
 
 @contextmanager
@@ -39,6 +43,24 @@ def serve(
         finally:
             server.should_exit = True
             thread.join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted_processes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Count the lines of processes only where they matter: it takes each a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.path.parent.name not in COUNTED:
+            patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        yield
+
+
+@pytest.fixture(scope="module")
+def uncounted() -> Iterator[None]:
+    """Count no lines of this thread, for tests of many draws: it doubles their time."""
+    trace = sys.gettrace()
+    sys.settrace(None)
+    yield
+    sys.settrace(trace)
 
 
 @pytest.fixture(scope="session")

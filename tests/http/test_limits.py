@@ -309,9 +309,9 @@ def check_answer_bytes(served: Served, wide: Path) -> None:
             "headers": {"Accept": NPY},
         },
     ]
-    for request in asked:
-        with serving(Settings()) as free:
-            length = len(free.client.post(**request).content)
+    with serving(Settings()) as free:
+        lengths = [len(free.client.post(**request).content) for request in asked]
+    for request, length in zip(asked, lengths, strict=True):
         for most in (length, length - 1):
             with serving(Settings(max_answer_bytes=most)) as bounded:
                 answer = bounded.client.post(**request)

@@ -86,7 +86,7 @@ def test_what_is_read_quickly_is_read_so_strictly(
     accepted = quick = 0
 
     @settings(
-        max_examples=600,
+        max_examples=300,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
     )
@@ -136,7 +136,7 @@ def test_nothing_is_kept_of_what_was_refused(end: str) -> None:
     gc.disable()
     tracemalloc.start()
     try:
-        for round_ in range(12):
+        for round_ in range(6):
             assert read_quickly(PredictRequest, body, intake) is None
             with pytest.raises(ServiceError):
                 read_strictly(PredictRequest, body, intake)

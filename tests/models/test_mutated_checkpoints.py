@@ -6,6 +6,7 @@ from contextlib import chdir
 from pathlib import Path
 from random import Random
 
+import pytest
 import safetensors.torch
 import torch
 from hypothesis import given, settings
@@ -21,6 +22,8 @@ from sigmoid_models.card import Golden, ModelCard, Scaler
 from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_models.intake.named import Named
+
+pytestmark = pytest.mark.usefixtures("uncounted")
 
 SIGMOID = Named(activation=("sigmoid",))
 CARD = ModelCard(

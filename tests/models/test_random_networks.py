@@ -14,6 +14,8 @@ from sigmoid_models.intake.named import Named
 from tests.models.random_chains import WORDS, Made
 from tests.models.random_networks import make_network
 
+pytestmark = pytest.mark.usefixtures("uncounted")
+
 NUMBER, GROUPS = 100, 8
 WAYS = (
     "pt",

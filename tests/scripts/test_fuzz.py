@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sigmoid_models.exact_sigmoid import sigmoid64
 
 SETTINGS = settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

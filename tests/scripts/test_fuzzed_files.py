@@ -16,6 +16,8 @@ from fuzzing.files.people import written
 from sigmoid_models.intake.named import NOTHING, Named
 from tests.models.test_functions import EVERY
 
+pytestmark = pytest.mark.usefixtures("uncounted")
+
 SOURCES = make_sources()
 GOOD = good_files(SOURCES)
 

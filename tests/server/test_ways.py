@@ -34,10 +34,10 @@ from tests.server.ways.observed import Observed
 from tests.server.ways.wire import Answer
 
 # Another run with this seed draws the same; a case may be drawn alone. Each of three
-# servers is sent so many cases that there are more than 5,000.
+# servers is sent so many.
 SEED = int(os.environ.get("WAYS_SEED", secrets.randbits(32)))
 FIRST = int(os.environ.get("WAYS_FIRST", "0"))
-COUNT = int(os.environ.get("WAYS_COUNT", "2000"))
+COUNT = int(os.environ.get("WAYS_COUNT", "1000"))
 
 MOST_SHOWN = 8
 

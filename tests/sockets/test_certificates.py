@@ -17,6 +17,7 @@ import trustme
 from sigmoid_serve.configuration.settings import Settings
 from tests.cli.test_cli import refused
 from tests.conftest import serve
+from tests.process.test_workers import until
 from tests.running import TIMEOUT, serving
 from tests.sockets.test_tls import HOST, Files, written
 
@@ -238,9 +239,7 @@ def test_a_secret_of_kubernetes(
     }
     with serving(log, **variables) as (_, address):
         served = Served(httpx.URL(address).port or 443, files, log.read_text)
-        assert soon(
-            lambda: log.read_text().count("Started server process") == int(workers)
-        )
+        until(lambda: log.read_text().count("Started server process") == int(workers))
         assert {served.shown() for _ in range(20)} == {der(files.chain)}
         (secret / "..next").symlink_to("..2")
         (secret / "..next").rename(secret / "..data")
