@@ -8,17 +8,22 @@ import torch
 
 from sigmoid_models.classifier import Classifier
 
-# Python imports it in each process that finds it on PYTHONPATH. What a checkpoint is
-# hashed for stands in for a disk, or a computation, that does not come to its end.
+# Python imports it in each process that finds it on PYTHONPATH. To hash a checkpoint,
+# which is done where it is read, and to parse its header, which is done where it is
+# loaded, stand in for a disk, or a computation, that does not come to its end.
 _HOOK = """
-import hashlib, os, pickle, sys, time
+import hashlib, json, os, pickle, sys, time
 is_worker = "--multiprocessing-fork" in sys.orig_argv
-def hooked(data=b"", make=hashlib.sha256, **options):
-    head = bytes(data[:1000])
-    if b"hang anywhere" in head or is_worker and b"hang in workers" in head:
+def hashed(data=b"", make=hashlib.sha256, **options):
+    if b"hang anywhere" in bytes(data[:1000]):
         time.sleep(3000)
     return make(data, **options)
-hashlib.sha256 = hooked
+hashlib.sha256 = hashed
+def parsed(text, make=json.loads, **options):
+    if is_worker and "hang in workers" in str(text[:1000]):
+        time.sleep(3000)
+    return make(text, **options)
+json.loads = parsed
 def loads(data, make=pickle.loads, **options):
     if is_worker and os.path.exists({mark!r}) and {message!r} in data:
         raise RuntimeError("injected")

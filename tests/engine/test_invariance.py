@@ -7,9 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from sigmoid_models.functions import function_of
 from sigmoid_models.probabilities import Float32Array
-from sigmoid_serve.engine.invariance import Step, find_batch_invariant_sizes
+from sigmoid_serve.engine.invariance import (
+    Step,
+    find_batch_invariant_sizes,
+    telling_values,
+)
 from tests.engine.networks import SHAPES, make_engine
+from tests.models.test_functions import EVERY
 
 Spoil = Callable[[Float32Array], None]
 
@@ -109,6 +115,31 @@ def test_not_a_number_is_equal_to_itself() -> None:
         result[:] = np.nan
 
     assert len(find_batch_invariant_sizes([step(nothing)], SIZES, CPU)) == len(SIZES)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_number_that_is_computed_without_a_vector_is_found(name: str) -> None:
+    """One of 32 rows of 32 numbers, as where two threads meet."""
+    function = function_of(name).in_place
+
+    def compute(signals: Tensor) -> Tensor:
+        flat = signals.view(-1)
+        if len(signals) == 32:
+            function(flat[:500])
+            function(flat[500:])
+        else:
+            function(flat)
+        return signals
+
+    values = telling_values(function)
+    vectors, parts = values[:1].repeat(1024), values[:1].repeat(1024)
+    function(vectors)
+    function(parts[:500])
+    function(parts[500:])
+    matters = not torch.equal(vectors, parts)
+    step = Step(compute, 32, 32, values)
+    sizes = (64, 16, 8) if matters else (64, 32, 16, 8)
+    assert find_batch_invariant_sizes([step], (8, 16, 32, 64), CPU) == sizes
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,10 @@ def test_bits_do_not_depend_on_the_threads() -> None:
     rows = np.random.default_rng(0).normal(size=(300, shape[0]))
     before = torch.get_num_threads()
     found = set()
-    for threads in (1, 2, 3):
+    for threads in (1, 2, 3, 4, 6, 7):
         engine = make_engine(shape, threads=threads)
+        assert engine.shared_by == threads
+        assert engine.batch_sizes[0] >= 1024
         torch.set_num_threads(threads)
         try:
             found.add(engine.logits(rows).tobytes())

@@ -68,5 +68,8 @@ def test_a_batch_is_filled_up_where_that_takes_less_than_another() -> None:
 def test_sizes_to_try() -> None:
     assert sizes_to_try(CPU, 10) == (2, 4, 8)
     assert sizes_to_try(CPU, 1) == (2,)
+    # 3 threads get 22 rows of 1,040 numbers each, but not a third of 64 rows.
+    assert sizes_to_try(CPU, 66, [1040], threads=3)[-2:] == (48, 66)
+    assert sizes_to_try(CPU, 66, [1040], threads=2)[-2:] == (48, 64)
     assert sizes_to_try(torch.device("cuda"), 200) == (32, 64, 128)
     assert sizes_to_try(torch.device("cuda"), 5) == (32,)

@@ -32,7 +32,7 @@ from tests.admission.test_queue import (
 from tests.server.test_connection import answer as read_answer
 from tests.server.test_connection import post
 
-TIMEOUT = 0.25
+TIMEOUT = 0.5
 HEAVY = 40
 
 # Read on the event loop, or beside it.
@@ -93,7 +93,7 @@ def assert_expired(response: httpx.Response, stage: str) -> None:
     said = re.fullmatch(
         r"the request waited ([0-9.]+) s, at last in the stage (\w+) "
         r"\(parse [0-9.]+ s, queue ([0-9.]+) s, infer ([0-9.]+) s, "
-        r"encode ([0-9.]+) s\); the longest wait is 0\.25 s "
+        r"encode ([0-9.]+) s\); the longest wait is 0\.5 s "
         r"\(SIGMOID_TIMEOUT_SECONDS\)",
         problem["detail"],
     )

@@ -14,7 +14,19 @@ _LEAST_ON_GPU: Final = 32
 _ROWS_OF_A_BATCH: Final = 16
 
 
-def sizes_to_try(device: torch.device, max_rows: int) -> tuple[int, ...]:
+# PyTorch's elementwise functions compute 32 numbers at once with AVX-512, 16 with AVX2,
+# and what is left one by one, which may be rounded otherwise. Each thread is given as
+# much as the next, and 32,768 numbers at least (`at::internal::GRAIN_SIZE`).
+_VECTORS: Final = 32
+_NUMBERS_OF_A_THREAD: Final = 32768
+
+
+def sizes_to_try(
+    device: torch.device,
+    max_rows: int,
+    widths: Sequence[int] = (),
+    threads: int = 1,
+) -> tuple[int, ...]:
     """List sizes that are worth a trial, smallest first; at least one.
 
     On a CPU, larger ones take no less time per row. A GPU is the faster the more it is
@@ -23,11 +35,28 @@ def sizes_to_try(device: torch.device, max_rows: int) -> tuple[int, ...]:
     Args:
         device: Where they are computed.
         max_rows: More are not wanted, if any size is as small.
+        widths: Of the signals that functions are applied to.
+        threads: PyTorch's threads that share a batch. They should get whole vectors.
     """
     if device.type == "cpu":
-        return tuple(size for size in _ON_CPU if size <= max_rows) or _ON_CPU[:1]
+        sizes = {_shared_in_vectors(size, widths, threads) for size in _ON_CPU}
+        return tuple(size for size in sorted(sizes) if size <= max_rows) or _ON_CPU[:1]
     larger = (_LEAST_ON_GPU << doublings for doublings in count())
     return tuple(takewhile(lambda s: s <= max_rows, larger)) or (_LEAST_ON_GPU,)
+
+
+def _shared_in_vectors(size: int, widths: Sequence[int], threads: int) -> int:
+    """Find the next size of which each thread gets whole vectors, if there is one."""
+    sizes = range(size, 2 * size)
+    return next(
+        (s for s in sizes if all(_is_even(s * width, threads) for width in widths)),
+        size,
+    )
+
+
+def _is_even(numbers: int, threads: int) -> bool:
+    threads = min(threads, -(-numbers // _NUMBERS_OF_A_THREAD))
+    return threads == 1 or -(-numbers // threads) % _VECTORS == 0
 
 
 def size_for(rows: int, sizes: Sequence[int]) -> int:

@@ -140,7 +140,9 @@ class Engine:
     ) -> tuple[int, ...]:
         return find_batch_invariant_sizes(
             self._network.steps(),
-            sizes_to_try(self.device, most_rows),
+            sizes_to_try(
+                self.device, most_rows, self._network.hidden_widths, self.shared_by
+            ),
             self.device,
             self.shared_by,
             lambda size: report(f"equal bits in batches of {size} rows"),

@@ -9,6 +9,7 @@ that were tried are used afterwards. If no step changes a bit, the whole does no
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import torch
@@ -24,6 +25,8 @@ _USUAL_ROWS: Final = (1, 32)
 _RESULTS: Final = 2048
 _LEAST_SAMPLES: Final = 4
 
+_POOL: Final = 4096
+
 
 class Step(NamedTuple):
     """What is done with a batch: one product, or one function.
@@ -32,11 +35,13 @@ class Step(NamedTuple):
         compute: Maps signals `(rows, inputs)` to `(rows, outputs)`, maybe in place.
         inputs: Numbers of a row before it.
         outputs: Numbers of a row behind it.
+        values: What the numbers are drawn from; None for normally distributed ones.
     """
 
     compute: Callable[[Tensor], Tensor]
     inputs: int
     outputs: int
+    values: Tensor | None = None
 
 
 def find_batch_invariant_sizes(
@@ -104,18 +109,43 @@ def _bits(step: Step, size: int, device: torch.device) -> bytes | None:
     """Compute each of some rows at several places; None where the place matters."""
     generator = torch.Generator().manual_seed(0)
     samples = max(_LEAST_SAMPLES, -(-_RESULTS // step.outputs))
-    rows = torch.randn(samples, step.inputs, generator=generator).to(device)
-    rounds = -(-max(2 * samples, size) // samples)
-    places = [torch.randperm(samples, generator=generator) for _ in range(rounds)]
-    order = torch.cat(places).to(device)
-    # No place of the last batch is left empty.
-    order = torch.cat([order, order[: -len(order) % size]])
+    rows = _rows(step, samples, generator).to(device)
     wanted = torch.empty(samples, step.outputs, dtype=torch.int32, device=device)
-    # The first permutation has each row once.
     for start in range(0, samples, size):
-        batch = order[start : start + size]
+        batch = (torch.arange(size) + start).to(device) % samples
         wanted[batch] = step.compute(rows[batch]).view(torch.int32)
-    for batch in torch.split(order, size):
+    for _ in range(max(2, -(-2 * samples // size))):
+        batch = torch.randint(samples, (size,), generator=generator).to(device)
         if not torch.equal(step.compute(rows[batch]).view(torch.int32), wanted[batch]):
             return None
     return wanted.cpu().numpy().tobytes()
+
+
+def _rows(step: Step, samples: int, generator: torch.Generator) -> Tensor:
+    shape = (samples, step.inputs)
+    if step.values is None:
+        return torch.randn(shape, generator=generator)
+    return step.values[torch.randint(len(step.values), shape, generator=generator)]
+
+
+@cache
+@torch.inference_mode()
+def telling_values(function: Callable[[Tensor], object]) -> Tensor:
+    """Find values with which a function differs where it is computed one by one.
+
+    Most values are rounded alike with and without a vector: these show at which places
+    there was none.
+
+    Args:
+        function: Elementwise, in place, on the CPU.
+
+    Returns:
+        Some values; any, where they make no difference.
+    """
+    pool = torch.randn(_POOL, generator=torch.Generator().manual_seed(0))
+    vectors, alone = pool.clone(), pool.clone()
+    function(vectors)
+    for number in alone.unbind():
+        function(number)
+    differ = vectors.view(torch.int32) != alone.view(torch.int32)
+    return pool[differ] if differ.any() else pool

@@ -19,7 +19,7 @@ from sigmoid_models.architecture import Architecture
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.functions import Function
 from sigmoid_models.probabilities import Float32Array
-from sigmoid_serve.engine.invariance import Step
+from sigmoid_serve.engine.invariance import Step, telling_values
 from sigmoid_serve.engine.padding import (
     Compute,
     padded_matrices,
@@ -90,6 +90,11 @@ class ResidentNetwork:
         self._kept = _Kept()
 
     @property
+    def hidden_widths(self) -> list[int]:
+        """How wide the signals are that a function is applied to."""
+        return self._widths[1:-1]
+
+    @property
     def most_rows(self) -> int | None:
         """Rows of a batch, beyond which it takes no less time per row, if any."""
         if self.device.type != "cpu":
@@ -139,7 +144,10 @@ class ResidentNetwork:
                 products[inputs, units] = Step(product, inputs, units)
             if position:
                 function = self._functions[position - 1]
-                functions[function, inputs] = Step(_of(function), inputs, inputs)
+                if (function, inputs) not in functions:
+                    values = telling_values(function)
+                    changed = _of(function)
+                    functions[function, inputs] = Step(changed, inputs, inputs, values)
         return [*products.values(), *functions.values()]
 
     def _random(self, *shape: int) -> Tensor:
