@@ -5,6 +5,7 @@ asked comes line by line: see `benchmark.networks.turns`.
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,14 +17,34 @@ from torch import Tensor, nn
 from benchmark.networks.turns import Call, Prepare, rows_of, serve
 from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.intake.named import Named
+from sigmoid_serve.engine.batching import INLINE_MACS
+from sigmoid_serve.engine.device import use_one_thread
 from sigmoid_serve.engine.engine import Engine
 
 
 def engine_side(path: Path, device: torch.device, max_rows: int) -> Prepare:
-    """Load a checkpoint into our engine, which takes rows of float64."""
+    """Load a checkpoint into our engine, which takes rows of float64.
+
+    As in the server, threads share a batch where the layers are large; else they divide
+    the rows, unless these are too few to be worth it.
+    """
+    threads = torch.get_num_threads()
     checkpoint = load_checkpoint(path, named=Named(activation=("sigmoid",)))
-    engine = Engine(checkpoint, device, max_rows)
-    return lambda count: partial(engine.logits, rows_of(count, engine.features))
+    engine = Engine(checkpoint, device, max_rows, threads=threads)
+    torch.set_num_threads(engine.shared_by)
+    pool = ThreadPoolExecutor(threads, initializer=use_one_thread)
+
+    def prepare(count: int) -> Call:
+        rows = rows_of(count, engine.features)
+        is_divided = (
+            engine.shared_by < threads and count * engine.macs_per_row > INLINE_MACS
+        )
+        if not is_divided or device.type != "cpu":
+            return partial(engine.logits, rows)
+        parts = np.array_split(rows, threads)
+        return lambda: np.concatenate(list(pool.map(engine.logits, parts)))
+
+    return prepare
 
 
 def plain_side(path: Path, device: torch.device) -> Prepare:

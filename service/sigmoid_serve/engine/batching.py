@@ -26,8 +26,8 @@ from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, shared_b
 from sigmoid_serve.engine.engine import Engine, Prediction
 from sigmoid_serve.engine.jobs import Job, Outcome, Part, Waiting, split
 
-# Multiplications of an inline batch, about a millisecond's.
-_INLINE_MACS: Final = 2**23
+INLINE_MACS: Final = 2**23
+"""Multiplications of an inline batch: some tenths of a millisecond."""
 
 
 class Batcher:
@@ -49,7 +49,7 @@ class Batcher:
         self._threads = threads
         self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
-        self._inline_rows = _INLINE_MACS // engine.macs_per_row if on_cpu else 0
+        self._inline_rows = INLINE_MACS // engine.macs_per_row if on_cpu else 0
         self._inline = Waiting()
         self._offloaded = Waiting()
         self._free_threads = 1 if engine.shared_by > 1 else threads.number
