@@ -22,13 +22,14 @@ from sigmoid_serve.engine.device import use_one_thread
 from sigmoid_serve.engine.engine import Engine
 
 
-def engine_side(path: Path, device: torch.device, max_rows: int) -> Prepare:
+def engine_side(
+    path: Path, device: torch.device, max_rows: int, threads: int
+) -> Prepare:
     """Load a checkpoint into our engine, which takes rows of float64.
 
     As in the server, threads share a batch where the layers are large; else they divide
     the rows, unless these are too few to be worth it.
     """
-    threads = torch.get_num_threads()
     checkpoint = load_checkpoint(path, named=Named(activation=("sigmoid",)))
     engine = Engine(checkpoint, device, max_rows, threads=threads)
     torch.set_num_threads(engine.shared_by)
@@ -73,7 +74,14 @@ def main(side: str, threads: str, device_name: str, max_rows: str) -> None:
     torch.set_num_threads(int(threads))
     device = torch.device(device_name)
     if side == "engine":
-        serve(partial(engine_side, device=device, max_rows=int(max_rows)))
+        serve(
+            partial(
+                engine_side,
+                device=device,
+                max_rows=int(max_rows),
+                threads=int(threads),
+            )
+        )
     else:
         serve(partial(plain_side, device=device))
 
