@@ -15,7 +15,7 @@ from sigmoid_models.card import ModelCard, Scaler
 from sigmoid_models.checkpoint import Checkpoint, save_checkpoint
 from sigmoid_models.dtype import Float64Array
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.batching import Batcher
+from sigmoid_serve.engine.batching import Batcher, parts_of
 from sigmoid_serve.engine.device import DeviceThreads
 from sigmoid_serve.engine.engine import Engine, Prediction, RowError
 from tests.conftest import serve
@@ -123,6 +123,23 @@ def test_the_first_of_several_faults_is_told() -> None:
             assert error.index == (2000, 3)
         (answer,) = asyncio.run(ask(batcher, rows[:2000]))
     assert same(answer, engine.predict(rows[:2000]))
+
+
+def test_rows_are_divided_where_they_are_worth_another_thread() -> None:
+    assert [parts_of(macs, 4) for macs in (0, 2**26, 2**27, 2**28, 2**40)] == [
+        1,
+        1,
+        2,
+        4,
+        4,
+    ]
+    engine = make_engine((64, *[256] * 5, 10))
+    sizes: list[int] = []
+    with ThreadPoolExecutor(2) as threads:
+        batcher = Batcher(engine, DeviceThreads(threads, 2), sizes.append)
+        for rows in (40, 1000):
+            asyncio.run(ask(batcher, np.ones((rows, 64))))
+    assert sizes == [40, 500, 500]
 
 
 def test_long_requests_take_turns() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmark.networks.turns import Call, Prepare, rows_of, serve
 from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.intake.named import Named
-from sigmoid_serve.engine.batching import INLINE_MACS
+from sigmoid_serve.engine.batching import parts_of
 from sigmoid_serve.engine.device import use_one_thread
 from sigmoid_serve.engine.engine import Engine
 
@@ -37,12 +37,10 @@ def engine_side(
 
     def prepare(count: int) -> Call:
         rows = rows_of(count, engine.features)
-        is_divided = (
-            engine.shared_by < threads and count * engine.macs_per_row > INLINE_MACS
-        )
-        if not is_divided or device.type != "cpu":
+        number = parts_of(count * engine.macs_per_row, threads // engine.shared_by)
+        if number == 1 or device.type != "cpu":
             return partial(engine.logits, rows)
-        parts = np.array_split(rows, threads)
+        parts = np.array_split(rows, number)
         return lambda: np.concatenate(list(pool.map(engine.logits, parts)))
 
     return prepare

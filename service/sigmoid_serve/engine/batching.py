@@ -26,8 +26,21 @@ from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, shared_b
 from sigmoid_serve.engine.engine import Engine, Prediction
 from sigmoid_serve.engine.jobs import Job, Outcome, Part, Waiting, split
 
-INLINE_MACS: Final = 2**23
-"""Multiplications of an inline batch: some tenths of a millisecond."""
+# Multiplications of an inline batch: some tenths of a millisecond.
+_INLINE_MACS: Final = 2**23
+
+# Multiplications that are worth another thread: about 0.7 ms of them.
+_PART_MACS: Final = 2**26
+
+
+def parts_of(macs: int, threads: int) -> int:
+    """Say in how many parts threads should divide rows; each costs a hand-over.
+
+    Args:
+        macs: Multiplications that all rows take.
+        threads: That are free.
+    """
+    return max(1, min(threads, macs // _PART_MACS))
 
 
 class Batcher:
@@ -49,7 +62,7 @@ class Batcher:
         self._threads = threads
         self._on_batch = on_batch
         on_cpu = engine.device.type == "cpu"
-        self._inline_rows = INLINE_MACS // engine.macs_per_row if on_cpu else 0
+        self._inline_rows = _INLINE_MACS // engine.macs_per_row if on_cpu else 0
         self._inline = Waiting()
         self._offloaded = Waiting()
         self._free_threads = 1 if engine.shared_by > 1 else threads.number
@@ -138,8 +151,9 @@ class Batcher:
         """Say how many rows a thread should take, so that all have as many."""
         if self._engine.shared_by > 1:
             return self._engine.batch_sizes[0]
-        rows = ceil(self._offloaded.rows / self._free_threads)
-        return min(max(1, rows, self._inline_rows), self._engine.max_batch_rows)
+        rows = self._offloaded.rows
+        parts = parts_of(rows * self._engine.macs_per_row, self._free_threads)
+        return min(max(1, ceil(rows / parts)), self._engine.max_batch_rows)
 
     def _finish_offloaded(
         self,
