@@ -1,23 +1,21 @@
 """`/openapi.json`: the request and response models that validate, and live examples."""
 
-from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
-import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from sigmoid_models.card import ModelCard
-from sigmoid_serve.admission.limit import AdmissionLimit
-from sigmoid_serve.admission.request_state import RequestState
-from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.background import BackgroundExecutor
-from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
+from sigmoid_serve.http.examples.inference import (
+    SIGMOID_EXAMPLES,
+    add_examples,
+    predict_examples,
+)
 from sigmoid_serve.http.schemas import (
     PredictResponse,
     Problem,
@@ -26,7 +24,6 @@ from sigmoid_serve.http.schemas import (
 )
 from sigmoid_serve.inference.media import JSON, NPY
 from sigmoid_serve.inference.predict import answer_predict
-from sigmoid_serve.inference.request import InferenceRequest, InferenceResponse, Limits
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelVersion
@@ -34,12 +31,6 @@ from sigmoid_serve.registry.registry import ModelVersion
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _ERRORS = (400, 401, 404, 406, 413, 415, 422, 429, 503, 504)
-
-SIGMOID_EXAMPLES: dict[str, Any] = {
-    "tensor": {"inputs": [-1.0, 0.0, 1.0]},
-    "batch": {"batch": [0.0, [1, 2], [[3]], []]},
-    "dtype": {"inputs": [[-740.5], [1e-3]], "dtype": "float64"},
-}
 
 
 def inference_operation(
@@ -107,7 +98,7 @@ async def build_document(
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
     _drop_foreign_errors(document)
-    rows = _predict_examples(default.engine.card)
+    rows = predict_examples(default.engine.card)
     predict = partial(answer_predict, version=default, output="probabilities")
     path_parameters = {"name": default.name, "version": default.number}
     for path, operations in document["paths"].items():
@@ -116,9 +107,9 @@ async def build_document(
                 if parameter["name"] in path_parameters:
                     parameter["example"] = path_parameters[parameter["name"]]
         if path.endswith("/predict"):
-            await _add_examples(operations["post"], rows, predict, background)
+            await add_examples(operations["post"], rows, predict, background)
     sigmoid = document["paths"]["/sigmoid"]["post"]
-    await _add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, background)
+    await add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, background)
     return document
 
 
@@ -145,42 +136,3 @@ def _drop_foreign_errors(document: dict[str, Any]) -> None:
             content = operation["responses"].get("422", {}).get("content", {})
             if content.pop(JSON, None) and not content:
                 del operation["responses"]["422"]
-
-
-def _predict_examples(card: ModelCard) -> dict[str, Any]:
-    """Make requests of a model's golden rows, or of zeros where it has none."""
-    zeros = (0.0,) * card.architecture.features
-    rows = card.golden.inputs if card.golden else (zeros, zeros)
-    examples: dict[str, Any] = {
-        "row": {"inputs": rows[0]},
-        "rows": {"inputs": rows[:2]},
-    }
-    if card.features:
-        record = dict(zip(card.features, rows[0], strict=True))
-        examples["record"] = {"inputs": record}
-    return examples
-
-
-async def _add_examples(
-    operation: dict[str, Any],
-    requests: dict[str, Any],
-    answer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
-    background: BackgroundExecutor,
-) -> None:
-    """Put requests and the answers to them into an operation.
-
-    A model that is not ready has no answers to show.
-    """
-    body = operation["requestBody"]["content"][JSON]
-    body["examples"] = {name: {"value": value} for name, value in requests.items()}
-    limits = Limits.of(Settings())
-    answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
-    for name, value in requests.items():
-        body = orjson.dumps(value)
-        state = RequestState(AdmissionLimit(2**25, 2**24, 30))
-        request = InferenceRequest(
-            body, "json", "json", limits, state, background, lambda: None
-        )
-        with suppress(ServiceError):
-            pieces = (await answer(request)).pieces
-            answers[name] = {"value": orjson.loads(b"".join(pieces))}

@@ -1,0 +1,1 @@
+"""Examples in `/openapi.json`: requests, and what the server really answers to them."""
