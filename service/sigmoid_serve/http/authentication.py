@@ -160,13 +160,7 @@ class ApiKeys:
                 got="another",
             )
         if for_admin and not key.is_admin:
-            raise ServiceError(
-                "not_admin",
-                f"the key {key.name} does not have the word admin in its line "
-                "(SIGMOID_API_KEYS_FILE), which this route needs",
-                expected="the key of an admin",
-                got="another",
-            )
+            raise not_admin(key.name)
 
     def _token(self, authorization: bytes | None) -> bytes:
         match = _BEARER.fullmatch((authorization or b"").strip())
@@ -215,6 +209,17 @@ class ApiKeys:
         else:
             self._seen, self._fault = stamp, ""
             logger.info("API keys reloaded: %d", len(self._keys))
+
+
+def not_admin(name: str) -> ServiceError:
+    """Make the error of a key, by its name, that is not an admin's."""
+    return ServiceError(
+        "not_admin",
+        f"the key {name} does not have the word admin in its line "
+        "(SIGMOID_API_KEYS_FILE), which this route needs",
+        expected="the key of an admin",
+        got="another",
+    )
 
 
 def _by_digest(path: Path) -> dict[bytes, Key]:
