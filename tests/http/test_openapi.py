@@ -1,6 +1,5 @@
 """The schema tells the truth: its examples work, and its models are what validates."""
 
-import asyncio
 import copy
 import json
 from typing import Annotated, Any
@@ -35,24 +34,6 @@ def close(got: Any, want: Any) -> bool:
     if isinstance(want, float):
         return bool(np.isclose(got, want, rtol=1e-5, atol=1e-12))
     return bool(got == want)
-
-
-def test_every_example_is_answered_as_printed(client: httpx.Client) -> None:
-    posted = 0
-    for path, operations in documented(client)["paths"].items():
-        operation = operations.get("post")
-        if operation is None or "requestBody" not in operation:
-            continue
-        names = {p["name"]: p.get("example") for p in operation.get("parameters", [])}
-        requests = operation["requestBody"]["content"]["application/json"]["examples"]
-        success = operation["responses"]["200"]["content"]["application/json"]
-        assert requests.keys() == success["examples"].keys()
-        for name, example in requests.items():
-            response = client.post(path.format(**names), json=example["value"])
-            assert response.status_code == 200, response.text
-            assert close(response.json(), success["examples"][name]["value"])
-            posted += 1
-    assert posted == 3 * 3 + 3
 
 
 def test_references_resolve(client: httpx.Client) -> None:
@@ -129,10 +110,7 @@ def test_a_new_field_changes_intake_and_schema_alike(
     with pytest.raises(ElementError):
         read_strictly(wider, body.replace(b'"x"', b'"long"'), intake)
     monkeypatch.setattr("sigmoid_serve.http.openapi.PredictRequest", wider)
-    app = create_app(Settings())
-    context = app.state.context
-    default = context.registry.find(context.registry.default)
-    shown = asyncio.run(build_document(app, default, context.background))
+    shown = build_document(create_app(Settings()))
     schema = shown["components"]["schemas"]
     assert schema["PredictRequest"]["required"] == ["inputs", "note"]
     operation = copy.deepcopy(inference_operation(wider))

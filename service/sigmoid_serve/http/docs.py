@@ -3,19 +3,74 @@
 All addresses are relative, so that it works behind a proxy that strips a prefix.
 """
 
+import asyncio
 from importlib.resources import files
-from typing import Any
 
-from fastapi import APIRouter, FastAPI, Request
+import orjson
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
-from sigmoid_serve.http.context import context_of
+from sigmoid_serve.admission.request_state import RequestState
+from sigmoid_serve.errors import ServiceError
+from sigmoid_serve.http.context import Context, context_of
+from sigmoid_serve.http.examples.document import add_examples
+from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.http.middleware import ASSETS, OPEN_PATHS
 from sigmoid_serve.http.openapi import ask_for_key, build_document
+from sigmoid_serve.inference.media import JSON
 
 router = APIRouter()
+
+
+class Documents:
+    """The document of the API as it was last made.
+
+    There are two where keys are set: one for who has shown a key, and one for others.
+
+    Args:
+        app: That is documented.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._lock = asyncio.Lock()
+        self._made_of: tuple[object, ...] = ()
+        self._made: dict[bool, bytes] = {}
+
+    async def get(self, context: Context, state: RequestState, is_known: bool) -> bytes:
+        """Return the document; make it anew where models have changed.
+
+        Args:
+            context: Of the application.
+            state: Of the request.
+            is_known: Whether its sender may ask everything.
+        """
+        async with self._lock:
+            registry = context.registry
+            # None of them is ever changed, but replaced.
+            there = (registry.models, registry.passed_over, registry.default)
+            if len(self._made_of) != len(there) or any(
+                new is not old for new, old in zip(there, self._made_of, strict=True)
+            ):
+                self._made_of, self._made = there, {}
+            if is_known not in self._made:
+                made = await self._make(context, state, is_known)
+                self._made[is_known] = made
+            return self._made[is_known]
+
+    async def _make(
+        self, context: Context, state: RequestState, is_known: bool
+    ) -> bytes:
+        # FastAPI takes some 20 ms to describe its routes.
+        document = await context.background.run(state, build_document, self._app)
+        # Seen from where the document is, behind a proxy too.
+        document["servers"] = [{"url": context.settings.root_path or "."}]
+        if context.api_keys.are_set:
+            ask_for_key(document, OPEN_PATHS)
+        await add_examples(document, self._app, context, is_known=is_known)
+        return orjson.dumps(document)
 
 
 @router.get("/docs", include_in_schema=False)
@@ -33,24 +88,28 @@ async def docs() -> HTMLResponse:
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request) -> dict[str, Any]:
+async def openapi(request: Request) -> Response:
     """Show the schema of the API."""
-    app: FastAPI = request.app
     context = context_of(request)
-    # The examples show what the default model answers; another may take its place.
-    default = context.registry.find(context.registry.default)
-    if app.openapi_schema is None or app.state.documented is not default:
-        document = await build_document(app, default, context.background)
-        # Seen from where the document is, behind a proxy too.
-        document["servers"] = [{"url": context.settings.root_path or "."}]
-        if context.api_keys.are_set:
-            ask_for_key(document, OPEN_PATHS)
-        app.openapi_schema = document
-        app.state.documented = default
-    return app.openapi_schema
+    documents: Documents = request.app.state.documents
+    state: RequestState = request.state.request_state
+    # Before anything is loaded there is nothing to show.
+    context.registry.find(context.registry.default)
+    body = await documents.get(context, state, _is_known(request, context))
+    return Response(body, media_type=JSON)
+
+
+def _is_known(request: Request, context: Context) -> bool:
+    key = combine_headers(request.scope["headers"]).get(b"authorization")
+    try:
+        context.api_keys.authorize(key, for_admin=False)
+    except ServiceError:
+        return False
+    return True
 
 
 def install(app: FastAPI) -> None:
     """Add the page, its assets and the schema."""
+    app.state.documents = Documents(app)
     app.include_router(router)
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))

@@ -1,7 +1,6 @@
 """`/openapi.json`: the request and response models that validate, and live examples."""
 
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,13 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
-from sigmoid_serve.http.examples.inference import (
-    SIGMOID_EXAMPLES,
-    add_examples,
-    predict_examples,
-)
 from sigmoid_serve.http.schemas import (
     PredictResponse,
     Problem,
@@ -23,10 +16,7 @@ from sigmoid_serve.http.schemas import (
     SigmoidResponse,
 )
 from sigmoid_serve.inference.media import JSON, NPY
-from sigmoid_serve.inference.predict import answer_predict
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
-from sigmoid_serve.inference.sigmoid import answer_sigmoid
-from sigmoid_serve.registry.registry import ModelVersion
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -71,13 +61,8 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-async def build_document(
-    app: FastAPI, default: ModelVersion, background: BackgroundExecutor
-) -> dict[str, Any]:
-    """Make the document: what FastAPI finds in the routes, models, and examples.
-
-    The examples are asked of the default model here, so they work when pasted.
-    """
+def build_document(app: FastAPI) -> dict[str, Any]:
+    """Make the document: what FastAPI finds in the routes, and the models."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -98,18 +83,6 @@ async def build_document(
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
     _drop_foreign_errors(document)
-    rows = predict_examples(default.engine.card)
-    predict = partial(answer_predict, version=default, output="probabilities")
-    path_parameters = {"name": default.name, "version": default.number}
-    for path, operations in document["paths"].items():
-        for operation in operations.values():
-            for parameter in operation.get("parameters", []):
-                if parameter["name"] in path_parameters:
-                    parameter["example"] = path_parameters[parameter["name"]]
-        if path.endswith("/predict"):
-            await add_examples(operations["post"], rows, predict, background)
-    sigmoid = document["paths"]["/sigmoid"]["post"]
-    await add_examples(sigmoid, SIGMOID_EXAMPLES, answer_sigmoid, background)
     return document
 
 

@@ -1,61 +1,94 @@
-"""Examples of inference: requests, and what the server answers to them."""
+"""Examples of inference that are right: requests, and what is answered to them."""
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Any
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 import orjson
+from fastapi import FastAPI
 
 from sigmoid_models.card import ModelCard
-from sigmoid_serve.admission.limit import AdmissionLimit
-from sigmoid_serve.admission.request_state import RequestState
-from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.engine.background import BackgroundExecutor
-from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.inference.media import JSON
-from sigmoid_serve.inference.request import InferenceRequest, InferenceResponse, Limits
+from sigmoid_serve.http.context import Context
+from sigmoid_serve.http.examples.asking import ask
+from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 
-SIGMOID_EXAMPLES: dict[str, Any] = {
+MOST_MODELS: Final = 8
+"""So many are shown; the page would be long, and the document slow to make."""
+
+MOST_MODEL_BYTES: Final = 2**15
+"""All requests to one model and the answers to them have at most so many."""
+
+SIGMOID_REQUESTS: Final[Mapping[str, Any]] = {
     "tensor": {"inputs": [-1.0, 0.0, 1.0]},
     "batch": {"batch": [0.0, [1, 2], [[3]], []]},
     "dtype": {"inputs": [[-740.5], [1e-3]], "dtype": "float64"},
 }
 
 
-def predict_examples(card: ModelCard) -> dict[str, Any]:
+class Exchange(NamedTuple):
+    """A request and what is answered to it; None if that is no example."""
+
+    request: Any
+    answer: Any
+
+
+Exchanges = dict[str, Exchange]
+"""By the name of the example."""
+
+
+def shown_models(registry: ModelRegistry) -> list[ModelVersion]:
+    """Choose the models that are shown: the default, then others by name."""
+    names = [name for name in registry.models if name != registry.default]
+    chosen = islice([registry.default, *names], MOST_MODELS)
+    return [registry.find(name) for name in chosen]
+
+
+async def predict_exchanges(
+    app: FastAPI, context: Context, version: ModelVersion
+) -> Exchanges:
+    """Ask a model about rows, as far as they are not too long to show.
+
+    A model that is not ready has requests and no answers.
+    """
+    path = f"/models/{version.name}/versions/{version.number}/predict"
+    requests = {
+        f"{version.name}: {kind}": value
+        for kind, value in _predict_requests(version.engine.card).items()
+    }
+    return await _exchanges(app, context, path, requests)
+
+
+async def sigmoid_exchanges(app: FastAPI, context: Context) -> Exchanges:
+    """Ask for the sigmoid of some tensors."""
+    return await _exchanges(app, context, "/sigmoid", SIGMOID_REQUESTS)
+
+
+def _predict_requests(card: ModelCard) -> dict[str, Any]:
     """Make requests of a model's golden rows, or of zeros where it has none."""
     zeros = (0.0,) * card.architecture.features
     rows = card.golden.inputs if card.golden else (zeros, zeros)
-    examples: dict[str, Any] = {
+    requests: dict[str, Any] = {
         "row": {"inputs": rows[0]},
         "rows": {"inputs": rows[:2]},
     }
     if card.features:
         record = dict(zip(card.features, rows[0], strict=True))
-        examples["record"] = {"inputs": record}
-    return examples
+        requests["record"] = {"inputs": record}
+    return requests
 
 
-async def add_examples(
-    operation: dict[str, Any],
-    requests: dict[str, Any],
-    answer: Callable[[InferenceRequest], Awaitable[InferenceResponse]],
-    background: BackgroundExecutor,
-) -> None:
-    """Put requests and the answers to them into an operation.
-
-    A model that is not ready has no answers to show.
-    """
-    body = operation["requestBody"]["content"][JSON]
-    body["examples"] = {name: {"value": value} for name, value in requests.items()}
-    limits = Limits.of(Settings())
-    answers = operation["responses"]["200"]["content"][JSON].setdefault("examples", {})
+async def _exchanges(
+    app: FastAPI, context: Context, path: str, requests: Mapping[str, Any]
+) -> Exchanges:
+    exchanges: Exchanges = {}
+    room = MOST_MODEL_BYTES
     for name, value in requests.items():
         body = orjson.dumps(value)
-        state = RequestState(AdmissionLimit(2**25, 2**24, 30))
-        request = InferenceRequest(
-            body, "json", "json", limits, state, background, lambda: None
-        )
-        with suppress(ServiceError):
-            pieces = (await answer(request)).pieces
-            answers[name] = {"value": orjson.loads(b"".join(pieces))}
+        if len(body) > room:
+            continue
+        answered = await ask(app, context, "POST", path, body)
+        room -= len(body) + len(answered.body)
+        if room >= 0 and answered.status in (200, 503):
+            is_answer = answered.status == 200
+            exchanges[name] = Exchange(value, answered.value if is_answer else None)
+    return exchanges
