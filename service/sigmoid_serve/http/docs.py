@@ -1,14 +1,16 @@
 """`/docs`: Swagger UI from an installed package, with no request to the outside.
 
-All addresses are relative, so that it works behind a proxy that strips a prefix.
+All addresses are relative, so that it works behind a proxy that strips a prefix. Its
+look is that of the package but for a stylesheet of ours, and a script that has both
+colour schemes follow the reader's, and the examples follow the model that is chosen.
 """
 
 import asyncio
 from importlib.resources import files
+from typing import Final
 
 import orjson
 from fastapi import APIRouter, FastAPI, Request, Response
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -20,6 +22,34 @@ from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.http.middleware import ASSETS, OPEN_PATHS
 from sigmoid_serve.http.openapi import ask_for_key, build_document
 from sigmoid_serve.inference.media import JSON
+
+_OWN_ASSETS: Final = f"{ASSETS}/own"
+
+_PAGE: Final = f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>sigmoid-serve</title>
+<link rel="stylesheet" href="{ASSETS[1:]}/swagger-ui.css">
+<link rel="stylesheet" href="{_OWN_ASSETS[1:]}/docs.css">
+<link rel="icon" href="{ASSETS[1:]}/favicon.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{ASSETS[1:]}/swagger-ui-bundle.js"></script>
+<script src="{_OWN_ASSETS[1:]}/docs.js"></script>
+</body>
+</html>
+"""
+
+# Swagger UI writes its icons as data, and colours of examples as styles of elements.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 
 router = APIRouter()
 
@@ -76,15 +106,7 @@ class Documents:
 @router.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
     """Show the API documentation, to read and to try."""
-    assets = ASSETS.removeprefix("/")
-    return get_swagger_ui_html(
-        openapi_url="openapi.json",
-        title="sigmoid-serve",
-        swagger_js_url=f"{assets}/swagger-ui-bundle.js",
-        swagger_css_url=f"{assets}/swagger-ui.css",
-        swagger_favicon_url=f"{assets}/favicon.png",
-        swagger_ui_parameters={"validatorUrl": None, "tryItOutEnabled": True},
-    )
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
 @router.get("/openapi.json", include_in_schema=False)
@@ -112,4 +134,6 @@ def install(app: FastAPI) -> None:
     """Add the page, its assets and the schema."""
     app.state.documents = Documents(app)
     app.include_router(router)
+    own = files("sigmoid_serve.http") / "assets"
+    app.mount(_OWN_ASSETS, StaticFiles(directory=str(own)))
     app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
