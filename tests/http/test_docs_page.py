@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Error, Locator, Page, sync_playwright
 
 from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
 from tests.http.test_keys import USER, line
 
@@ -36,18 +37,92 @@ pytestmark = [
     ),
 ]
 
-SIGMOID = "#operations-inference-sigmoid_sigmoid_post"
+DIGITS = PRETRAINED / "digits" / "1" / "model.safetensors"
+BREAST_CANCER = PRETRAINED / "breast-cancer" / "1" / "model.safetensors"
+PHONE = {"width": 390, "height": 844}
+
+# What lies further right than the window, and in nothing that scrolls by itself.
+BEYOND = """() => [...document.querySelectorAll("body *")].filter((element) => {
+  const box = element.getBoundingClientRect();
+  if (!box.width || (box.right <= innerWidth + 1 && box.left >= 0)) return false;
+  for (let outer = element.parentElement; outer; outer = outer.parentElement)
+    if (outer !== document.body && getComputedStyle(outer).overflowX !== "visible")
+      return false;
+  return true;
+}).map((element) => element.outerHTML.slice(0, 100))"""
+
+UNREACHABLE = """() => [...document.querySelectorAll("button, select, textarea")]
+  .map((element) => [element.className, element.getBoundingClientRect()])
+  .filter(([, box]) => box.width && (box.left < 0 || box.right > innerWidth))
+  .map(([name]) => name)"""
+
+# The lowest contrast of any text with what is behind it (WCAG 2, section 1.4.3).
+LOWEST = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const over = (top, under) => {
+    const alpha = top[3] ?? 1;
+    return [0, 1, 2].map((i) => alpha * top[i] + (1 - alpha) * under[i]);
+  };
+  const behind = (element) => {
+    if (!element) return [255, 255, 255];
+    return over(
+      parse(getComputedStyle(element).backgroundColor), behind(element.parentElement));
+  };
+  const light = (color) => {
+    const [r, g, b] = color.map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  let lowest = [21, ""];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const style = getComputedStyle(element);
+    const box = element.getBoundingClientRect();
+    if (!walker.currentNode.data.trim() || !box.width || element.closest("script"))
+      continue;
+    const back = behind(element);
+    const [a, b] = [light(over(parse(style.color), back)), light(back)];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < lowest[0]) lowest = [ratio, element.outerHTML.slice(0, 200)];
+  }
+  return lowest;
+}"""
 
 
-def try_sigmoid(address: str, key: str = "", screenshot: str = "") -> list[str]:
-    """Open the page, try the sigmoid, and return what the browser asked for."""
-    requested: list[str] = []
-    problems: list[Any] = []
+class Visit(NamedTuple):
+    """A page that is open, and what the browser asked for and complained of."""
+
+    page: Page
+    requested: list[str]
+    complaints: list[str]
+
+    def open(self, path: str) -> Locator:
+        """Unfold an operation."""
+        operation = self.page.locator(f'.opblock:has([data-path="{path}"])').first
+        operation.locator(".opblock-summary-control").click()
+        operation.locator(".execute").wait_for()
+        return operation
+
+
+@contextmanager
+def visit(address: str, key: str = "", **options: Any) -> Iterator[Visit]:
+    """Open the page; afterwards the browser must have had nothing to complain of."""
+    seen = Visit(None, [], [])  # type: ignore[arg-type]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page()
-        page.on("request", lambda request: requested.append(request.url))
-        page.on("pageerror", lambda error: problems.append(error))  # noqa: PLW0108
+        page = browser.new_page(**options)
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: seen.requested.append(request.url))
+        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                seen.complaints.append(message.text)
+                if message.type in ("error", "warning")
+                else None
+            ),
+        )
         try:
             page.goto(f"{address}/")
             if key:
@@ -55,28 +130,32 @@ def try_sigmoid(address: str, key: str = "", screenshot: str = "") -> list[str]:
                 page.fill("#auth-bearer-value, .auth-container input", key)
                 page.click(".auth-btn-wrapper button.authorize")
                 page.click(".auth-btn-wrapper button.btn-done")
-            page.click(f"{SIGMOID} .opblock-summary")
-            page.click(f"{SIGMOID} .execute")
-            page.wait_for_selector("text=0.26894143", timeout=20_000)
-            page.wait_for_selector(".live-responses-table", timeout=20_000)
+            page.wait_for_selector(".opblock")
+            yield seen._replace(page=page)
         except Error as error:
             raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
         finally:
-            if screenshot:
-                page.screenshot(path=screenshot)
             browser.close()
-    assert not problems
-    return requested
+    assert not seen.complaints
 
 
-def test_the_page_tries_a_request_and_asks_nothing_of_the_outside(
-    client: httpx.Client,
-) -> None:
-    address = str(client.base_url).rstrip("/")
-    requested = try_sigmoid(address, screenshot=os.environ.get("DOCS_SCREENSHOT", ""))
-    assert len(requested) >= 5
-    outside = [url for url in requested if not url.startswith(address)]
-    assert [url for url in outside if not url.startswith("data:")] == []
+def execute(operation: Locator) -> tuple[str, str]:
+    """Send the request of an operation; return the status and the body."""
+    operation.locator(".execute").click()
+    answer = operation.locator(".live-responses-table tbody")
+    status = answer.locator(".response-col_status").inner_text().split()[0]
+    return status, answer.locator(".highlight-code").first.inner_text()
+
+
+def try_sigmoid(address: str, key: str = "", screenshot: str = "") -> list[str]:
+    """Open the page, try the sigmoid, and return what the browser asked for."""
+    with visit(address, key) as seen:
+        status, body = execute(seen.open("/sigmoid"))
+        assert status == "200"
+        assert "0.26894143" in body
+        if screenshot:
+            seen.page.screenshot(path=screenshot)
+    return seen.requested
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -160,3 +239,82 @@ def test_the_page_asks_for_the_key(tmp_path: Path) -> None:
     with serve(Settings(api_keys_file=path)) as client:
         requested = try_sigmoid(str(client.base_url).rstrip("/"), USER)
     assert any(url.endswith("/sigmoid") for url in requested)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 900}])
+def test_the_page_is_readable(
+    client: httpx.Client, scheme: str, size: dict[str, int]
+) -> None:
+    address = str(client.base_url).rstrip("/")
+    with visit(address, color_scheme=scheme, viewport=size) as seen:
+        page = seen.page
+        background = "getComputedStyle(document.documentElement).backgroundColor"
+        is_dark = page.evaluate(background) == "rgb(28, 32, 34)"
+        assert is_dark == (scheme == "dark")
+        for path in ("/predict", "/models/{name}/predict", "/sigmoid"):
+            assert execute(seen.open(path))[0] == "200"
+        ratio, text = page.evaluate(LOWEST)
+        assert ratio >= 4.5, (ratio, text)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= size["width"], page.evaluate(BEYOND)
+        assert page.evaluate(BEYOND) == []
+        assert page.evaluate(UNREACHABLE) == []
+
+
+def test_an_error_is_shown_as_any_answer(client: httpx.Client) -> None:
+    with visit(str(client.base_url).rstrip("/"), viewport=PHONE) as seen:
+        operation = seen.open("/predict")
+        operation.locator("textarea").fill('{"inputs": [1, "2"]}')
+        status, body = execute(operation)
+        assert status == "422"
+        assert '"/inputs/1"' in body
+        # The browser itself notes that; it is the only thing that it notes.
+        assert ["422" in each for each in seen.complaints] == [True]
+        seen.complaints.clear()
+        assert seen.page.evaluate(BEYOND) == []
+
+
+def test_the_examples_follow_the_model(tmp_path: Path) -> None:
+    for name, version in (("one", "3"), ("two", "5")):
+        (tmp_path / name).mkdir()
+        model = DIGITS if name == "one" else BREAST_CANCER
+        shutil.copytree(model.parent, tmp_path / name / version)
+    with (
+        serve(Settings(), [tmp_path]) as client,
+        visit(str(client.base_url).rstrip("/")) as seen,
+    ):
+        operation = seen.open("/models/{name}/versions/{version}/predict")
+        name, version = (
+            operation.locator(f"tr[data-param-name={each}]")
+            for each in ("name", "version")
+        )
+        examples = operation.locator(".opblock-section-request-body select").last
+        examples.select_option("two: row")
+        assert name.locator("input").input_value() == "two"
+        assert version.locator("input").input_value() == "5"
+        status, body = execute(operation)
+        assert (status, '"model": "two"' in body) == ("200", True)
+        name.locator("select").select_option("one")
+        assert examples.input_value() == "one: row"
+        assert version.locator("input").input_value() == "3"
+        status, body = execute(operation)
+        assert (status, '"model": "one"' in body) == ("200", True)
+        # What the reader wrote stays.
+        operation.locator("textarea").fill('{"inputs": [[]]}')
+        name.locator("select").select_option("two")
+        assert operation.locator("textarea").input_value() == '{"inputs": [[]]}'
+
+
+def test_who_shows_a_key_sees_examples_of_everything(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_text(line(USER))
+    with serve(Settings(api_keys_file=path)) as client:
+        address = str(client.base_url).rstrip("/")
+        with visit(address) as seen:
+            assert "digits" not in seen.open("/models/{name}/predict").inner_text()
+        with visit(address, USER) as seen:
+            operation = seen.open("/models/{name}/predict")
+            examples = operation.locator(".opblock-section-request-body select").last
+            examples.select_option("digits: row")
+            assert execute(operation)[0] == "200"
