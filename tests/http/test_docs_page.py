@@ -276,10 +276,8 @@ def test_an_error_is_shown_as_any_answer(client: httpx.Client) -> None:
 
 
 def test_the_examples_follow_the_model(tmp_path: Path) -> None:
-    for name, version in (("one", "3"), ("two", "5")):
-        (tmp_path / name).mkdir()
-        model = DIGITS if name == "one" else BREAST_CANCER
-        shutil.copytree(model.parent, tmp_path / name / version)
+    for place, model in (("one/3", DIGITS), ("two/5", BREAST_CANCER)):
+        shutil.copytree(model.parent, tmp_path / place)
     with (
         serve(Settings(), [tmp_path]) as client,
         visit(str(client.base_url).rstrip("/")) as seen,
