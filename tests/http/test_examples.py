@@ -6,6 +6,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -314,6 +315,20 @@ def test_a_new_model_shows_up(tmp_path: Path) -> None:
     assert names == [["one"], ["one", "two"]]
     assert len(examples(after, 200)["two: row"]["logits"]) == 1
     assert len(examples(last, 200)["two: row"]["logits"]) == 10
+
+
+def test_a_model_that_is_not_ready_has_requests_and_no_answers() -> None:
+    app = create_app(Settings())
+    registry = app.state.context.registry
+    versions = [registry.find(name) for name in registry.models]
+    registry.put(replace(each, fault="it answers wrongly") for each in versions)
+    operation = shown_by(app, "/predict")
+    content = operation["requestBody"]["content"][JSON]
+    assert set(content["examples"]) >= {"breast-cancer: row"}
+    assert not examples(operation, 200)
+    probe = shown_by(app, "/readyz", "get")
+    assert not examples(probe, 200)
+    assert examples(probe, 503)
 
 
 def save(folder: Path, name: str, features: int, *, is_long: bool = False) -> None:

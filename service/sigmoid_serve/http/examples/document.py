@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI
 
+from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
@@ -69,7 +70,7 @@ async def add_examples(
         if is_known or operations.get("get", {}).get("tags") == ["health"]:
             await _put_answers(app, inside, path, operations, versions)
         problems = await _problems(app, context, path, versions[0])
-        _put_problems(next(iter(operations.values())), problems)
+        _put_problems(operations.get("post") or operations["get"], problems)
 
 
 def _name_parameters(paths: Mapping[str, Any], versions: list[ModelVersion]) -> None:
@@ -130,11 +131,15 @@ async def _put_answer(
     versions: list[ModelVersion],
 ) -> None:
     method = "POST" if path.endswith("/reload") else "GET"
-    names = [each.name for each in versions] if "{name}" in path else ["answer"]
+    names = ["answer"]
+    if "{name}" in path:
+        names = [each.name for each in versions if not _is_long(each.engine.card)]
     examples = {}
     media = JSON
     for name in names:
         answered = await ask(app, inside, method, path.replace("{name}", name))
+        if answered.status != 200:  # such as of a model that is gone by now
+            continue
         value, media = answered.value, answered.media_type
         if media != JSON:
             value = _beginning(value)
@@ -156,6 +161,13 @@ def _sample(model: str) -> Telemetry:
     telemetry.record_response(state, 200, "ok")
     telemetry.record_response(state, 422, "features")
     return telemetry
+
+
+def _is_long(card: ModelCard) -> bool:
+    """Tell whether to show a card would take long, and be in vain."""
+    scale = card.scaler.scale if card.scaler else ()
+    parts = (card.features or (), card.classes or (), card.layers or (), scale)
+    return max(map(len, parts)) > _MOST_BYTES // 4
 
 
 def _beginning(text: str) -> str:
@@ -199,4 +211,5 @@ def _put(
     if not examples:
         return
     content = operation["responses"][str(status)].setdefault("content", {})
+    media = next((full for full in content if full.partition(";")[0] == media), media)
     content.setdefault(media, {"schema": {"type": "string"}})["examples"] = examples
