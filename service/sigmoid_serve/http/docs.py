@@ -68,6 +68,7 @@ class Documents:
         self._lock = asyncio.Lock()
         self._made_of: tuple[object, ...] = ()
         self._made: dict[bool, bytes] = {}
+        self._routes = b""
 
     async def get(self, context: Context, state: RequestState, is_known: bool) -> bytes:
         """Return the document; make it anew where models have changed.
@@ -93,8 +94,11 @@ class Documents:
     async def _make(
         self, context: Context, state: RequestState, is_known: bool
     ) -> bytes:
-        # FastAPI takes some 20 ms to describe its routes.
-        document = await context.background.run(state, build_document, self._app)
+        if not self._routes:
+            # FastAPI takes some 20 ms to describe its routes, which stay the same.
+            run = context.background.run
+            self._routes = orjson.dumps(await run(state, build_document, self._app))
+        document = orjson.loads(self._routes)
         # Seen from where the document is, behind a proxy too.
         document["servers"] = [{"url": context.settings.root_path or "."}]
         if context.api_keys.are_set:
