@@ -48,10 +48,11 @@ ARROWS = {
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
-    "sigmoid_models.files",
+    "sigmoid_models.files sigmoid_models.output",
     "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.activation": "",
     "sigmoid_models.files": "",
+    "sigmoid_models.output": "",
 }
 ORDER = list(ARROWS)
 
