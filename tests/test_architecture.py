@@ -20,7 +20,7 @@ ARROWS = {
     "__main__": "cli",
     "cli": "process diagnostics sockets http monitoring engine configuration "
     "sigmoid_models sigmoid_models.conversion sigmoid_models.training "
-    "sigmoid_models.intake sigmoid_models.activation",
+    "sigmoid_models.intake sigmoid_models.activation sigmoid_models.tables",
     "process": "server sockets app http registry repository monitoring configuration "
     "errors sigmoid_models",
     "healthcheck": "diagnostics",
@@ -44,9 +44,10 @@ ARROWS = {
     "json": "errors",
     "configuration": "errors sigmoid_models sigmoid_models.activation",
     "errors": "sigmoid_models",
-    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
+    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
-    "sigmoid_models.training": "sigmoid_models",
+    "sigmoid_models.training": "sigmoid_models sigmoid_models.tables",
+    "sigmoid_models.tables": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
     "sigmoid_models.files sigmoid_models.output",
     "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",
