@@ -47,7 +47,7 @@ ARROWS = {
     "sigmoid_models.conversion": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models sigmoid_models.tables",
-    "sigmoid_models.tables": "sigmoid_models",
+    "sigmoid_models.tables": "sigmoid_models sigmoid_models.output",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
     "sigmoid_models.files sigmoid_models.output",
     "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",
