@@ -112,7 +112,8 @@ def inspect(checkpoint: Checkpoint, activation: Activation = None) -> None:
         describe_checkpoint,
         load_checkpoint,
     )
-    from sigmoid_serve.cli import card_table, terminal
+    from sigmoid_serve.cli import terminal
+    from sigmoid_serve.cli.cards import table as card_table
     from sigmoid_serve.engine.device import resolve_device, use_one_thread
     from sigmoid_serve.engine.engine import Engine
 
