@@ -130,35 +130,6 @@ def test_predict_without_names(tmp_path: Path) -> None:
     assert "activation" in refused("predict", path, data)
 
 
-def test_inspect_without_a_card(tmp_path: Path) -> None:
-    path = tmp_path / "m.pt"
-    torch.save(Classifier(2, 3, 1).state_dict(), path)
-    shown = done("inspect", path)
-    assert re.search(r"activation +│ unknown", shown)
-    assert "2 → 3" in shown
-    assert "--activation NAME" in shown
-    for named in (
-        call("inspect", path, "--activation", "relu"),
-        call("inspect", path, SIGMOID_ACTIVATION="relu"),
-    ):
-        assert named.returncode == 0
-        assert "relu (named by the user)" in named.stdout
-        assert "none: features must come as the network" in named.stdout
-        assert re.search(r"golden rows +│ none", named.stdout)
-    assert "--activation: expected " in refused("inspect", path, "--activation", "x")
-
-
-def test_inspect_shows_names_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "m[1].safetensors"
-    checkpoint = load_checkpoint(PRETRAINED / "breast-cancer/1/model.safetensors")
-    features = ("width [cm]", "[/x]", *(checkpoint.card.features or ())[2:])
-    card = checkpoint.card.model_copy(update={"features": features})
-    save_checkpoint(path, checkpoint.network, card)
-    shown = done("inspect", path)
-    assert "width [cm], [/x]" in shown
-    assert "m[1].safetensors" in shown
-
-
 def test_golden_failure_is_told(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     checkpoint = load_checkpoint(PRETRAINED / "breast-cancer/1/model.safetensors")

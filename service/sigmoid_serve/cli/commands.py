@@ -12,9 +12,10 @@ from typing import Annotated
 import typer
 
 from sigmoid_models.messages import UserError
-from sigmoid_serve.cli.checkpoints import inspect, predict
+from sigmoid_serve.cli.checkpoints import inspect
 from sigmoid_serve.cli.conversion import convert
 from sigmoid_serve.cli.keys import key
+from sigmoid_serve.cli.prediction import predict
 from sigmoid_serve.cli.serving import doctor, serve
 from sigmoid_serve.cli.training import train
 from sigmoid_serve.monitoring.line_writer import line_writer
