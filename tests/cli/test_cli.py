@@ -145,7 +145,7 @@ def test_inspect_without_a_card(tmp_path: Path) -> None:
         assert "relu (named by the user)" in named.stdout
         assert "none: features must come as the network" in named.stdout
         assert re.search(r"golden rows +│ none", named.stdout)
-    assert "--activation: expected " in refused("inspect", path, "--activation", "x")
+    assert "SIGMOID_ACTIVATION: " in refused("inspect", path, SIGMOID_ACTIVATION="x")
 
 
 def test_inspect_shows_names_as_they_are(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_refused_commands(tmp_path: Path) -> None:
     assert "No such file" in refused("serve", missing)
     assert "No such file" in refused("serve", SIGMOID_MODELS=str(missing))
     assert "No such file" in refused("inspect", missing)
-    assert "SIGMOID_PORT: " in refused("serve", "--port", "99999")
+    assert "SIGMOID_PORT: " in refused("serve", SIGMOID_PORT="99999")
     assert "SIGMOID_MAX_ELEMENTS: " in refused("serve", SIGMOID_MAX_ELEMENTS="many")
     assert "neither a file nor one of" in refused("train", "irises")
     assert "--target is for CSV files" in refused("train", "iris", "--target", "k")
