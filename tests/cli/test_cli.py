@@ -146,7 +146,7 @@ def test_refused_commands(tmp_path: Path) -> None:
     assert "No such file" in refused("serve", missing)
     assert "No such file" in refused("serve", SIGMOID_MODELS=str(missing))
     assert "No such file" in refused("inspect", missing)
-    assert "SIGMOID_PORT: " in refused("serve", "--port", "99999")
+    assert "SIGMOID_PORT: " in refused("serve", SIGMOID_PORT="99999")
     assert "SIGMOID_MAX_ELEMENTS: " in refused("serve", SIGMOID_MAX_ELEMENTS="many")
     assert "neither a file nor one of" in refused("train", "irises")
     assert "--target is for CSV files" in refused("train", "iris", "--target", "k")

@@ -56,7 +56,7 @@ def test_without_a_card(bare: Path) -> None:
         assert "relu (named by the user)" in named.stdout
         assert "none: features must come as the network" in named.stdout
         assert re.search(r"golden rows +│ none", named.stdout)
-    assert "--activation: expected " in refused("inspect", bare, "--activation", "x")
+    assert "SIGMOID_ACTIVATION: " in refused("inspect", bare, SIGMOID_ACTIVATION="x")
 
 
 def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
