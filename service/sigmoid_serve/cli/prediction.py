@@ -3,6 +3,7 @@
 The table is a stream: what is in memory at a time are a few batches of its rows.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from sigmoid_models.intake.named import Named
-from sigmoid_models.messages import UserError, one_line
+from sigmoid_models.messages import UsageError, UserError, one_line
 from sigmoid_serve.cli.checkpoints import Activation, Checkpoint, Device
 from sigmoid_serve.cli.table_options import Decimal, Header, read_options
 from sigmoid_serve.cli.values import read_functions
@@ -60,7 +61,6 @@ def predict(
     threads: Annotated[
         int | None,
         typer.Option(
-            envvar="SIGMOID_THREADS",
             help="Threads that compute.",
             show_default="as many as there are CPUs",
         ),
@@ -73,7 +73,8 @@ def predict(
     Columns are found by the model's feature names, where it has them, in any order and
     among others; else all columns but those to keep are taken in order.
     """
-    kept = tuple(keep or ())
+    # What was typed is bytes, which a locale may take for something else than UTF-8.
+    kept = tuple(os.fsencode(name).decode(errors="replace") for name in keep or ())
     output = None if output is not None and str(output) == "-" else output
     _check_usage(output, kept)
     from sigmoid_models.tables.reading import open_table
@@ -84,12 +85,18 @@ def predict(
         named = Named(activation=read_functions(activation))
         engine, number = _engine(checkpoint, named, settings)
         features = _features(table, engine.card, kept)
-        for note in table.notes:
-            print(one_line(f"note: {note}"), file=sys.stderr)
+        told = table.notes
+        _tell(told)
         try:
             _answer(table, engine, number, output, _Columns(kept, features))
         except BrokenPipeError:
             raise typer.Exit(_CLOSED_PIPE) from None
+        _tell([note for note in table.notes if note not in told])
+
+
+def _tell(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(one_line(f"note: {note}"), file=sys.stderr)
 
 
 class _Columns(NamedTuple):
@@ -105,10 +112,10 @@ def _check_usage(output: Path | None, kept: Sequence[str]) -> None:
     try:
         format_of(output)
     except OutputNameError as error:
-        raise typer.BadParameter(str(error), param_hint="--output") from None
+        raise UsageError(f"--output {error}") from None
     twice = [name for name in kept if kept.count(name) > 1]
     if twice:
-        raise typer.BadParameter(f"{twice[0]} is named twice", param_hint="--keep")
+        raise UsageError(one_line(f"--keep {twice[0]} is there twice"))
 
 
 def _check_places(output: Path | None, *sources: Path) -> None:
@@ -213,7 +220,7 @@ def _answer(
     done = 0
     names = [*to.kept, *_answers(engine.card)]
     bar = rows_progress(lambda: table.read_fraction, is_beside_rows=output is None)
-    with open_output(output, names) as writer, bar as show:
+    with bar as show, open_output(output, names) as writer:
         answers = _Answers(table, to, engine, computing(engine), writer.encode)
         for rows, pieces in in_order(answers.of, table.batches(), threads):
             for piece in pieces:
