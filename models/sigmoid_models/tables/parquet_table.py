@@ -25,7 +25,7 @@ class ParquetTable(Table):
             raise TableError(f"{self.label}: {finding}")
         self._decimal = options.decimal or "."
         try:
-            self._file = parquet.ParquetFile(path)
+            self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**18)
         except (OSError, pa.ArrowException):
             finding = "it begins as Parquet, and is damaged or cut short"
             raise TableError(f"{self.label}: {finding}") from None
