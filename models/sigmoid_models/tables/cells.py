@@ -14,7 +14,7 @@ from sigmoid_models.tables.table import Decimal, Numbers
 MISSING: Final = ("", "na", "n/a", "nan", "null", "none", "?", "-", "#n/a", "<na>")
 
 _FORMS: Final[dict[Decimal, str]] = {
-    mark: rf"^[+-]?([0-9]+[{mark}]?[0-9]*|[{mark}][0-9]+)([eE][+-]?[0-9]+)?$"
+    mark: rf"^[+-]?([0-9]+([{mark}][0-9]*)?|[{mark}][0-9]+)([eE][+-]?[0-9]+)?$"
     for mark in (".", ",")
 }
 

@@ -117,6 +117,7 @@ class CsvTable(Table):
         if options.has_header is False:
             self.names = tuple(f"column_{i + 1}" for i in range(columns))
             self._first = f"line {found[0].line}"
+            self._line_after = found[0].line
             return
         if options.has_header is None and is_header_in_doubt(rows):
             raise TableError(
@@ -126,6 +127,7 @@ class CsvTable(Table):
             )
         self._first = "the header"
         self.names = self._named(found[0], columns)
+        self._line_after = self._line
 
     def _named(self, header: Record, columns: int) -> tuple[str, ...]:
         content = self._utf8(self._rest[: header.end], self._line)
@@ -198,6 +200,8 @@ class CsvTable(Table):
         except pa.ArrowInvalid as error:
             self._check_lengths(block, line)
             raise TableError(f"{self.label}: near line {line}: {error}") from None
+        if self._columns == 1:
+            self._check_blank(block, line)
         columns = [column.combine_chunks() for column in table.columns]
         if len(self.names) < self._columns and pc.any(pc.not_equal(columns[-1], "")):
             self._check_lengths(block, line)
@@ -210,9 +214,27 @@ class CsvTable(Table):
             if cells != self._columns or (cells > len(self.names) and record.cells[-1]):
                 here, there = _counted(cells), len(self.names)
                 finding = f"line {record.line} has {here}, {self._first} {there}"
-                if cells == there + 1 and not record.cells[-1]:
+                if not b"".join(record.cells).strip():
+                    finding += ": it holds only spaces"
+                elif cells == there + 1 and not record.cells[-1].strip():
                     finding += ": it ends with a delimiter"
+                elif there == 1:
+                    finding += ": it may be that a title stands above the header"
                 raise TableError(f"{self.label}: {finding}; mend the line")
+
+    def _check_blank(self, block: bytes, line: int) -> None:
+        """Refuse a blank line between rows of one column: it may be a missing value.
+
+        Elsewhere a row has a delimiter at least.
+        """
+        before, expected = 0, self._line_after
+        for record in records(block, self._dialect.delimiter, line):
+            if record.line != expected:
+                finding = f"line {expected} is blank, which may be a missing value"
+                raise TableError(f"{self.label}: {finding}; take it out, or fill it in")
+            expected += line_ends(block[before : record.end])
+            before = record.end
+        self._line_after = expected
 
     def _place(self, block: bytes, line: int, row: int) -> str:
         found = records(block, self._dialect.delimiter, line)

@@ -18,13 +18,15 @@ _SAMPLE_CELLS: Final = 20_000
 # What Excel reads and writes as a line before the names.
 _SAID: Final = re.compile(rb'"?sep=([,;\t|])"?(?:\r\n|\r|\n)', re.IGNORECASE)
 
+# A cell, in quotes or not; but no part of a longer one in quotes.
+_CELL: Final = rb'(?:^|[;\t\r])(?:"%b"|%b)(?=$|[;\t\r])'
 _COMMA: Final = re.compile(
-    rb'(?:^|[;\t"]) *[+-]?(\d*,\d+)(?:[eE][+-]?\d+)? *(?=$|[;\t\r"])', re.MULTILINE
+    _CELL % ((rb" *[+-]?(?:\d*,\d+)(?:[eE][+-]?\d+)? *",) * 2), re.MULTILINE
 )
 _POINT: Final = re.compile(
-    rb'(?:^|[;\t"]) *[+-]?\d*\.\d+(?:[eE][+-]?\d+)? *(?=$|[;\t\r"])', re.MULTILINE
+    _CELL % ((rb" *[+-]?\d*\.\d+(?:[eE][+-]?\d+)? *",) * 2), re.MULTILINE
 )
-_GROUPED: Final = re.compile(rb"[1-9]\d{0,2},\d{3}")
+_GROUPED: Final = re.compile(rb'[;\t\r"]* *[+-]?[1-9]\d{0,2},\d{3} *"?')
 
 
 class Dialect(NamedTuple):
@@ -114,8 +116,8 @@ def repeated(names: list[str]) -> list[str]:
 
 
 def _delimiter(sample: bytes, decimal: Decimal | None, *, at_end: bool) -> bytes:
-    """Choose what parts all records alike, and the most often; else the header."""
-    best: tuple[bool, int] = (False, 1)
+    """Choose what parts all records alike, into numbers, and often; else the header."""
+    best = (False, 0.0, 1)
     chosen = b";" if decimal == "," else b","
     for delimiter in _DELIMITERS:
         found = sample_records(sample, delimiter, at_end=at_end)
@@ -123,16 +125,23 @@ def _delimiter(sample: bytes, decimal: Decimal | None, *, at_end: bool) -> bytes
             continue
         cells = len(found[0].cells)
         alike = all(len(record.cells) == cells for record in found)
-        if cells > 1 and (alike, cells) > best:
-            best, chosen = (alike, cells), delimiter
+        score = (alike, _share_of_numbers(found) if alike else 0.0, cells)
+        if cells > 1 and score > best:
+            best, chosen = score, delimiter
     return chosen
+
+
+def _share_of_numbers(found: list[Record]) -> float:
+    """Tell apart commas that part cells and those that are decimal marks."""
+    cells = [cell.decode("latin-1") for record in found for cell in record.cells]
+    return sum(is_number(cell) or is_number(cell, ",") for cell in cells) / len(cells)
 
 
 def _has_decimal_comma(sample: bytes) -> bool:
     """Say whether commas are decimal marks: no points are, and none can group by 3."""
     if _POINT.search(sample):
         return False
-    return any(not _GROUPED.fullmatch(found[1]) for found in _COMMA.finditer(sample))
+    return any(not _GROUPED.fullmatch(found[0]) for found in _COMMA.finditer(sample))
 
 
 def _count_up(numbers: list[str]) -> bool:

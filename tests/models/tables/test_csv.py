@@ -44,7 +44,18 @@ def test_a_header_with_the_delimiter_in_quotes(tmp_path: Path) -> None:
 
 
 def test_one_column(tmp_path: Path) -> None:
-    assert read(written(tmp_path, "a\n1\n\n2\n")).rows == [["1"], ["2"]]
+    assert read(written(tmp_path, "\na\n1\n2\n\n")).rows == [["1"], ["2"]]
+    assert read(written(tmp_path, 'a\n"x\ny"\n""')).rows == [["x\ny"], [""]]
+
+
+def test_a_blank_line_in_one_column_may_be_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, 'a\n1\n"2\n3"\n\n4\n')
+    assert refusal(path).startswith("line 5 is blank, which may be a missing value")
+    monkeypatch.setattr(csv_table, "_BLOCK", 4)
+    assert refusal(path).startswith("line 5 is blank, which may be a missing value")
+    assert len(read(written(tmp_path, "a\n1\n2\n3\n\n\n\n\n")).rows) == 3
 
 
 def test_text_stays_as_it_is(tmp_path: Path) -> None:
@@ -106,7 +117,9 @@ def _quoted(cell: str, delimiter: str, rng: random.Random) -> str:
         ("a,b\n1,2\n\n3\n", "line 4 has 1 cell, the header 2"),
         ('a,b\n"x\n\ny",2\n3,4,5\n', "line 5 has 3 cells, the header 2"),
         ("a,b\n1,2,\n", "line 2 has 3 cells, the header 2: it ends with a delimiter"),
-        ("Report\n\na,b\n1,2\n", "line 3 has 2 cells, the header 1"),
+        ("Report\n\na,b\n1,2\n", "the header 1: it may be that a title stands above"),
+        ("a,b\n1,2\n  \n", "line 3 has 1 cell, the header 2: it holds only spaces"),
+        ("a,b\n1,2, \n", "line 2 has 3 cells, the header 2: it ends with a delim"),
         ("a,b\n1,2\n3,\0\n", "line 3 holds a NUL byte"),
         ('a,b\n1,2\n"3,4\n5,6\n', 'line 3: a " opens a cell here and is never closed'),
         ('"a,b\n1,2\n', 'line 1: a " opens a cell here and is never closed'),

@@ -124,6 +124,8 @@ def test_no_numbers(tmp_path: Path, cell: str, finding: str) -> None:
         ("a\tb\n-0,5e3\t2\n", None, -500),
         ("a;b\n1,234;x\n0,5;x\n", None, 1.234),
         ("a;b\n1.5;2\n", None, 1.5),
+        ('a;b\n97100,7;"35.86;104.19"\n', None, 97100.7),
+        ('a;b\n"2,25";x\n', None, 2.25),
         ('a,b\n"1,5",2\n', ",", 1.5),
         ("a\n1,5\n", ",", 1.5),
         ("a|b\n1,5|2\n", ",", 1.5),
@@ -158,6 +160,12 @@ def test_other_decimal_marks(
     with pytest.raises(TableError) as caught:
         numbers(path, ReadOptions(decimal=decimal))
     assert finding in str(caught.value)
+
+
+def test_decimal_commas_without_header(tmp_path: Path) -> None:
+    """Every line has more commas than semicolons."""
+    path = written(tmp_path, "1,5;2,5;3,5\n4,5;5,5;6,5\n")
+    assert numbers(path, ReadOptions(has_header=False)) == [1.5, 4.5]
 
 
 def test_a_decimal_comma_is_told(tmp_path: Path) -> None:
