@@ -12,6 +12,7 @@ from pyarrow import csv
 from sigmoid_models.tables.batch import ArrowBatch
 from sigmoid_models.tables.cells import is_number
 from sigmoid_models.tables.dialect import (
+    are_parted_by_spaces,
     find_dialect,
     is_header_in_doubt,
     repeated,
@@ -110,6 +111,9 @@ class CsvTable(Table):
         self._columns = len(rows[0])
         self._said: tuple[str, ...] = ()
         columns = self._columns
+        if columns == 1 and are_parted_by_spaces(rows):
+            finding = "spaces stand between the cells; expected commas, ;, TAB or |"
+            raise TableError(f"{self.label}: {finding}, as tr -s ' ' , makes them")
         if columns > 1 and all(not row[-1] for row in rows):
             # Programs that end each line with a delimiter make a column of nothing.
             columns -= 1

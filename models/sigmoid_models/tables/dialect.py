@@ -110,6 +110,17 @@ def is_header_in_doubt(rows: list[list[str]]) -> bool:
     return again > 0 or not (_count_up(numbers) or _are_a_scale(numbers))
 
 
+def are_parted_by_spaces(rows: list[list[str]]) -> bool:
+    """Say whether rows of one cell are several numbers with spaces between."""
+    parts = [cell.split() for row in rows[1:] for cell in row]
+    sizes = {len(row) for row in parts}
+    return (
+        sizes not in ({1}, set())
+        and len(sizes) == 1
+        and all(is_number(part) for row in parts for part in row)
+    )
+
+
 def repeated(names: list[str]) -> list[str]:
     """Return the names that stand there more than once."""
     return [name for name, count in Counter(names).items() if count > 1]

@@ -12,7 +12,9 @@ from sigmoid_models.tables.batch import ArrowBatch
 from sigmoid_models.tables.dialect import repeated
 from sigmoid_models.tables.table import ReadOptions, Table, TableError, listed
 
+# So many rows of a batch, fewer where there are many columns.
 _ROWS: Final = 2**16
+_CELLS: Final = 2**21
 
 
 class ParquetTable(Table):
@@ -62,7 +64,8 @@ class ParquetTable(Table):
     def batches(self) -> Iterator[ArrowBatch]:
         """Read the rows; see `Table.batches`."""
         try:
-            for part in self._file.iter_batches(_ROWS):
+            size = max(1, min(_ROWS, _CELLS // max(1, len(self.names))))
+            for part in self._file.iter_batches(size):
                 first = self._read
                 self._read += part.num_rows
                 columns = dict(zip(self.names, part.columns, strict=True))

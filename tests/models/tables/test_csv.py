@@ -58,6 +58,11 @@ def test_a_blank_line_in_one_column_may_be_a_value(
     assert len(read(written(tmp_path, "a\n1\n2\n3\n\n\n\n\n")).rows) == 3
 
 
+def test_words_with_spaces_are_one_column(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "a b\nx y\n1 2\n")).names == ("a b",)
+    assert read(written(tmp_path, "a b\n1\n2\n")).rows == [["1"], ["2"]]
+
+
 def test_text_stays_as_it_is(tmp_path: Path) -> None:
     text = 'a,b\n" x\r\ny ",5" pipe\n"",\'q\'\n"""", 1 \n'
     found = read(written(tmp_path, text))
@@ -128,6 +133,8 @@ def _quoted(cell: str, delimiter: str, rng: random.Random) -> str:
             "line 3: a \" opens a cell, and is closed on line 4 before 'x\"'",
         ),
         ('a,b\n1,"x"y\n', "line 2: a \" opens a cell, and is closed there before 'y'"),
+        ("a b\n1 2\n3  4\n", "spaces stand between the cells; expected commas"),
+        (" 0.1  18.0\n 0.2  19.0\n", "spaces stand between the cells"),
         ("a,b,a,b,c\n1,2,3,4,5\n", "the header names a column twice: 'a', 'b'"),
         ("a,a \n1,2\n", "the header names a column twice: 'a'"),
     ],
