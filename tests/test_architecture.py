@@ -46,7 +46,8 @@ ARROWS = {
     "errors": "sigmoid_models",
     "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
-    "sigmoid_models.training": "sigmoid_models",
+    "sigmoid_models.training": "sigmoid_models sigmoid_models.evaluation",
+    "sigmoid_models.evaluation": "sigmoid_models",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
     "sigmoid_models.files",
     "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",

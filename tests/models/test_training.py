@@ -12,7 +12,7 @@ from sigmoid_models.card import Metrics
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.training.datasets import Dataset, DatasetError, load_bundled
 from sigmoid_models.training.fit import Epoch, TrainingOptions, train
-from sigmoid_models.training.metrics import (
+from sigmoid_models.evaluation.metrics import (
     expected_calibration_error,
     measure,
     one_against_rest,

@@ -25,7 +25,7 @@ from sigmoid_models.exact_sigmoid import sigmoid64
 from sigmoid_models.logits import reference_logits
 from sigmoid_models.training.datasets import Dataset, DatasetError
 from sigmoid_models.training.initialisation import initialise_for_sigmoid
-from sigmoid_models.training.metrics import measure
+from sigmoid_models.evaluation.metrics import measure
 from sigmoid_models.training.split import Part, split
 
 GOLDEN_ROWS = 4

@@ -14,7 +14,7 @@ from sigmoid_models.card import ModelCard, Scaler, usual_task
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.logits import standardise
 from sigmoid_models.training.datasets import Dataset, DatasetError
-from sigmoid_models.training.metrics import one_against_rest
+from sigmoid_models.evaluation.metrics import one_against_rest
 
 
 class Part(NamedTuple):
