@@ -17,10 +17,11 @@ MODULES = {
 # decision; it belongs here, and in the docstring of the package.
 ARROWS = {
     "": "app",
-    "__main__": "cli",
+    "__main__": "cli interrupts",
     "cli": "process diagnostics sockets http monitoring engine configuration "
-    "sigmoid_models sigmoid_models.conversion sigmoid_models.training "
-    "sigmoid_models.intake sigmoid_models.activation",
+    "interrupts sigmoid_models sigmoid_models.conversion sigmoid_models.training "
+    "sigmoid_models.intake sigmoid_models.activation sigmoid_models.tables "
+    "sigmoid_models.evaluation sigmoid_models.output repository",
     "process": "server sockets app http registry repository monitoring configuration "
     "errors sigmoid_models",
     "healthcheck": "diagnostics",
@@ -44,15 +45,19 @@ ARROWS = {
     "json": "errors",
     "configuration": "errors sigmoid_models sigmoid_models.activation",
     "errors": "sigmoid_models",
-    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.training "
+    "interrupts": "",
+    "sigmoid_models.conversion": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
-    "sigmoid_models.training": "sigmoid_models sigmoid_models.evaluation",
+    "sigmoid_models.training": "sigmoid_models sigmoid_models.tables "
+    "sigmoid_models.evaluation",
     "sigmoid_models.evaluation": "sigmoid_models",
+    "sigmoid_models.tables": "sigmoid_models sigmoid_models.output",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
-    "sigmoid_models.files",
+    "sigmoid_models.files sigmoid_models.output",
     "sigmoid_models.intake": "sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.activation": "",
     "sigmoid_models.files": "",
+    "sigmoid_models.output": "",
 }
 ORDER = list(ARROWS)
 

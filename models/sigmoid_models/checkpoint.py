@@ -9,8 +9,6 @@ ever executed.
 
 import errno
 import hashlib
-import os
-import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -47,6 +45,7 @@ from sigmoid_models.intake.network import Network, find_network
 from sigmoid_models.intake.refusal import RefusedError
 from sigmoid_models.intake.weights import find_weights
 from sigmoid_models.messages import CheckpointError
+from sigmoid_models.output.replacing import replacing
 
 __all__ = [
     "HEADER_ENTRY",
@@ -85,8 +84,7 @@ class Checkpoint:
 def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
     """Write a checkpoint, all of it or nothing.
 
-    The bytes go to a temporary file in the same folder, which then replaces `path`, so
-    that an old file survives whatever happens while the new one is written.
+    An old file survives whatever happens while the new one is written.
 
     Args:
         path: Ends in `.safetensors`; folders are made as needed.
@@ -103,17 +101,8 @@ def save_checkpoint(path: Path, network: nn.Module, card: ModelCard) -> None:
     header = card.model_dump_json(exclude_none=True)
     content = safetensors.torch.save(tensors, metadata={HEADER_ENTRY: header})
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            # The temporary file is private to its owner; a checkpoint is as any file.
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    with replacing(path) as file:
+        file.write(content)
 
 
 def read_bytes(

@@ -11,6 +11,10 @@ class UserError(Exception):
     """What the user can mend, told in one sentence; no traceback would add to it."""
 
 
+class UsageError(UserError):
+    """What was typed cannot be meant, whatever there is on the machine."""
+
+
 class CheckpointError(UserError):
     """A file that cannot be served: which file, what was found, what to do.
 

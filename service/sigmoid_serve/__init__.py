@@ -3,7 +3,7 @@
 Packages, each of which imports only from those after it: `cli`, `process`,
 `diagnostics`, `server`, `sockets`, `app`, `lifespan`, `http`, `inference`, `registry`,
 `repository`, `monitoring`, `engine`, `admission`, `payload`, `json`, `configuration`,
-`errors`.
+`errors`, `interrupts`.
 """
 
 import os

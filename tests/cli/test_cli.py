@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 import signal
 import subprocess
 import sys
@@ -14,13 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from sigmoid_models.card import Golden
-from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
-from sigmoid_models.classifier import Classifier
+from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.probabilities import labels, probabilities
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.engine.engine import Engine
-from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.running import COMMAND, TIMEOUT, environment, serving, until_ready
 
 
@@ -113,69 +109,12 @@ def test_train_on_a_file(tmp_path: Path) -> None:
     assert len(printed.splitlines()) == 570
 
 
-def test_predict_without_names(tmp_path: Path) -> None:
-    path, data = tmp_path / "m.pt", tmp_path / "d.csv"
-    torch.save(Classifier(2, 3, 1).state_dict(), path)
-    data.write_text("p,q\n1,2\n3,4\n")
-    sigmoid = ("--activation", "sigmoid")
-    header, *rows = done("predict", path, data, *sigmoid).splitlines()
-    assert header == "label,probability_1"
-    assert all(re.fullmatch(r"[01],0\.\d+", row) for row in rows)
-    data.write_text("p,q,r\n1,2,3\n")
-    assert "takes 2 features, the header has 3 columns" in refused(
-        "predict", path, data, *sigmoid
-    )
-    data.write_text("p,q\n1,2\n3,1e300\n")
-    assert "record 3: " in refused("predict", path, data, *sigmoid)
-    assert "activation" in refused("predict", path, data)
-
-
-def test_inspect_without_a_card(tmp_path: Path) -> None:
-    path = tmp_path / "m.pt"
-    torch.save(Classifier(2, 3, 1).state_dict(), path)
-    shown = done("inspect", path)
-    assert re.search(r"activation +│ unknown", shown)
-    assert "2 → 3" in shown
-    assert "--activation NAME" in shown
-    for named in (
-        call("inspect", path, "--activation", "relu"),
-        call("inspect", path, SIGMOID_ACTIVATION="relu"),
-    ):
-        assert named.returncode == 0
-        assert "relu (named by the user)" in named.stdout
-        assert "none: features must come as the network" in named.stdout
-        assert re.search(r"golden rows +│ none", named.stdout)
-    assert "--activation: expected " in refused("inspect", path, "--activation", "x")
-
-
-def test_inspect_shows_names_as_they_are(tmp_path: Path) -> None:
-    path = tmp_path / "m[1].safetensors"
-    checkpoint = load_checkpoint(PRETRAINED / "breast-cancer/1/model.safetensors")
-    features = ("width [cm]", "[/x]", *(checkpoint.card.features or ())[2:])
-    card = checkpoint.card.model_copy(update={"features": features})
-    save_checkpoint(path, checkpoint.network, card)
-    shown = done("inspect", path)
-    assert "width [cm], [/x]" in shown
-    assert "m[1].safetensors" in shown
-
-
-def test_golden_failure_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "m.safetensors"
-    checkpoint = load_checkpoint(PRETRAINED / "breast-cancer/1/model.safetensors")
-    golden = Golden(inputs=((0.0,) * 30,), logits=((9e9,),))
-    card = checkpoint.card.model_copy(update={"golden": golden})
-    save_checkpoint(path, checkpoint.network, card)
-    assert "golden check failed" in done("inspect", path)
-    data = write_csv(tmp_path / "d.csv", "breast-cancer", target=False)
-    assert "golden check failed" in refused("predict", path, data)
-
-
 def test_refused_commands(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pt"
     assert "No such file" in refused("serve", missing)
     assert "No such file" in refused("serve", SIGMOID_MODELS=str(missing))
     assert "No such file" in refused("inspect", missing)
-    assert "SIGMOID_PORT: " in refused("serve", "--port", "99999")
+    assert "SIGMOID_PORT: " in refused("serve", SIGMOID_PORT="99999")
     assert "SIGMOID_MAX_ELEMENTS: " in refused("serve", SIGMOID_MAX_ELEMENTS="many")
     assert "neither a file nor one of" in refused("train", "irises")
     assert "--target is for CSV files" in refused("train", "iris", "--target", "k")

@@ -37,10 +37,11 @@ def run(code: str, *arguments: str) -> str:
     [
         ("--version", "0"),
         ("--help", "0"),
+        ("-h", "0"),
         ("serve --help", "0"),
         ("train --help", "0"),
         ("serve --prot 80", "2"),
-        ("serve --port 99999", "1"),
+        ("serve --port 99999", "2"),
         ("inspekt model.pt", "2"),
         ("predict model.pt", "2"),
         ("train iris --model wide", "2"),

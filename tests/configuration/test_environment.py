@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from sigmoid_models.messages import UsageError
 from sigmoid_serve.configuration.settings import (
     Settings,
     SettingsError,
@@ -24,7 +25,7 @@ def test_empty_variables_are_not_set(
 
 
 def test_empty_options_are_given() -> None:
-    with pytest.raises(SettingsError, match=r"^SIGMOID_HOST: .*, got ''"):
+    with pytest.raises(SettingsError, match=r"^--host: .*, got ''"):
         read_settings(host="")
 
 
@@ -155,9 +156,9 @@ def test_port_of_the_platform(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"SIGMOID_UDS": "/s", "SIGMOID_PORT": "1"}, {}, "SIGMOID_PORT"),
         ({"SIGMOID_UDS": "/s", "SIGMOID_HOST": "::"}, {}, "SIGMOID_HOST"),
-        ({"SIGMOID_UDS": "/s"}, {"port": 0}, "SIGMOID_PORT"),
+        ({"SIGMOID_UDS": "/s"}, {"port": 0}, "--port"),
         ({"SIGMOID_HOST": "::1"}, {"uds": "/s"}, "SIGMOID_HOST"),
-        ({}, {"uds": "/s", "host": "::1"}, "SIGMOID_HOST"),
+        ({}, {"uds": "/s", "host": "::1"}, "--host"),
     ],
 )
 def test_one_place(
@@ -170,7 +171,9 @@ def test_one_place(
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         read_settings(**options)
-    assert str(caught.value).startswith(f"SIGMOID_UDS and {named}: expected one of ")
+    path = "--uds" if "uds" in options else "SIGMOID_UDS"
+    assert str(caught.value).startswith(f"{path} and {named}: expected one of ")
+    assert isinstance(caught.value, UsageError) is named.startswith("--")
 
 
 @pytest.mark.parametrize(

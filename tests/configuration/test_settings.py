@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sigmoid_serve.configuration.settings import (
+    OptionError,
     Settings,
     SettingsError,
     read_settings,
@@ -126,7 +127,7 @@ def test_option_beats_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGMOID_HOST", "::1")
     settings = read_settings(port=2, host=None)
     assert (settings.port, settings.host) == (2, "::1")
-    with pytest.raises(SettingsError, match=r"^SIGMOID_PORT: .*, got '70000'"):
+    with pytest.raises(OptionError, match=r"^--port: .*, got '70000'"):
         read_settings(port=70_000)
 
 

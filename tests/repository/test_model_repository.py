@@ -10,6 +10,7 @@ import pytest
 
 from sigmoid_serve.configuration.settings import ServingError
 from sigmoid_serve.registry.startup import read_at_startup
+from sigmoid_serve.repository import roots
 from sigmoid_serve.repository.candidates import LAYOUT
 from sigmoid_serve.repository.model_repository import ScanResult, make_repository
 
@@ -249,6 +250,40 @@ NAMED = {
         "! m.pt already gave a model the na",
     ),
     "two suffixes": (["m.pt", "m.safetensors"], ["."], "! already gave a model the na"),
+    "a root in a folder": (["src/pkg/roots/m/1/model.pt", "src/x.py"], ["src"], "m/1"),
+    "a root that deep": (["a/b/c/d/e/m/1/model.pt"], ["a"], "m/1"),
+    "a root too deep": (["a/b/c/d/e/f/m/1/model.pt"], ["a"], "! a: the folder has no"),
+    "two roots": (["t/a/m/1/model.pt", "t/b/c/n/2/model.pt"], ["t"], "m/1 n/2"),
+    "a name in two roots": (
+        ["t/a/m/1/model.pt", "t/b/m/2/model.pt"],
+        ["t"],
+        "! t/b/m/2/model.pt: t/a/m/1/model.pt already gave a model the name m",
+    ),
+    "a root of one model with a name": (["t/a/m/1/model.pt"], ["x=t"], "x/1"),
+    "roots of many with one name": (
+        ["t/a/m/1/model.pt", "t/b/n/1/model.pt"],
+        ["x=t"],
+        "! its 2 models cannot have one name",
+    ),
+    "a root beside a model": (["m.pt", "a/b/n/1/model.pt"], ["."], "m/1"),
+    "a root in a root": (["t/r/m/1/model.pt", "t/r/x/y/n/1/model.pt"], ["t"], "m/1"),
+    "files that are no root": (["t/a/b/c/m.pt", "t/a/x/y.bin"], ["t"], "! no model"),
+    "roots that are not for models": (
+        [
+            "t/.git/r/m/1/model.pt",
+            "t/node_modules/r/m/1/model.pt",
+            "t/env/pyvenv.cfg",
+            "t/env/lib/r/m/1/model.pt",
+        ],
+        ["t"],
+        "! t: the folder has no model",
+    ),
+    "links in a folder of roots": (
+        ["t/a/up -> ..", "t/a/b/me -> .", "t/a/b/n/1/model.pt", "t/a/no -> gone"],
+        ["t"],
+        "n/1",
+    ),
+    "a root by a link": (["out/r/m/1/model.pt", "t/a -> ../out"], ["t"], "! no model"),
 }
 
 
@@ -267,6 +302,15 @@ def test_what_is_named(
     else:
         contents, _ = read_at_startup(model_repository)
         assert {"/".join(content.file[:2]) for content in contents} == words(expected)
+
+
+def test_a_folder_of_very_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(roots, "MOST_ENTRIES", 20)
+    lay(tmp_path, *(f"t/a/{number}.txt" for number in range(20)), "t/b/r/m/1/model.pt")
+    found = make_repository((tmp_path / "t",), ()).scan()
+    assert served(found) == set()
+    assert labels(found, "fatal") == {"t"}
+    assert "entries were searched" in str([each.reason for each in found.problems])
 
 
 def test_the_default_model_comes_first(tmp_path: Path) -> None:
@@ -321,6 +365,7 @@ def test_the_current_folder_is_gone(
 SCAN = """
 import os, resource, sys
 from pathlib import Path
+from sigmoid_serve.repository import roots
 from sigmoid_serve.repository.model_repository import make_repository, read_contents
 exec(sys.argv[2])
 files, problems = make_repository([Path(sys.argv[1])], ()).scan()

@@ -84,10 +84,17 @@ def test_addresses_of_others(host: str) -> None:
     with pytest.raises(SettingsError) as caught:
         listen(read_settings(host=host, port=0))
     told = str(caught.value)
-    assert told.startswith(
-        f"SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host} port 0"
-    )
-    assert ("SIGMOID_HOST=0.0.0.0 is all of IPv4" in told) is (":" in host)
+    assert told.startswith(f"--host, --port: cannot listen on {host} port 0")
+    assert ("--host 0.0.0.0 is all of IPv4" in told) is (":" in host)
+
+
+def test_a_host_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_HOST", "2001:db8::1")
+    with pytest.raises(SettingsError) as caught:
+        listen(read_settings(port=0))
+    told = str(caught.value)
+    assert told.startswith("SIGMOID_HOST, --port: cannot listen on 2001:db8::1 port 0")
+    assert told.endswith("SIGMOID_HOST=0.0.0.0 is all of IPv4")
 
 
 # A filter for seccomp(2) that answers socket(AF_INET6, …) as a kernel without IPv6.
@@ -129,9 +136,9 @@ def test_a_system_without_ipv6(host: str) -> None:
     )
     assert done.returncode == 1
     assert done.stderr == (
-        f"sigmoid-serve: SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host} port 0: "
-        "address family not supported by protocol; where there is no IPv6, "
-        "SIGMOID_HOST=0.0.0.0 is all of IPv4\n"
+        f"sigmoid-serve: --host, --port: cannot listen on {host} port 0: address "
+        "family not supported by protocol; where there is no IPv6, --host 0.0.0.0 is "
+        "all of IPv4\n"
     )
 
 

@@ -153,7 +153,7 @@ def test_paths_that_cannot_be(tmp_path: Path) -> None:
     told = refused("serve", SIGMOID_UDS=str(tmp_path / ("s" * 200)))
     assert "path too long" in told
     assert len(told) < 400
-    told = refused("serve", "--port", "1", SIGMOID_UDS=str(tmp_path / "s"))
+    told = refused("serve", SIGMOID_PORT="1", SIGMOID_UDS=str(tmp_path / "s"))
     assert told.startswith("sigmoid-serve: SIGMOID_UDS and SIGMOID_PORT: expected one")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,52 +1,148 @@
 """The command line: its commands, and what becomes of their errors.
 
 To show the help, the version or a mistake takes no PyTorch, which takes seconds: each
-command imports what it needs when it runs.
+command is imported when it is asked for, and imports what it needs when it runs.
 """
 
 import os
 import sys
-from importlib.metadata import version as distribution_version
-from typing import Annotated
+from contextlib import suppress
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 
-from sigmoid_models.messages import UserError
-from sigmoid_serve.cli.checkpoints import inspect, predict
-from sigmoid_serve.cli.conversion import convert
-from sigmoid_serve.cli.keys import key
-from sigmoid_serve.cli.serving import doctor, serve
-from sigmoid_serve.cli.training import train
-from sigmoid_serve.monitoring.line_writer import line_writer
+from sigmoid_models.messages import UsageError, UserError
+from sigmoid_serve.cli.help import PlainCommand, write_commands, write_help
+from sigmoid_serve.interrupts import (
+    INTERRUPTED,
+    STOPPED,
+    end_on_interrupt,
+    ignore_interrupts,
+    raise_on_interrupt,
+)
+from sigmoid_serve.monitoring.line_writer import exit_at_once, line_writer
+
+COMMANDS: Final = {
+    "serve": ("serving", "Serve models over HTTP."),
+    "key": ("keys", "Make an API key."),
+    "doctor": (
+        "serving",
+        "Check what a server would find, and whether it would start.",
+    ),
+    "train": ("training", "Train a network on real data and write its checkpoint."),
+    "convert": ("conversion", "Make a checkpoint of a file of weights."),
+    "predict": ("prediction", "Classify the rows of a table."),
+    "inspect": ("checkpoints", "Show what a checkpoint holds."),
+}
+"""Of each command, the module of this package that has it, and what it is for."""
+
+
+class _Interrupted(Exception):
+    """Ctrl-C came, and the command has put away what it had begun."""
+
+
+class _Commands(TyperGroup):
+    """The commands, each imported when it is asked for."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"{__package__}.{COMMANDS[cmd_name][0]}")
+        single = typer.Typer(rich_markup_mode=None, add_completion=False)
+        single.command(cls=PlainCommand)(getattr(module, cmd_name))
+        command = typer.main.get_command(single)
+        command.name = cmd_name
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, without importing any command."""
+        write_help(self, ctx, formatter)
+        write_commands({name: what for name, (_, what) in COMMANDS.items()}, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        raise_on_interrupt()
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ignore_interrupts()
+            raise _Interrupted from None
+
 
 app = typer.Typer(
     name="sigmoid-serve",
+    cls=_Commands,
     help="Serve trained sigmoid classifiers over HTTP.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 120,
+    },
 )
-for command in (serve, key, doctor, train, convert, predict, inspect):
-    app.command()(command)
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is told in one sentence."""
+    """Run the command line; what the user can mend is told in one sentence.
+
+    The exit code is 2 for what cannot be meant, 1 for what cannot be done, and 130
+    after Ctrl-C.
+    """
+    end_on_interrupt()
     # PyTorch's threads would spin while they wait for each other: where the cores are
     # busy, that makes milliseconds of microseconds. It is read as PyTorch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app()
+        code = app(standalone_mode=False)
+    except typer.TyperException as error:
+        code = error.exit_code
+        if len(sys.argv) > 1:
+            _tell(_usage(error))
+        else:  # the message is the help
+            print(error.message, file=sys.stderr)
+    except _Interrupted:
+        with suppress(OSError):
+            sys.stdout.flush()
+        line_writer().write(STOPPED)
+        exit_at_once(INTERRUPTED)
     except (UserError, FloatingPointError, OSError) as error:
-        line_writer().write(
-            f"sigmoid-serve: {error}\n".encode(errors="backslashreplace")
-        )
-        sys.exit(1)
+        code = 2 if isinstance(error, UsageError) else 1
+        _tell(str(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(sentence: str) -> None:
+    line_writer().write(
+        f"sigmoid-serve: {sentence}\n".encode(errors="backslashreplace")
+    )
+
+
+def _usage(error: typer.TyperException) -> str:
+    """Write what is wrong with what was typed, and what may have been meant."""
+    near = getattr(error, "possibilities", None)
+    message = error.message if near else error.format_message()
+    message = " ".join(message.replace(" Value error,", "").split())
+    if near:
+        message = f"{message}; did you mean {' or '.join(near)}?"
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "sigmoid-serve"
+    return f"{message} ({path} -h shows what there is)"
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(distribution_version("sigmoid-serve"))
+        from importlib.metadata import version
+
+        print(version("sigmoid-serve"))
         raise typer.Exit
 
 

@@ -129,7 +129,7 @@ def convert(
 def _show(output: Path, converted: "Converted") -> None:
     from rich.console import Console
 
-    from sigmoid_serve.cli.card_table import card_table
+    from sigmoid_serve.cli.cards.table import card_table
 
     console = Console(markup=False)  # names may hold brackets
     console.print(card_table(output, converted.card))

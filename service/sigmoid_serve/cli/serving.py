@@ -4,11 +4,12 @@ import logging
 import signal
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Final, get_args
 
 import typer
 from pydantic.fields import FieldInfo
 
+from sigmoid_serve.configuration.environment import variable
 from sigmoid_serve.configuration.settings import (
     Settings,
     ignored_variables,
@@ -17,11 +18,22 @@ from sigmoid_serve.configuration.settings import (
 )
 from sigmoid_serve.monitoring.line_writer import exit_at_once
 
+_GROUPS: Final = (
+    ("Models", ("activation", "device", "max_checkpoint_bytes", "load_seconds")),
+    ("Network", ("host", "port", "uds", "cors_origins", "root_path")),
+    ("Processes", ("workers", "threads")),
+    ("Time", [name for name in Settings.model_fields if name.endswith("_seconds")]),
+    ("TLS and keys", [name for name in Settings.model_fields if "_file" in name]),
+    ("Logs", ("access_log", "log_format")),
+)
+"""In which group of the help an option stands; the first that names it."""
+
 _CHECKPOINTS = typer.Argument(
-    metavar="[CHECKPOINT ...]",
-    help="Files, or folders NAME/VERSION/model.safetensors; NAME=PATH gives one "
-    "another name. Without any, what SIGMOID_MODELS names, else the pretrained "
-    "models.",
+    metavar="CHECKPOINT",
+    help="Files, or folders NAME/VERSION/model.safetensors, or folders of these; "
+    "NAME=PATH gives one another name. [env: SIGMOID_MODELS; default: the pretrained "
+    "models]",
+    show_default=False,
 )
 
 
@@ -71,13 +83,22 @@ def _parameters() -> list[Parameter]:
 
 def _option(name: str, field: FieldInfo) -> Any:
     default = shown_default(name).strip("`")
-    option = typer.Option(help=field.description, show_default=default)
+    option = typer.Option(
+        help=f"{field.description} [env: {variable(name)}; default: {default}]",
+        show_default=False,
+        rich_help_panel=_group(name),
+    )
     kind = next(
         kind
         for kind in (bool, int, float, str)
         if kind in (field.annotation, *get_args(field.annotation)) or kind is str
     )
     return Annotated[kind | None, option]
+
+
+def _group(name: str) -> str:
+    """Name the group that an option is shown in."""
+    return next((group for group, names in _GROUPS if name in names), "Limits")
 
 
 _signature = Signature(_parameters())

@@ -1,11 +1,19 @@
 """What the commands show in a terminal: tables and a progress bar."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from sigmoid_models.card import ModelCard
@@ -44,6 +52,51 @@ def training_progress(epochs: int) -> Iterator[Callable[["Epoch"], None]]:
             )
 
         yield on_epoch
+
+
+@contextmanager
+def rows_progress(
+    share: Callable[[], float], *, is_beside_rows: bool
+) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how far rows are, and at the end how long it took.
+
+    Where standard error is no terminal, nothing is shown.
+
+    Args:
+        share: Says how much of the input was read, from 0 to 1; 0 if that is unknown.
+        is_beside_rows: Whether the rows go to standard output: if that is a terminal
+            too, only the end is told.
+
+    Yields:
+        What to call with the number of rows so far.
+    """
+    done = 0
+    started = perf_counter()
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
+    are_seen = is_beside_rows and sys.stdout is not None and sys.stdout.isatty()
+    is_shown = sys.stderr.isatty() and not are_seen
+    with Progress(
+        *columns, console=console, transient=True, disable=not is_shown
+    ) as progress:
+        task = progress.add_task("", total=None)
+
+        def show(rows: int) -> None:
+            nonlocal done
+            done = rows
+            rate = rows / (perf_counter() - started)
+            progress.update(
+                task,
+                total=1 if share() else None,
+                completed=share(),
+                description=f"{rows:,} rows, {rate:,.0f} per second",
+            )
+
+        yield show
+    if sys.stderr.isatty():
+        seconds = perf_counter() - started
+        took = f"{seconds:.0f}" if seconds >= 10 else f"{seconds:.1f}"
+        print(f"{done:,} rows in {took} s", file=sys.stderr)
 
 
 def metrics_table(card: ModelCard) -> Table:

@@ -1,11 +1,15 @@
 """The values of options that hold more than one: names, numbers, functions."""
 
 import csv
+import os
+import sys
 from pathlib import Path
 
 from sigmoid_models.activation import ActivationError, read_activations
-from sigmoid_models.messages import UserError, one_line
+from sigmoid_models.messages import UsageError, UserError, one_line
+from sigmoid_serve.configuration.environment import variable
 
+_ACTIVATION = variable("activation")
 ACTIVATION_HELP = (
     "What stands between the layers, such as relu: one for all, or one per hidden "
     "layer with commas between."
@@ -13,17 +17,21 @@ ACTIVATION_HELP = (
 
 
 def read_functions(text: str | None) -> tuple[str, ...] | None:
-    """Read the value of `--activation`.
+    """Read the value of `--activation`, or of its variable.
 
     Raises:
-        UserError: There is no such function.
+        UsageError: The option names no such function.
+        UserError: The variable does not.
     """
     if not text:
         return None
     try:
         return read_activations(text)
     except ActivationError as error:
-        raise UserError(one_line(f"--activation: {error}")) from None
+        is_typed = any(word.startswith("--activation") for word in sys.argv)
+        if os.environ.get(_ACTIVATION) == text and not is_typed:
+            raise UserError(one_line(f"{_ACTIVATION}: {error}")) from None
+        raise UsageError(one_line(f"--activation: {error}")) from None
 
 
 def read_names(text: str | None, option: str) -> tuple[str, ...] | None:
@@ -34,7 +42,8 @@ def read_names(text: str | None, option: str) -> tuple[str, ...] | None:
         option: For errors.
 
     Raises:
-        UserError: There are none, one is empty, or the file cannot be read.
+        UsageError: There are none, or one is empty.
+        UserError: The file cannot be read.
     """
     if text is None:
         return None
@@ -50,9 +59,9 @@ def read_names(text: str | None, option: str) -> tuple[str, ...] | None:
         raise UserError(one_line(f"{option}: {text[1:]}: {reason}")) from None
     except (ValueError, csv.Error):
         finding = f"expected names with commas between, or @FILE, got {text[:64]!r}"
-        raise UserError(one_line(f"{option}: {finding}")) from None
+        raise UsageError(one_line(f"{option}: {finding}")) from None
     if not names or "" in names:
-        raise UserError(f"{option}: a name is empty")
+        raise UsageError(f"{option}: a name is empty")
     return tuple(names)
 
 
@@ -60,7 +69,7 @@ def read_probabilities(text: str | None, option: str) -> tuple[float, ...] | Non
     """Read numbers from 0 to 1 with commas between.
 
     Raises:
-        UserError: One is no such number.
+        UsageError: One is no such number.
     """
     if text is None:
         return None
@@ -70,5 +79,5 @@ def read_probabilities(text: str | None, option: str) -> tuple[float, ...] | Non
         numbers = (-1.0,)
     if not all(0 <= number <= 1 for number in numbers):
         finding = f"expected numbers from 0 to 1 with commas between, got {text[:64]!r}"
-        raise UserError(one_line(f"{option}: {finding}"))
+        raise UsageError(one_line(f"{option}: {finding}"))
     return numbers

@@ -31,16 +31,21 @@ class Given(NamedTuple):
 
     Attributes:
         value: As it was given.
-        variable: The variable that it was read from, or that the option stands for.
+        origin: The variable or the option, as it is typed.
     """
 
     value: Any
-    variable: str
+    origin: str
 
 
 def variable(name: str) -> str:
     """Return the variable of the environment that a setting is read from."""
     return f"{PREFIX}{name}".upper()
+
+
+def option(name: str) -> str:
+    """Return the option of the command line that stands for a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def given_settings(
@@ -55,7 +60,7 @@ def given_settings(
         environment: The environment of the process.
         options: Options of the command line, by the names of the settings.
     """
-    found = {name: Given(value, variable(name)) for name, value in options.items()}
+    found = {name: Given(value, option(name)) for name, value in options.items()}
     for name in names:
         value = environment.get(variable(name))
         if value and name not in found and not _is_link(variable(name), value):

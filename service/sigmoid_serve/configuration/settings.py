@@ -5,29 +5,37 @@ Settings that have a subject of their own stand in a module of that name: `deplo
 """
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
-from sigmoid_models.messages import UserError
+from sigmoid_models.messages import UsageError, UserError
 from sigmoid_serve.configuration.deployment import Deployment
 from sigmoid_serve.configuration.environment import (
     PLATFORM_PORT,
+    PREFIX,
+    Given,
     given_settings,
+    option,
     variable,
     warnings,
 )
 from sigmoid_serve.configuration.limits import Limits
 from sigmoid_serve.configuration.spellings import checked_origin, checked_root_path
+
+_VARIABLE: Final = re.compile(rf"{PREFIX}([A-Z_]+)")
 
 
 class ServingError(UserError):
@@ -38,8 +46,12 @@ class SettingsError(UserError):
     """A setting that cannot be used: which, what was expected, what came."""
 
 
+class OptionError(SettingsError, UsageError):
+    """A setting that cannot be used, and was typed as an option."""
+
+
 # The command line and the documentation list the settings of the last base first.
-class Settings(Limits, Deployment):
+class Settings(Limits, Deployment):  # noqa: PLW1641 -- pydantic makes its hash
     """Settings of the server; each is the variable `SIGMOID_` + its name in capitals.
 
     What each means stands in its description, for the command line and the
@@ -47,6 +59,9 @@ class Settings(Limits, Deployment):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # As what each setting was given.
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
 
     api_keys_file: Annotated[
         Path | None,
@@ -88,6 +103,14 @@ class Settings(Limits, Deployment):
         Literal["text", "json"], Field(description="`text` or `json`.")
     ] = "text"
 
+    def __eq__(self, other: object) -> bool:
+        # Wherever they came from, the same settings are equal.
+        return isinstance(other, Settings) and dict(self) == dict(other)
+
+    def spelling(self, name: str) -> str:
+        """Name a setting as it was typed, else by its variable."""
+        return self._origins.get(name) or variable(name)
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
@@ -128,22 +151,35 @@ def read_settings(**options: Any) -> Settings:
     given = given_settings(Settings.model_fields, os.environ, chosen)
     for name in ("host", "port"):
         if "uds" in given and name in given:
-            raise SettingsError(
-                f"{variable('uds')} and {variable(name)}: expected one of them, as the "
-                "service listens in one place; an empty variable is as if it were "
-                "not set"
+            raise _settings_error(
+                [given["uds"].origin, given[name].origin],
+                "expected one of them, as the service listens in one place; an empty "
+                "variable is as if it were not set",
             )
     try:
-        return Settings(**{name: value for name, (value, _) in given.items()})
+        settings = Settings(**{name: value for name, (value, _) in given.items()})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0])
-        origin = given[name].variable if name in given else variable(name)
-        message = first["msg"][:1].lower() + first["msg"][1:]
-        hint = "; SIGMOID_PORT is read in its place" if origin == PLATFORM_PORT else ""
-        raise SettingsError(
-            f"{origin}: {message}, got {str(first['input'])[:64]!r}{hint}"
-        ) from None
+        raise _first_error(error, given) from None
+    settings._origins.update((name, origin) for name, (_, origin) in given.items())
+    return settings
+
+
+def _first_error(error: ValidationError, given: Mapping[str, Given]) -> SettingsError:
+    """Say which setting is wrong, as it was typed."""
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    origin = given[name].origin if name in given else variable(name)
+    message = first["msg"][:1].lower() + first["msg"][1:]
+    if origin == option(name):
+        message = _VARIABLE.sub(lambda found: option(found[1].lower()), message)
+    hint = "; SIGMOID_PORT is read in its place" if origin == PLATFORM_PORT else ""
+    got = str(first["input"])[:64]
+    return _settings_error([origin], f"{message}, got {got!r}{hint}")
+
+
+def _settings_error(origins: list[str], finding: str) -> SettingsError:
+    kind = OptionError if origins[-1].startswith("--") else SettingsError
+    return kind(f"{' and '.join(origins)}: {finding}")
 
 
 def ignored_variables() -> list[str]:

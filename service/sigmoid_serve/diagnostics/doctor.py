@@ -209,7 +209,7 @@ def _settings_rows(
 
 
 def _origin(given: Given) -> str:
-    return PLATFORM_PORT if given.variable == PLATFORM_PORT else "environment"
+    return PLATFORM_PORT if given.origin == PLATFORM_PORT else "environment"
 
 
 def _value(name: str, value: object) -> str:

@@ -1,7 +1,8 @@
 """Scanning of a path that was named for candidates.
 
 A file is one model, version 1, named by its stem. A folder is a model if it has a
-version with a checkpoint; any other folder holds models, as such folders and as files.
+version with a checkpoint; any other folder holds models, as such folders and as files;
+and if it has none, it may hold such folders of models some levels down.
 """
 
 import os
@@ -16,7 +17,7 @@ from sigmoid_serve.repository.candidates import (
     unreadable,
     unservable,
 )
-from sigmoid_serve.repository.load_problems import describe_problems
+from sigmoid_serve.repository.load_problems import describe_problems, load_problem
 from sigmoid_serve.repository.naming import Named
 from sigmoid_serve.repository.places import (
     describe_os_error,
@@ -26,6 +27,7 @@ from sigmoid_serve.repository.places import (
     real,
     stem,
 )
+from sigmoid_serve.repository.roots import MOST_ENTRIES, roots_below
 from sigmoid_serve.repository.versions import folder_candidate, is_model_folder
 
 _MOST_NAMED: Final = 5
@@ -48,9 +50,29 @@ def scan_path(named: Named) -> list[Candidate]:
     if kind == "file":
         return [_file(name, path, _checkpoint(path) or path).named()]
     found = [candidate for entry in inside for candidate in _candidates_at(entry)]
+    if not any(candidate.is_model for candidate in found):
+        found = [*_candidates_below(name, path)] or found
     return _select_from_folder(
         named, sorted(found, key=lambda candidate: candidate.name)
     )
+
+
+def _candidates_below(name: str, top: Path) -> Iterator[Candidate]:
+    """List the candidates of the folders of models that are some levels down."""
+    roots = roots_below(top)
+    for root in roots.folders:
+        try:
+            inside = entries(root)
+        except OSError as error:
+            yield unreadable(root.name, root, error)
+            continue
+        for entry in inside:
+            yield from _candidates_at(entry)
+    if not roots.is_whole:
+        finding = f"of the folders in it only {MOST_ENTRIES} entries were searched"
+        remedy = "name the folder of the models itself"
+        problem = load_problem(name, None, top, finding, remedy, "logged")
+        yield Candidate(name, top, (), (problem,))
 
 
 def _select_from_folder(named: Named, found: list[Candidate]) -> list[Candidate]:

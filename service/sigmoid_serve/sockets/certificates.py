@@ -14,7 +14,6 @@ from typing import Final
 
 from sigmoid_models.files.regular_file import open_regular
 from sigmoid_models.files.stamp import file_stamp
-from sigmoid_serve.configuration.environment import variable
 from sigmoid_serve.configuration.settings import Settings, SettingsError
 
 # For comparison: all authorities that browsers trust are a quarter of a megabyte.
@@ -51,7 +50,7 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
                 )
             context.verify_mode = ssl.CERT_REQUIRED
     except OSError as error:
-        shown = ", ".join(map(variable, names))
+        shown = ", ".join(map(settings.spelling, names))
         reason = error.strerror or str(error)
         raise SettingsError(
             f"{shown}: expected PEM files that fit together, the key without a "

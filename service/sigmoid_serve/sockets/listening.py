@@ -36,8 +36,8 @@ def listen(settings: Settings) -> list[socket]:
             is taken.
     """
     if settings.uds:
-        return [_listen_at(settings.uds, is_tls=settings.tls_cert_file is not None)]
-    listeners = _listen_on(settings.host, settings.port)
+        return [_listen_at(settings.uds, settings)]
+    listeners = _listen_on(settings)
     scheme = "https" if settings.tls_cert_file else "http"
     for listener in listeners:
         name, number = listener.getsockname()[:2]
@@ -47,20 +47,23 @@ def listen(settings: Settings) -> list[socket]:
     return listeners
 
 
-def _listen_at(path: Path, *, is_tls: bool) -> socket:
+def _listen_at(path: Path, settings: Settings) -> socket:
     shown = one_line(str(path))
+    spelling = settings.spelling("uds")
     try:
-        listener = listen_at(path, BACKLOG)
+        listener = listen_at(path, BACKLOG, spelling)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(
-            f"SIGMOID_UDS: cannot listen at {shown[:256]}: {reason}"
+            f"{spelling}: cannot listen at {shown[:256]}: {reason}"
         ) from None
+    is_tls = settings.tls_cert_file is not None
     logger.info("listening on unix:%s%s", shown, " (TLS)" if is_tls else "")
     return listener
 
 
-def _listen_on(host: str, port: int) -> list[socket]:
+def _listen_on(settings: Settings) -> list[socket]:
+    host, port, name = settings.host, settings.port, settings.spelling("host")
     listeners: list[socket] = []
     fault: OSError | None = None
     try:
@@ -87,10 +90,11 @@ def _listen_on(host: str, port: int) -> list[socket]:
     except (gaierror, OSError) as error:
         reason = (error.strerror or str(error)).lower()
         if ":" in host and error.errno in _NOT_HERE:
-            reason += "; where there is no IPv6, SIGMOID_HOST=0.0.0.0 is all of IPv4"
+            given = f"{name} " if name.startswith("--") else f"{name}="
+            reason += f"; where there is no IPv6, {given}0.0.0.0 is all of IPv4"
         raise SettingsError(
-            f"SIGMOID_HOST, SIGMOID_PORT: cannot listen on {host[:256]} port {port}: "
-            f"{reason}"
+            f"{name}, {settings.spelling('port')}: cannot listen on {host[:256]} port "
+            f"{port}: {reason}"
         ) from None
     return listeners
 

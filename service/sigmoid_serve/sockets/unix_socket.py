@@ -12,18 +12,23 @@ from stat import S_ISSOCK
 from sigmoid_serve.configuration.settings import SettingsError
 
 
-def listen_at(path: Path, backlog: int) -> socket:
+def listen_at(path: Path, backlog: int, setting: str = "SIGMOID_UDS") -> socket:
     """Listen on a path; the socket's file is removed when the process exits.
 
     The umask and the folder decide who may connect. A file that a dead server left
     behind is replaced.
+
+    Args:
+        path: Where.
+        backlog: See listen(2).
+        setting: That named the path, for errors.
 
     Raises:
         SettingsError: Something else is there: a running server, or another file.
         OSError: The folder or the path cannot be used.
     """
     with _locked(path.parent):
-        if _is_left_over(path):
+        if _is_left_over(path, setting):
             path.unlink()
         listener = socket(AF_UNIX)
         listener.bind(str(path))
@@ -44,14 +49,14 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_left_over(path: Path) -> bool:
+def _is_left_over(path: Path, setting: str) -> bool:
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return False
     if not S_ISSOCK(mode):
         raise SettingsError(
-            f"SIGMOID_UDS: expected a path where nothing is, {path} is there and is no "
+            f"{setting}: expected a path where nothing is, {path} is there and is no "
             "socket; remove it, or choose another path"
         )
     with socket(AF_UNIX) as caller:
@@ -63,7 +68,7 @@ def _is_left_over(path: Path) -> bool:
         except BlockingIOError:  # a server listens, and its backlog is full
             pass
     raise SettingsError(
-        f"SIGMOID_UDS: expected a path where nobody listens, at {path} a server does; "
+        f"{setting}: expected a path where nobody listens, at {path} a server does; "
         "end it, or choose another path"
     )
 

@@ -8,7 +8,7 @@ from typing import Final
 from rich.table import Table
 
 from sigmoid_models.card import ModelCard
-from sigmoid_models.checkpoint import Description
+from sigmoid_models.checkpoint import Checkpoint, Description
 
 _LAYERS_SHOWN: Final = 12
 
@@ -24,11 +24,9 @@ def card_table(
         more: Further rows, or others in the place of some.
     """
     architecture = card.architecture
-    widths = pairwise(architecture.sizes)
-    layers = [(n, *pair) for n, pair in zip(_layer_names(card), widths, strict=True)]
     rows = {
         "architecture": f"{architecture.kind} {'-'.join(map(str, architecture.sizes))}",
-        "layers": _layers(layers, card.activations),
+        "layers": _layers(layers_of(card), card.activations),
         "activation": f"{_functions(card.activations)} ({card.activation_source})",
         "folded": ", ".join(card.folded or ()) or "nothing",
         "parameters": f"{architecture.parameters:,}",
@@ -48,6 +46,28 @@ def card_table(
         **(more or {}),
     }
     return _table(path, rows)
+
+
+def checkpoint_table(path: Path, checkpoint: Checkpoint, fault: str | None) -> Table:
+    """Show a checkpoint: its card, and what was found out about the file.
+
+    Args:
+        path: The file that it was read from.
+        checkpoint: As it was read.
+        fault: What is wrong with its golden rows, if so.
+    """
+    card = checkpoint.card
+    more = {"golden rows": fault or golden_rows(card, " come out right")}
+    more["SHA-256"] = checkpoint.sha256
+    if checkpoint.notes:
+        more["notes"] = "\n".join(checkpoint.notes)
+    return card_table(path, card, more)
+
+
+def layers_of(card: ModelCard) -> list[tuple[str, int, int]]:
+    """List the name, inputs and outputs of each layer, first to last."""
+    widths = pairwise(card.architecture.sizes)
+    return [(n, *pair) for n, pair in zip(_layer_names(card), widths, strict=True)]
 
 
 def golden_rows(card: ModelCard, what: str = "") -> str:

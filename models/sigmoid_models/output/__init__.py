@@ -1,0 +1,4 @@
+"""What becomes of the files that commands write.
+
+Knows nothing of this project.
+"""

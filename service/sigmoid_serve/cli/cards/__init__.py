@@ -1,0 +1,1 @@
+"""How the commands show what a checkpoint says: to people, and to programs."""

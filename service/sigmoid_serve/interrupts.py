@@ -1,0 +1,43 @@
+"""What Ctrl-C does where nothing is to be kept: one line, and the end.
+
+Only the standard library is imported: it may come before anything else is there.
+"""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+INTERRUPTED: Final = 130
+"""The exit code of a command that was interrupted, 128 + SIGINT."""
+
+STOPPED: Final = b"sigmoid-serve: stopped\n"
+
+
+def end_on_interrupt() -> None:
+    """Let Ctrl-C end this process at once, whatever it does."""
+    _handle(_end)
+
+
+def raise_on_interrupt() -> None:
+    """Let Ctrl-C raise `KeyboardInterrupt`, so that commands can put things away."""
+    _handle(signal.default_int_handler)
+
+
+def ignore_interrupts() -> None:
+    """Let Ctrl-C do nothing any more."""
+    _handle(signal.SIG_IGN)
+
+
+def _handle(
+    handler: Callable[[int, FrameType | None], Any] | signal.Handlers,
+) -> None:
+    # A shell that starts a command in the background has it ignored.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.write(2, STOPPED)
+    os._exit(INTERRUPTED)
