@@ -32,7 +32,11 @@ COMMANDS: Final = {
         "serving",
         "Check what a server would find, and whether it would start.",
     ),
-    "train": ("training", "Train a network on real data and write its checkpoint."),
+    "train": (
+        "training.command",
+        "Train a network on real data and write its checkpoint.",
+    ),
+    "evaluate": ("evaluation", "Measure a checkpoint on rows whose classes are known."),
     "convert": ("conversion", "Make a checkpoint of a file of weights."),
     "predict": ("prediction", "Classify the rows of a table."),
     "inspect": ("checkpoints", "Show what a checkpoint holds."),
