@@ -57,6 +57,7 @@ def rare(path: Path, positives: int = 10) -> Path:
         (f"{__file__}", "--target", "must name the column of the classes"),
         (f"{__file__} --target a --drop a", "--drop", "is the column of the classes"),
         (f"{__file__} --target a --test {__file__}", "--test", "the file to train on"),
+        (f"{__file__} --target a --test -", "--test", "only the rows to train on may"),
     ],
 )
 def test_options_that_do_not_fit(arguments: str, option: str, finding: str) -> None:
@@ -118,6 +119,17 @@ def test_a_model_that_beats_nothing_is_told_so(tmp_path: Path) -> None:
     assert re.search(r"precision +│ +– │ not defined: no row was given 'yes'", shown)
     assert "warning: the accuracy, 0.9900, is not above the share of the" in shown
     assert "warning: never predicted, though there are rows: 'yes' (2 rows)" in shown
+
+
+def test_names_that_the_locale_does_not_have(tmp_path: Path) -> None:
+    rows = [f"{index % 7},{'á' if index % 2 else '[猫]'}" for index in range(40)]
+    (tmp_path / "d.csv").write_text("\n".join(["größe,k", *rows]), encoding="utf-8")
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    arguments = ("d.csv", "--target", "k", "--epochs", "1", "--report", "d.html")
+    outcome = call("train", *arguments, folder=tmp_path, **ascii_only)
+    assert outcome.returncode == 0, outcome.stderr
+    assert "[\\u732b]" in outcome.stdout
+    assert "[猫]" in (tmp_path / "d.html").read_text(encoding="utf-8")
 
 
 def test_columns_classes_and_files(tmp_path: Path) -> None:

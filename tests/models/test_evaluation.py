@@ -183,6 +183,7 @@ def test_rows_of_one_class(outputs: int) -> None:
     found = evaluated(np.full((6, outputs), 0.2), [0] * 6)
     assert "balanced_accuracy" in found.undefined
     assert "roc_auc" in found.undefined
+    assert len(found.warnings) == 1
     assert found.warnings[0].startswith("all rows are of 'class 0': ")
     assert len(curves_of(found).roc) == 0
     json.dumps(found.document(), allow_nan=False)

@@ -39,8 +39,8 @@ def warnings_of(
         )
     present = [each for each in per_class if each.rows]
     chance = 1 / len(present)
-    balanced = measures.get("balanced_accuracy", 1.0)
-    if balanced <= chance + _NEAR_CHANCE * (1 - chance):
+    balanced = measures.get("balanced_accuracy")
+    if balanced is not None and balanced <= chance + _NEAR_CHANCE * (1 - chance):
         found.append(
             f"the balanced accuracy, {balanced:.4f}, is near {chance:.4f}, that of "
             "chance: the classes are hardly told apart"

@@ -70,6 +70,11 @@ def evaluate(
     Columns are found by the model's feature names, where it has them; others pass.
     """
     check_report(report)
+    if str(data) == "-":
+        raise typer.BadParameter(
+            "is read more than once, which standard input is not; give a file",
+            param_hint="LABELLED_FILE",
+        )
     _require_scikit_learn()
     named = Named(activation=read_functions(activation))
     from sigmoid_models.checkpoint import load_checkpoint
@@ -171,11 +176,9 @@ def _save_page(
 
 
 def _show(evaluation: "Evaluation", rows: "Labelled", report: Path | None) -> None:
-    from rich.console import Console
-
     from sigmoid_serve.cli import terminal
 
-    console = Console(markup=False)  # names may hold brackets
+    console = terminal.text_console()
     terminal.print_evaluation(console, evaluation, f"rows of {rows.dataset.name}")
     if report:
         console.print(f"wrote {report}", highlight=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """What the commands show in a terminal: tables and a progress bar."""
 
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,14 @@ if TYPE_CHECKING:
 _MATRIX_CLASSES: Final = 10
 _CLASSES_SHOWN: Final = 20
 _MISTAKES_SHOWN: Final = 10
+
+
+def text_console() -> Console:
+    """Make what prints text: names of any characters, brackets too, in any locale."""
+    # What the encoding of the terminal lacks is escaped.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    return Console(markup=False)
 
 
 @contextmanager
@@ -172,7 +181,7 @@ def _confusions_table(evaluation: "Evaluation") -> Table:
             table.add_row(names[true], names[predicted], f"{rows:,}")
         return table
     table = Table(title="Confusion matrix", title_justify="left")
-    table.add_column("true, predicted →", overflow="fold")
+    table.add_column("true / predicted", overflow="fold")
     for name in names:
         table.add_column(name, justify="right", overflow="fold")
     for name, line in zip(names, evaluation.matrix().tolist(), strict=True):

@@ -135,14 +135,12 @@ def show_stopped(outcome: Outcome, *, is_json: bool) -> None:
 
 def show_trained(outcome: Outcome, *, is_json: bool) -> None:
     """Show how good the network is, and how it is served."""
-    from rich.console import Console
-
     from sigmoid_serve.cli import terminal
 
     if is_json:
         terminal.print_json(outcome.document())
         return
-    console = Console(markup=False)  # names may hold brackets
+    console = terminal.text_console()
     terminal.print_evaluation(console, outcome.trained.evaluation, "test rows")
     console.print(terminal.gradients_table(outcome.trained.card))
     console.print(outcome.written, highlight=False, soft_wrap=True)

@@ -62,7 +62,13 @@ def check_source(source: Source) -> None:
         raise typer.BadParameter(
             f"{source.target!r} is the column of the classes", param_hint="--drop"
         )
-    for option, path in (("--validation", source.validation), ("--test", source.test)):
+    files = (("--validation", source.validation), ("--test", source.test))
+    for option, path in files:
+        if str(path) == "-":
+            raise typer.BadParameter(
+                "is a file; only the rows to train on may be standard input",
+                param_hint=option,
+            )
         if path and path.exists() and data != "-" and path.samefile(data):
             raise typer.BadParameter(
                 f"{path} is the file to train on; rows that were trained on say "
