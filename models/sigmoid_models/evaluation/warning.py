@@ -65,7 +65,7 @@ def warnings_of(
 
 def _listed(classes: Sequence[ClassFigures]) -> str:
     shown = [
-        f"{quoted(each.name)} ({each.rows} rows)" if each.rows else quoted(each.name)
+        f"{quoted(each.name)} ({each.rows:,} rows)" if each.rows else quoted(each.name)
         for each in classes[:_NAMED]
     ]
     if len(classes) > _NAMED:
