@@ -47,7 +47,7 @@ def test_constant_features(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
-        ("", "not a CSV file"),
+        ("", "it is empty: expected a line of names"),
         ("{", "it is not JSON; expected"),
         ("[1, 2]", "got a list"),
         ("{}", "got nothing"),

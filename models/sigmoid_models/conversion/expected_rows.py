@@ -1,4 +1,4 @@
-"""Rows whose outputs are known from the user's own program, read from a CSV."""
+"""Rows whose outputs are known from the user's own program, read from a table."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Final, Literal, NamedTuple
 from sigmoid_models.card import ModelCard
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.messages import UserError, one_line
-from sigmoid_models.training.datasets import Table, read_table
+from sigmoid_models.tables.whole import WholeTable, read_whole
 
 Quantity = Literal["logits", "probabilities"]
 
@@ -44,18 +44,18 @@ def read_expected(path: Path, card: ModelCard) -> ExpectedRows:
     else in order.
 
     Raises:
-        UserError: It is no CSV of finite numbers, or has other features or outputs than
-            the network.
+        UserError: It is no table of finite numbers, or has other features or outputs
+            than the network.
     """
-    table = read_table(path)
+    table = read_whole(path)
     named = {*(card.features or ())}
-    kinds = {name: None if name in named else _kind(name) for name in table.header}
-    inputs = table.numbers(card.features or _features(table, kinds, card))
+    kinds = {name: None if name in named else _kind(name) for name in table.names}
+    inputs = table.numbers(card.features or _features(path, kinds, card))
     outputs: dict[Quantity, Float64Array] = {}
     for kind in QUANTITIES:
-        names = tuple(name for name in table.header if kinds[name] == kind)
+        names = tuple(name for name in table.names if kinds[name] == kind)
         if names:
-            outputs[kind] = _outputs(table, names, kind, card)
+            outputs[kind] = _outputs(path, table, names, kind, card)
     if not outputs:
         finding = "it has no column of logits or probabilities"
         remedy = "call them logit_NAME or probability_NAME"
@@ -68,14 +68,14 @@ def _kind(name: str) -> Quantity | Literal["labels"] | None:
 
 
 def _features(
-    table: Table, kinds: Mapping[str, str | None], card: ModelCard
+    path: Path, kinds: Mapping[str, str | None], card: ModelCard
 ) -> tuple[str, ...]:
-    names = tuple(name for name in table.header if kinds[name] is None)
+    names = tuple(name for name, kind in kinds.items() if kind is None)
     takes = card.architecture.features
     if len(names) != takes:
         raise UserError(
             one_line(
-                f"{table.path}: the network takes {takes} features, beside the outputs "
+                f"{path}: the network takes {takes} features, beside the outputs "
                 f"are {len(names)} columns: {', '.join(names)[:128] or 'none'}"
             )
         )
@@ -83,13 +83,17 @@ def _features(
 
 
 def _outputs(
-    table: Table, names: tuple[str, ...], kind: Quantity, card: ModelCard
+    path: Path,
+    table: WholeTable,
+    names: tuple[str, ...],
+    kind: Quantity,
+    card: ModelCard,
 ) -> Float64Array:
     gives = card.architecture.outputs
     if len(names) != gives:
         raise UserError(
             one_line(
-                f"{table.path}: the network has {gives} outputs, the {kind} are "
+                f"{path}: the network has {gives} outputs, the {kind} are "
                 f"{len(names)} columns: {', '.join(names)[:128]}"
             )
         )
@@ -97,5 +101,5 @@ def _outputs(
     if kind == "probabilities" and (values.min() < 0 or values.max() > 1):
         finding = "a probability is not from 0 to 1"
         remedy = "call columns of logits logit_NAME"
-        raise UserError(one_line(f"{table.path}: {finding}; {remedy}"))
+        raise UserError(one_line(f"{path}: {finding}; {remedy}"))
     return values

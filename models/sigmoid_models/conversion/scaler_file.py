@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from sigmoid_models.card import Scaler
 from sigmoid_models.messages import UserError, one_line
-from sigmoid_models.training.datasets import read_table
+from sigmoid_models.tables.whole import read_whole
 
 SHAPES: Final = (
     'expected {"mean": […], "scale": […]} in JSON, or a CSV with the columns mean, '
@@ -95,12 +95,12 @@ def _is_number(value: object) -> bool:
 def _of_csv(
     path: Path, features: Sequence[str] | None
 ) -> tuple[list[float], list[float]]:
-    table = read_table(path)
-    if not {"mean", "scale"} <= {*table.header} <= {"mean", "scale", "feature"}:
-        raise ScalerError(path, f"{SHAPES}, got {', '.join(table.header)[:128]}")
+    table = read_whole(path)
+    if not {"mean", "scale"} <= {*table.names} <= {"mean", "scale", "feature"}:
+        raise ScalerError(path, f"{SHAPES}, got {', '.join(table.names)[:128]}")
     rows = table.numbers(("mean", "scale")).tolist()
-    if "feature" in table.header and features is not None:
-        names = table.column("feature")
+    if "feature" in table.names and features is not None:
+        names = table.texts("feature")
         for name in features:
             if names.count(name) != 1:
                 finding = f"it has {names.count(name)} rows of the feature {name!r}"

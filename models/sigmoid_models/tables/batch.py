@@ -74,14 +74,18 @@ class ArrowBatch(Batch):
             raise TableError(f"{self.label}: {said}")
         return self.columns[name]
 
+    def cell(self, row: int, name: str) -> tuple[str, str | None]:
+        """Return a cell as text; see `Batch.cell`."""
+        cell = self.columns[name][row].as_py()
+        text = "" if cell is None else str(cell)
+        return text, reason(text, self.decimal)
+
     def place(self, row: int) -> str:
         """Say where a row stands; see `Batch.place`."""
         return self.place_of(row)
 
     def _fault(self, row: int, name: str) -> str:
-        cell = self.columns[name][row].as_py()
-        text = cell if isinstance(cell, str) else "" if cell is None else str(cell)
-        said = reason(text, self.decimal)
+        text, said = self.cell(row, name)
         return (
             f"{self.label}: {self.place(row)}, column {shown_cell(name)}: "
             f"expected a finite number, got {shown_cell(text)}"

@@ -47,7 +47,11 @@ class CsvTable(Table):
         self._source = source
         self._text = Text(self.label, source.read)
         self._rest, self._line, self._at_end = b"", 1, False
-        self._fill(_BLOCK)
+        size = _BLOCK
+        self._fill(size)
+        while not self._at_end and size < _LONGEST_RECORD and not _has_line(self._rest):
+            size *= 2
+            self._fill(size)
         sample = self._rest
         refuse_others(self.label, sample)
         if not sample.strip():
@@ -216,6 +220,12 @@ class CsvTable(Table):
 
     def _utf8(self, block: bytes, line: int) -> bytes:
         return self._text.utf8(block, lambda end: line + line_ends(block[:end]))
+
+
+def _has_line(text: bytes) -> bool:
+    text = text.lstrip(b"\r\n")
+    # What follows the last byte is not known.
+    return b"\n" in text or b"\r" in text[:-1]
 
 
 def _shown(cell: bytes) -> str:

@@ -115,7 +115,10 @@ def records(
 
 def line_ends(text: bytes) -> int:
     """Count the ends of lines, of which a return with a newline is one."""
-    return text.count(b"\n") + text.count(b"\r") - text.count(b"\r\n")
+    newlines = text.count(b"\n")
+    if b"\r" not in text:
+        return newlines
+    return newlines + text.count(b"\r") - text.count(b"\r\n")
 
 
 def _last_line_end(block: bytes) -> int:

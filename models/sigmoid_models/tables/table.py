@@ -91,6 +91,10 @@ class Batch(ABC):
         """Return a column as the pyarrow array that it came as."""
 
     @abstractmethod
+    def cell(self, row: int, name: str) -> tuple[str, str | None]:
+        """Return a cell as text, and why it is no number, if that is known."""
+
+    @abstractmethod
     def place(self, row: int) -> str:
         """Say where a row stands, counted from this batch's first: `line 17`."""
 

@@ -1,18 +1,29 @@
-"""Real data to train on: scikit-learn's bundled sets, and CSV files."""
+"""Real data to train on: scikit-learn's bundled sets, and tables."""
 
-import csv
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.messages import UserError, one_line
+from sigmoid_models.tables.reading import ReadOptions, open_table
+from sigmoid_models.tables.table import listed, shown_cell
 from sigmoid_models.training.bundled import BUNDLED
+from sigmoid_models.training.features import Features, odd_features
+from sigmoid_models.training.labels import (
+    Labels,
+    in_order,
+    odd_labels,
+    too_few,
+    unknown_labels,
+    why_no_classes,
+)
+
+_FOUND_OUT: Final = ReadOptions()
 
 
 class DatasetError(UserError):
@@ -27,11 +38,12 @@ class Dataset:
     """Rows with a class each.
 
     Attributes:
-        name: The name of the set, or the CSV's file name.
+        name: The name of the set, or the file's.
         rows: Raw features, `(rows, features)`, finite.
         features: The names of the features.
         targets: Index of each row's class, `(rows,)`.
         classes: The names of the classes.
+        notes: Sentences for the user: how the file was read, and what is odd in it.
     """
 
     name: str
@@ -39,99 +51,108 @@ class Dataset:
     features: tuple[str, ...]
     targets: NDArray[np.int64]
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Table:
-    """A CSV file: its header and its cells, as text."""
+def load_csv(
+    path: Path,
+    target: str,
+    *,
+    drop: Sequence[str] = (),
+    positive: str | None = None,
+    options: ReadOptions = _FOUND_OUT,
+) -> Dataset:
+    """Read a table whose column `target` names each row's class.
 
-    path: Path
-    header: tuple[str, ...]
-    lines: list[list[str]]
-
-    def column(self, name: str) -> list[str]:
-        """Return the cells under `name`.
-
-        Raises:
-            DatasetError: The header has no such name.
-        """
-        if name not in self.header:
-            raise DatasetError(
-                f"{self.path}: there is no column {name!r}; "
-                f"the header has {', '.join(self.header)}"
-            )
-        position = self.header.index(name)
-        return [line[position] for line in self.lines]
-
-    def numbers(self, names: tuple[str, ...]) -> Float64Array:
-        """Return the columns `names` as numbers, `(rows, len(names))`.
-
-        Raises:
-            DatasetError: A column is not there, or a cell is no finite number.
-        """
-        columns = [
-            [self._number(cell, line, name) for line, cell in enumerate(cells, start=2)]
-            for name, cells in ((name, self.column(name)) for name in names)
-        ]
-        return np.array(columns, dtype=np.float64).T.reshape(-1, len(names))
-
-    def _number(self, cell: str, line: int, name: str) -> float:
-        try:
-            # Python reads 1_000 as a number; what else reads the file may not.
-            number = math.nan if "_" in cell else float(cell)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise DatasetError(
-                f"{self.path}: record {line}, column {name!r}: "
-                f"expected a finite number, got {cell[:32]!r}"
-            )
-        return number
-
-
-def read_table(path: Path) -> Table:
-    """Read a CSV file with a header, comma-separated, in UTF-8.
+    Args:
+        path: A CSV or Parquet file, see `sigmoid_models.tables.reading`.
+        target: The column of the classes.
+        drop: Columns to leave out; all others are features.
+        positive: Of two classes, the one to be put second: that whose probability a
+            network with one output gives. None for the last, sorted.
+        options: What the user says of the file.
 
     Raises:
-        DatasetError: It cannot be read, has no row, names a column twice, or has a
-            row that is longer or shorter than the header.
+        UserError: The file cannot be read or used.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *lines = [line for line in csv.reader(file, strict=True) if line]
-    except OSError as error:
-        raise DatasetError(f"{path}: {error.strerror or 'cannot be read'}") from None
-    except (ValueError, csv.Error) as error:
-        raise DatasetError(f"{path}: not a CSV file with a header: {error}") from None
-    if not lines:
-        raise DatasetError(f"{path}: there is no row under the header")
-    if len(set(header)) != len(header):
-        raise DatasetError(f"{path}: the header names a column twice")
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(header):
-            raise DatasetError(
-                f"{path}: record {number} has {len(line)} cells, "
-                f"the header {len(header)}"
-            )
-    return Table(path, tuple(header), lines)
+    with open_table(path, options) as table:
+        table.require([target, *drop])
+        names = [name for name in table.names if name not in {target, *drop}]
+        if target in drop:
+            raise DatasetError(f"{path}: {target!r} is the target, and dropped")
+        if not names:
+            beside = f"beside {target!r}" + (" and what is dropped" if drop else "")
+            raise DatasetError(f"{path}: there is no column {beside}")
+        features, labels = Features(names), Labels()
+        for batch in table.batches():
+            features.add(batch)
+            labels.add(batch, target)
+        how_read = table.notes
+    command = _command(path, target, drop, positive, options)
+    _check(path, target, features, labels, features.refusal(command))
+    classes = _with_positive(path, in_order(labels.names), positive)
+    targets = labels.targets(classes)
+    counts = np.bincount(targets, minlength=len(classes)).tolist()
+    rows = features.rows()
+    notes = (*how_read, *odd_labels(classes, counts), *odd_features(rows, names))
+    return Dataset(path.name, rows, tuple(names), targets, classes, _clean(notes))
 
 
-def load_csv(path: Path, target: str) -> Dataset:
-    """Read a CSV whose column `target` names each row's class; the rest are features.
+def load_labelled(
+    path: Path,
+    target: str,
+    features: Sequence[str] | None,
+    classes: Sequence[str],
+    *,
+    count: int,
+    options: ReadOptions = _FOUND_OUT,
+) -> Dataset:
+    """Read rows with their classes for a model that exists.
+
+    Args:
+        path: A CSV or Parquet file, see `sigmoid_models.tables.reading`.
+        target: The column of the classes.
+        features: The columns that the model takes; None for all others, in order.
+        classes: The model's classes, in its order. Not all need rows.
+        count: How many features the model takes.
+        options: What the user says of the file.
 
     Raises:
-        DatasetError: It cannot be read or used.
+        UserError: The file cannot be read or used, or has a class that the model has
+            not.
     """
-    table = read_table(path)
-    names = table.column(target)
-    features = tuple(name for name in table.header if name != target)
-    if not features:
-        raise DatasetError(f"{path}: there is no column beside {target!r}")
-    classes = tuple(sorted(set(names)))
-    if "" in classes or len(classes) < 2:
-        raise DatasetError(f"{path}: {target!r} must name two classes or more")
-    targets = np.array([classes.index(name) for name in names], dtype=np.int64)
-    return Dataset(path.name, table.numbers(features), features, targets, classes)
+    with open_table(path, options) as table:
+        others = [name for name in table.names if name != target]
+        names = others if features is None else features
+        table.require([target, *names])
+        if len(names) != count:
+            raise DatasetError(
+                f"{path}: the model takes {count} features, beside {target!r} are "
+                f"{len(names)} columns: {listed(names)}"
+            )
+        parts, labels = [], Labels(classes)
+        for batch in table.batches():
+            parts.append(batch.numbers(names))
+            labels.add(batch, target)
+        notes = table.notes
+    _check_labelled(path, target, labels)
+    unknown = unknown_labels(labels, classes)
+    if unknown:
+        raise DatasetError(f"{path}: column {target!r}: {unknown}")
+    rows, targets = np.concatenate(parts), labels.codes()
+    return Dataset(path.name, rows, tuple(names), targets, tuple(classes), notes)
+
+
+def check_rows_per_class(dataset: Dataset, least: int) -> None:
+    """Check that there are some rows of each class.
+
+    Raises:
+        DatasetError: It names the classes with fewer, and how many they have.
+    """
+    counts = np.bincount(dataset.targets, minlength=len(dataset.classes)).tolist()
+    few = too_few(dataset.classes, counts, least)
+    if few:
+        raise DatasetError(f"{dataset.name}: {few}")
 
 
 def load_bundled(name: str) -> Dataset:
@@ -151,3 +172,70 @@ def load_bundled(name: str) -> Dataset:
         np.asarray(bunch.target, dtype=np.int64),
         tuple(str(label) for label in bunch.target_names),
     )
+
+
+def _command(
+    path: Path,
+    target: str,
+    drop: Sequence[str],
+    positive: str | None,
+    options: ReadOptions,
+) -> list[str]:
+    """Return the words of the command that the user gave, as far as it is known."""
+    words = ["sigmoid-serve", "train", str(path), "--target", target]
+    for name in drop:
+        words += ["--drop", name]
+    if positive is not None:
+        words += ["--positive", positive]
+    if options.decimal is not None:
+        words += ["--decimal", options.decimal]
+    if options.has_header is not None:
+        words.append("--header" if options.has_header else "--no-header")
+    return words
+
+
+def _check(
+    path: Path, target: str, features: Features, labels: Labels, refusal: str | None
+) -> None:
+    """Refuse rows that cannot be learned from."""
+    if features.empty and labels.absent:
+        count, first = features.empty, features.first_empty
+        finding = f"{_rows(count)} without any number, the first at {first}"
+        raise DatasetError(f"{path}: there {finding}; take the rows out")
+    _check_labelled(path, target, labels)
+    wrong = why_no_classes(labels.names, len(labels.codes()))
+    if wrong:
+        raise DatasetError(f"{path}: column {target!r}: {wrong}")
+    if refusal:
+        raise DatasetError(f"{path}: {refusal}")
+
+
+def _check_labelled(path: Path, target: str, labels: Labels) -> None:
+    if labels.absent:
+        finding = f"{_rows(labels.absent)} without a class in column {target!r}"
+        where = f"the first at {labels.first_absent}"
+        raise DatasetError(
+            f"{path}: there {finding}, {where}; fill it in, or take the rows out"
+        )
+
+
+def _with_positive(
+    path: Path, classes: tuple[str, ...], positive: str | None
+) -> tuple[str, ...]:
+    if positive is None:
+        return classes
+    if len(classes) != 2:
+        finding = f"is for two classes, and here are {len(classes)}"
+        raise DatasetError(f"{path}: --positive {finding}: {listed(classes)}")
+    if positive not in classes:
+        finding = f"--positive {shown_cell(positive)} is none of the classes"
+        raise DatasetError(f"{path}: {finding} {listed(classes)}")
+    return (*(name for name in classes if name != positive), positive)
+
+
+def _rows(count: int) -> str:
+    return "is 1 row" if count == 1 else f"are {count:,} rows"
+
+
+def _clean(notes: Sequence[str]) -> tuple[str, ...]:
+    return tuple(map(one_line, notes))
