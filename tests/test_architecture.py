@@ -22,9 +22,10 @@ ARROWS = {
     "interrupts sigmoid_models sigmoid_models.conversion sigmoid_models.training "
     "sigmoid_models.intake sigmoid_models.activation",
     "process": "server sockets app http registry repository monitoring configuration "
-    "errors sigmoid_models",
+    "errors interrupts sigmoid_models",
     "healthcheck": "diagnostics",
-    "diagnostics": "sockets repository engine configuration errors sigmoid_models",
+    "diagnostics": "sockets http registry repository monitoring engine configuration "
+    "errors sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
     "app": "lifespan http registry repository monitoring engine admission "

@@ -33,7 +33,7 @@ COMMANDS: Final = {
         "Check what a server would find, and whether it would start.",
     ),
     "train": ("training", "Train a network on real data and write its checkpoint."),
-    "convert": ("conversion", "Make a checkpoint of a file of weights."),
+    "convert": ("conversion", "Write a checkpoint of a file of weights."),
     "predict": ("checkpoints", "Classify the rows of a CSV."),
     "inspect": ("checkpoints", "Show what a checkpoint holds."),
 }
@@ -102,7 +102,7 @@ def main() -> None:
     # busy, that makes milliseconds of microseconds. It is read as PyTorch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="sigmoid-serve", standalone_mode=False)
     except typer.TyperException as error:
         code = error.exit_code
         if len(sys.argv) > 1:
