@@ -77,7 +77,8 @@ def test_every_setting_is_shown_in_a_group(command: str, columns: str) -> None:
     shown = outcome.stdout
     assert max(map(len, shown.splitlines())) <= int(columns)
     heads = [line[:-1] for line in shown.splitlines() if line[:1].isalpha()][1:]
-    assert heads == ["Arguments", *GROUPS, "Options"]
+    assert {"Arguments", *GROUPS, "Options"} <= {*heads}
+    assert len(heads) == len({*heads}) <= 10
     words = set(shown.replace(";", " ").replace("]", " ").split())
     for name in Settings.model_fields:
         assert variable(name) in words

@@ -92,6 +92,9 @@ def test_a_model_that_must_not_answer_and_a_path() -> None:
         assert "--unix-socket '/a b/s'" in lines[5]
         assert "/sigmoid" in lines[5]
         assert lines[7] == "  note  n (and 3 more: sigmoid-serve doctor)"
+        after_a_long_load = greeting(Settings(), [listener], served, 7)
+        assert len(after_a_long_load) == 7
+        assert "and 6 more" in after_a_long_load[2]
         mutual = Settings(tls_cert_file=Path("c"), tls_client_ca_file=Path("d"))
         assert " --cert CLIENT.pem " in greeting(mutual, [listener], served)[5]
 

@@ -49,7 +49,8 @@ class _Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]
+        # Their names alone, for what is proposed in place of a mistyped one.
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         """Import a command."""
@@ -73,8 +74,9 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            ignore_interrupts()
             raise _Interrupted from None
+        finally:
+            end_on_interrupt()  # while the interpreter ends
 
 
 app = typer.Typer(
@@ -110,6 +112,7 @@ def main() -> None:
         else:  # the message is the help
             print(error.message, file=sys.stderr)
     except _Interrupted:
+        ignore_interrupts()
         with suppress(OSError):
             sys.stdout.flush()
         line_writer().write(STOPPED)

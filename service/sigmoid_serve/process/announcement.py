@@ -14,7 +14,7 @@ from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.interrupts import STOPPED
 from sigmoid_serve.monitoring.line_writer import line_writer
 from sigmoid_serve.monitoring.logs import end_of_start, is_for_terminal
-from sigmoid_serve.process.greeting import Served, greeting
+from sigmoid_serve.process.greeting import MOST_LINES, Served, greeting
 from sigmoid_serve.sockets.listening import addresses
 
 LONG_SECONDS: Final = 5.0
@@ -51,9 +51,11 @@ class Announcement:
             self._make()
             return
         served = served._replace(notes=(*end_of_start(), *served.notes))
-        lines = greeting(self._settings, self._listeners, served)
         with self._lock:
+            told = len(self._places) if self._is_made else 0
             self._is_made = True
+        left = MOST_LINES - told
+        lines = greeting(self._settings, self._listeners, served, left)
         line_writer().write("".join(f"{line}\n" for line in lines).encode())
 
     def _make(self, remark: str = "") -> None:

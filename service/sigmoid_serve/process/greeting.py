@@ -17,8 +17,11 @@ from sigmoid_serve.monitoring.logs import end_of_start
 from sigmoid_serve.registry.assembly import threads_of
 from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 
-_MOST_LINES: Final = 8
+MOST_LINES: Final = 8
+
 _MOST_MODELS: Final = 3
+# Beside the lines of models: device, address, request, how to stop.
+_OTHER_LINES: Final = 4
 _MOST_CLASSES: Final = 4
 # A longer row would fill the terminal; the request then makes a row of zeros.
 _ROW_CHARACTERS: Final = 400
@@ -66,7 +69,10 @@ def describe_served(registry: ModelRegistry) -> Served:
 
 
 def greeting(
-    settings: Settings, listeners: Sequence[socket], served: Served
+    settings: Settings,
+    listeners: Sequence[socket],
+    served: Served,
+    most: int = MOST_LINES,
 ) -> list[str]:
     """Write the lines.
 
@@ -74,26 +80,27 @@ def greeting(
         settings: See `sigmoid_serve.configuration.settings`.
         listeners: The sockets on which the service listens.
         served: What it serves.
+        most: How many lines to write at most.
     """
     threads = _counted(threads_of(settings), "thread")
     workers = settings.workers
     of_each = "" if workers == 1 else f" in each of {workers} workers"
-    models = list(served.models)
+    models = list(served.models[: max(1, most - _OTHER_LINES - 1)])
     if served.count > len(models):
         models[-1] = f"and {served.count - len(models) + 1} more: GET /models"
     url = _url(settings, listeners)
-    where = f"  URL   {url}"
+    where = f"{url}  docs {url}/docs"
     if settings.uds:
-        where = f"  URL   {url} at unix:{one_line(str(settings.uds))}"
+        where = f"{url} at unix:{one_line(str(settings.uds))}"
     lines = [
         f"sigmoid-serve {version('sigmoid-serve')} on {served.device}, "
         f"{threads}{of_each}",
         *(f"  {model}" for model in models),
-        f"{where}  docs {url}/docs",
+        f"  URL   {where}",
         f"  try   {_request(settings, url, served)}",
         "  stop  Ctrl-C",
     ]
-    return [*lines, *_notes(served.notes, _MOST_LINES - len(lines))]
+    return [*lines, *_notes(served.notes, most - len(lines))]
 
 
 def _notes(notes: Sequence[str], most: int) -> list[str]:
