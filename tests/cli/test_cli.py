@@ -46,9 +46,9 @@ def done(*arguments: str | Path, folder: Path | None = None) -> str:
     return outcome.stdout
 
 
-def refused(*arguments: str | Path, code: int = 1, **variables: str) -> str:
+def refused(*arguments: str | Path, **variables: str) -> str:
     outcome = call(*arguments, folder=None, **variables)
-    assert outcome.returncode == code
+    assert outcome.returncode == 1
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("sigmoid-serve: ")
     assert outcome.stderr.endswith("\n")

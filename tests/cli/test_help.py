@@ -139,7 +139,7 @@ def test_what_cannot_be_meant(arguments: str, told: str) -> None:
 def test_what_cannot_be_done(
     arguments: str, variables: dict[str, str], told: str
 ) -> None:
-    outcome = call(*arguments.split(), **variables)
+    outcome = call(*arguments.split(), folder=None, **variables)
     assert outcome.returncode == 1, outcome.stderr
     assert told in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
@@ -148,6 +148,6 @@ def test_what_cannot_be_done(
 def test_completion() -> None:
     instruction = {"_SIGMOID_SERVE_COMPLETE": "complete_bash"}
     words = {"COMP_WORDS": "sigmoid-serve se", "COMP_CWORD": "1"}
-    assert call(**instruction, **words).stdout.split() == ["serve"]
+    assert call(folder=None, **instruction, **words).stdout.split() == ["serve"]
     words = {"COMP_WORDS": "sigmoid-serve serve --por", "COMP_CWORD": "2"}
-    assert call(**instruction, **words).stdout.split() == ["--port"]
+    assert call(folder=None, **instruction, **words).stdout.split() == ["--port"]

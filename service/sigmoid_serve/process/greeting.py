@@ -33,7 +33,7 @@ class Served(NamedTuple):
 
     Attributes:
         models: A line for each of the first models, the default model first.
-        count: How many models there are.
+        total: How many models there are.
         device: On which they compute.
         features: Of the default model; 0 where it must not answer.
         row: A row of its features as JSON; empty if it would be long.
@@ -41,7 +41,7 @@ class Served(NamedTuple):
     """
 
     models: tuple[str, ...]
-    count: int
+    total: int
     device: str
     features: int
     row: str
@@ -60,7 +60,7 @@ def describe_served(registry: ModelRegistry) -> Served:
             f"{_title(each):{width}}  {_description(each)}"
             for each in newest[:_MOST_MODELS]
         ),
-        count=len(newest),
+        total=len(newest),
         device=str(first.engine.device),
         features=0 if first.fault else first.engine.card.architecture.features,
         row=_row(first.engine.card),
@@ -86,8 +86,8 @@ def greeting(
     workers = settings.workers
     of_each = "" if workers == 1 else f" in each of {workers} workers"
     models = list(served.models[: max(1, most - _OTHER_LINES - 1)])
-    if served.count > len(models):
-        models[-1] = f"and {served.count - len(models) + 1} more: GET /models"
+    if served.total > len(models):
+        models[-1] = f"and {served.total - len(models) + 1} more: GET /models"
     url = _url(settings, listeners)
     where = f"{url}  docs {url}/docs"
     if settings.uds:
