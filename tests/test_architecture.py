@@ -20,11 +20,13 @@ ARROWS = {
     "__main__": "cli interrupts",
     "cli": "process diagnostics sockets http monitoring engine configuration "
     "interrupts sigmoid_models sigmoid_models.conversion sigmoid_models.training "
-    "sigmoid_models.intake sigmoid_models.activation sigmoid_models.tables",
+    "sigmoid_models.intake sigmoid_models.activation sigmoid_models.tables "
+    "sigmoid_models.evaluation sigmoid_models.output repository",
     "process": "server sockets app http registry repository monitoring configuration "
-    "errors sigmoid_models",
+    "errors interrupts sigmoid_models",
     "healthcheck": "diagnostics",
-    "diagnostics": "sockets repository engine configuration errors sigmoid_models",
+    "diagnostics": "sockets http registry repository monitoring engine configuration "
+    "errors sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
     "app": "lifespan http registry repository monitoring engine admission "
@@ -47,7 +49,9 @@ ARROWS = {
     "interrupts": "",
     "sigmoid_models.conversion": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
-    "sigmoid_models.training": "sigmoid_models sigmoid_models.tables",
+    "sigmoid_models.training": "sigmoid_models sigmoid_models.tables "
+    "sigmoid_models.evaluation",
+    "sigmoid_models.evaluation": "sigmoid_models",
     "sigmoid_models.tables": "sigmoid_models sigmoid_models.output",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
     "sigmoid_models.files sigmoid_models.output",

@@ -60,21 +60,32 @@ class Golden(Part):
 
 
 class Metrics(Part):
-    """Measured on the test rows, which training never saw.
+    """How good the network is on the test rows; None is what is not defined there.
 
     Attributes:
         accuracy: Share of rows whose label is right.
+        majority_share: Share of the largest class: the accuracy of always saying it.
+        balanced_accuracy: Mean of the recalls of the classes that have rows.
+        precision: Of the positive of two classes, else mean over the classes; so are
+            the three that follow.
+        recall: Share of a class's rows that were given it.
+        average_precision: Area under precision over recall.
+        roc_auc: Area under the ROC curve.
         log_loss: Mean binary cross-entropy over rows and outputs, in nats.
         brier: Mean squared error of the probabilities over rows and outputs.
         ece: Expected calibration error of the predicted label, 15 equal bins.
-        roc_auc: Area under the ROC curve, mean over the outputs.
     """
 
     accuracy: Probability
+    majority_share: Probability | None = None
+    balanced_accuracy: Probability | None = None
+    precision: Probability | None = None
+    recall: Probability | None = None
+    average_precision: Probability | None = None
+    roc_auc: Probability | None = None
     log_loss: Annotated[FiniteFloat, Field(ge=0)]
     brier: Probability
     ece: Probability
-    roc_auc: Probability
 
 
 class Training(Part):
@@ -84,6 +95,8 @@ class Training(Part):
         dataset: Its name, or the file name of a CSV.
         seed: The seed of the split, the initialisation and the order of the rows.
         init: `sigmoid` (scaled by the sigmoid's slope) or `default` (PyTorch's).
+        class_weights: `balanced` where each class weighed as much as another; the
+            probabilities are then not those of the data's own shares.
         epochs: Until the weights that were kept.
         rows: Number of training, validation and test rows.
         gradient_norms_initial: Per layer, first to last, before the first step.
@@ -93,6 +106,7 @@ class Training(Part):
     dataset: Name
     seed: int
     init: Literal["sigmoid", "default"]
+    class_weights: Literal["balanced"] | None = None
     epochs: NonNegativeInt
     rows: tuple[PositiveInt, PositiveInt, PositiveInt]
     gradient_norms_initial: Numbers

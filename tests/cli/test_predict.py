@@ -212,7 +212,11 @@ def test_the_output_is_utf_8_whatever_the_locale(
     data = tmp_path / "d.csv"
     data.write_text("größe,w,x,y,z\n長さ,1,2,3,4\n", encoding="utf-8")
     arguments = ("predict", models["softmax"], data, "--keep", "größe")
-    environ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    environ: dict[str, Any] = {
+        "LC_ALL": "C",
+        "PYTHONUTF8": "0",
+        "PYTHONIOENCODING": "ascii",
+    }
     command = [*COMMAND, *map(str, arguments)]
     outcome = subprocess.run(
         command, capture_output=True, env=environment(**environ), check=False
@@ -248,7 +252,7 @@ def test_without_names(tmp_path: Path, capfd: Any) -> None:
     path, data = tmp_path / "m.pt", tmp_path / "d.csv"
     torch.save(Classifier(2, 3, 1).state_dict(), path)
     data.write_text("p,q\n1,2\n3,4\n")
-    sigmoid = {"activation": "sigmoid"}
+    sigmoid: dict[str, Any] = {"activation": "sigmoid"}
     header, *rows = answers(capfd, path, data, **sigmoid).splitlines()
     assert header == "label,probability_1"
     assert [row[:4] for row in rows] in (["0,0."] * 2, ["1,0."] * 2)

@@ -11,12 +11,10 @@ import torch
 from sigmoid_models.card import Metrics
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.training.datasets import Dataset, DatasetError, load_bundled
-from sigmoid_models.training.fit import Epoch, TrainingOptions, train
-from sigmoid_models.training.metrics import (
-    expected_calibration_error,
-    measure,
-    one_against_rest,
-)
+from sigmoid_models.training.epochs import Epoch, StoppedError, Watch
+from sigmoid_models.training.fit import train
+from sigmoid_models.training.options import TrainingOptions
+from sigmoid_models.training.split import Given
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.repository.model_repository import PRETRAINED
 
@@ -58,6 +56,7 @@ def test_shipped_metrics_are_reached_again(name: str) -> None:
     assert card.training.rows == claimed.training.rows
     for metric in Metrics.model_fields:
         claim = getattr(claimed.metrics, metric)
+        assert claim is not None
         assert getattr(card.metrics, metric) == pytest.approx(claim, abs=0.02)
 
 
@@ -97,11 +96,86 @@ def test_initialisation_decides_whether_gradients_arrive() -> None:
 def test_patience_ends_and_the_best_epoch_is_kept() -> None:
     seen: list[Epoch] = []
     options = TrainingOptions(epochs=400, patience=3, learning_rate=0.05)
-    card = train(load_bundled("wine"), options, seen.append).card
+    card = train(load_bundled("wine"), options, Watch(seen.append)).card
     assert card.training
     best = min(seen, key=lambda epoch: epoch.validation_loss)
     assert card.training.epochs == best.number == len(seen) - 3
     assert [epoch.number for epoch in seen] == list(range(1, len(seen) + 1))
+
+
+def test_stopping_keeps_the_best_network_so_far() -> None:
+    options = TrainingOptions(epochs=50)
+    full = train(load_bundled("wine"), replace(options, epochs=4))
+    seen: list[Epoch] = []
+    watch = Watch(seen.append, is_stopped=lambda: len(seen) == 4)
+    stopped = train(load_bundled("wine"), options, watch)
+    assert stopped.is_stopped
+    assert not full.is_stopped
+    assert list(stopped.history) == seen
+    assert stopped.card == full.card
+    for tensor, other in zip(
+        stopped.network.parameters(), full.network.parameters(), strict=True
+    ):
+        assert torch.equal(tensor, other)
+
+
+def test_stopping_before_the_first_epoch_has_ended() -> None:
+    asked = iter([False, True])
+    watch = Watch(is_stopped=lambda: next(asked))
+    with pytest.raises(StoppedError, match="before the first epoch had ended"):
+        train(load_bundled("wine"), TrainingOptions(), watch)
+
+
+def test_balanced_weights_find_a_rare_class() -> None:
+    generator = np.random.default_rng(1)
+    targets = (np.arange(2000) < 60).astype(np.int64)
+    rows = generator.standard_normal((2000, 3)) + targets[:, None]
+    dataset = Dataset("rare", rows, ("x", "y", "z"), targets, ("no", "yes"))
+    options = TrainingOptions(epochs=30)
+    plain = train(dataset, options)
+    balanced = train(dataset, replace(options, class_weights="balanced"))
+    recall = plain.evaluation.measures["recall"]
+    assert balanced.evaluation.measures["recall"] > recall + 0.3
+    assert balanced.card.training
+    assert balanced.card.training.class_weights == "balanced"
+    # What it says is no longer how often it comes true, which is 3 % of the rows.
+    assert plain.evaluation.scored.likely.mean() == pytest.approx(0.03, abs=0.015)
+    assert balanced.evaluation.scored.likely.mean() > 0.15
+
+
+def test_given_rows_are_not_split_off() -> None:
+    dataset, other = load_bundled("wine"), load_bundled("wine")
+    other = replace(other, rows=other.rows[::3], targets=other.targets[::3])
+    few = TrainingOptions(epochs=1)
+    cases = (
+        (Given(), (106, 36, 36)),
+        (Given(test=other), (142, 36, 60)),
+        (Given(validation=other), (142, 60, 36)),
+        (Given(other, other), (178, 60, 60)),
+    )
+    for given, rows in cases:
+        card = train(dataset, few, given=given).card
+        assert card.training
+        assert card.training.rows == rows
+
+
+def test_classes_of_one_row_where_nothing_is_split_off() -> None:
+    dataset = table([0, 1])
+    given = Given(table([0, 1]), table([0, 0]))
+    trained = train(dataset, TrainingOptions(epochs=1), given=given)
+    assert trained.card.metrics
+    assert trained.card.metrics.roc_auc is None
+    assert "all rows are of 'class 0'" in trained.evaluation.warnings[0]
+    assert "roc_auc" not in trained.card.metrics.model_dump_json(exclude_none=True)
+
+
+def test_threads_asked_for_are_used() -> None:
+    threads = torch.get_num_threads()
+    seen = []
+    watch = Watch(lambda _: seen.append(torch.get_num_threads()))
+    train(load_bundled("iris"), TrainingOptions(epochs=1, threads=3), watch)
+    assert seen == [3]
+    assert torch.get_num_threads() == threads
 
 
 def test_smallest_dataset() -> None:
@@ -127,7 +201,7 @@ def test_a_constant_feature_is_scaled_by_one() -> None:
 
 
 def test_too_few_rows() -> None:
-    with pytest.raises(DatasetError, match="made: a class has fewer than five rows"):
+    with pytest.raises(DatasetError, match="'class 1' has 4 rows"):
         train(table([0] * 50 + [1] * 4), TrainingOptions())
 
 
@@ -153,47 +227,3 @@ def test_a_mean_beyond_float64() -> None:
     dataset.rows[:, 0] = 1.7e308
     with pytest.raises(DatasetError, match="'x0' are too large to be standardised; "):
         train(dataset, TrainingOptions(epochs=1))
-
-
-def test_one_against_rest() -> None:
-    targets = np.array([0, 2, 1])
-    expected = [[1, 0, 0], [0, 0, 1], [0, 1, 0]]
-    assert one_against_rest(targets, 3).tolist() == expected
-    assert one_against_rest(np.array([0, 1]), 1).tolist() == [[0], [1]]
-
-
-def test_expected_calibration_error_by_hand() -> None:
-    # Bins of 1/15: 0.61 and 0.65 share the tenth, 1.0 is in the last.
-    confidence = np.array([0.61, 0.65, 0.95, 1.0])
-    right = np.array([True, False, True, True])
-    expected = (abs((0.39) + (-0.65)) + abs(0.05 + 0.0)) / 4
-    error = expected_calibration_error(confidence, right)
-    assert error == pytest.approx(expected, abs=1e-12)
-    sure = np.ones(3)
-    assert expected_calibration_error(sure, np.ones(3, dtype=bool)) == 0
-    assert expected_calibration_error(sure, np.zeros(3, dtype=bool)) == 1
-
-
-def test_measures_by_hand() -> None:
-    likely = np.array([[0.8], [0.4], [0.1], [0.7]])
-    found = measure(likely, np.array([1, 1, 0, 0]))
-    entropy = -np.log([0.8, 0.4, 0.9, 0.3]).mean()
-    assert found.accuracy == 0.5
-    assert found.log_loss == pytest.approx(entropy)
-    assert found.brier == pytest.approx((0.04 + 0.36 + 0.01 + 0.49) / 4)
-    assert found.roc_auc == 0.75
-
-
-def test_measures_of_many_classes_by_hand() -> None:
-    likely = np.array([[0.9, 0.2, 0.1], [0.3, 0.6, 0.2], [0.5, 0.1, 0.4]])
-    found = measure(likely, np.array([0, 1, 2]))
-    true = np.array([[0.9, 0.8, 0.9], [0.7, 0.6, 0.8], [0.5, 0.9, 0.4]])
-    assert found.accuracy == pytest.approx(2 / 3)
-    assert found.log_loss == pytest.approx(-np.log(true).mean())
-    assert found.brier == pytest.approx(np.square(1 - true).mean())
-
-
-def test_certainty_that_is_wrong_has_a_finite_loss() -> None:
-    found = measure(np.array([[1.0], [0.0]]), np.array([0, 1]))
-    assert found.accuracy == 0
-    assert 700 < found.log_loss < 710

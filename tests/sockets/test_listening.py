@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sigmoid_serve.configuration.settings import SettingsError, read_settings
-from sigmoid_serve.sockets.listening import listen
+from sigmoid_serve.configuration.settings import Settings, SettingsError, read_settings
+from sigmoid_serve.sockets.listening import addresses, listen
 from tests.running import TIMEOUT, environment, serving, until_ready
 
 PORT = "http://{}:{}"
@@ -50,19 +50,16 @@ def reaches(host: str, port: int) -> bool:
         ("127.0.0.2", False, False),
     ],
 )
-def test_addresses(
-    host: str, by_four: bool, by_six: bool, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
+def test_addresses(host: str, by_four: bool, by_six: bool) -> None:
     with listening(host) as (listener,):
+        (told,) = addresses(Settings(host=host), [listener])
         port = listener.getsockname()[1]
         assert reaches("127.0.0.1", port) is by_four
         assert reaches("::1", port) is by_six
-    (told,) = caplog.messages
     assert told.endswith(" (IPv6 and IPv4)") is (by_four and by_six)
     shown = "[::]" if by_four and by_six else host
     shown = "[::1]" if host == "::1" else shown
-    assert told.split(" (")[0] == f"listening on http://{shown}:{port}"
+    assert told.split(" (")[0] == f"http://{shown}:{port}"
 
 
 def test_a_name_of_several_addresses() -> None:

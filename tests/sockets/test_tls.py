@@ -1,6 +1,5 @@
 """HTTPS, certificates of clients, and certificates that cannot be used."""
 
-import logging
 import socket
 import ssl
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from sigmoid_serve.configuration.settings import Settings, SettingsError, read_settings
 from sigmoid_serve.sockets.certificates import tls_context
-from sigmoid_serve.sockets.listening import listen
+from sigmoid_serve.sockets.listening import addresses, listen
 from tests.cli.test_cli import refused
 from tests.conftest import serve
 from tests.http.test_keys import LONG, ROW
@@ -205,14 +204,12 @@ def test_clients_that_break_off_the_handshake(parts: Parts, https_port: int) -> 
         check_answers(client)
 
 
-def test_the_log_says_that_it_is_https(
-    parts: Parts, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    for listener in listen(Settings(port=0, tls_cert_file=parts.files.both)):
+def test_the_address_says_that_it_is_https(parts: Parts) -> None:
+    settings = Settings(port=0, tls_cert_file=parts.files.both)
+    for listener in listen(settings):
         port = listener.getsockname()[1]
+        assert addresses(settings, [listener]) == [f"https://{HOST}:{port}"]
         listener.close()
-    assert caplog.messages == [f"listening on https://{HOST}:{port}"]
 
 
 def test_a_key_needs_a_certificate(parts: Parts) -> None:

@@ -13,8 +13,12 @@ from sigmoid_models.tables.dialect import repeated
 from sigmoid_models.tables.table import ReadOptions, Table, TableError, listed
 
 # So many rows of a batch, fewer where there are many columns.
-_ROWS: Final = 2**16
+_ROWS: Final = 2**15
 _CELLS: Final = 2**21
+
+# Of each column, read at once. Without it, a group of rows is held whole, and with
+# pyarrow's own reading ahead, several of them.
+_BUFFER_BYTES: Final = 2**18
 
 
 class ParquetTable(Table):
@@ -27,7 +31,9 @@ class ParquetTable(Table):
             raise TableError(f"{self.label}: {finding}")
         self._decimal = options.decimal or "."
         try:
-            self._file = parquet.ParquetFile(path, pre_buffer=False, buffer_size=2**18)
+            self._file = parquet.ParquetFile(
+                path, pre_buffer=False, buffer_size=_BUFFER_BYTES
+            )
         except (OSError, pa.ArrowException):
             finding = "it begins as Parquet, and is damaged or cut short"
             raise TableError(f"{self.label}: {finding}") from None

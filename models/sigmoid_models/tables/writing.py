@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Protocol
@@ -86,8 +86,12 @@ def open_output(path: Path | None, names: Sequence[str]) -> Iterator[Writer]:
     """
     from sigmoid_models.tables.forms import CsvWriter, JsonWriter, ParquetWriter
 
-    kinds = {"csv": CsvWriter, "jsonl": JsonWriter, "parquet": ParquetWriter}
-    kind: type[Writer] = kinds[format_of(path)]
+    kinds: dict[Format, Callable[[BinaryIO, Sequence[str]], Writer]] = {
+        "csv": CsvWriter,
+        "jsonl": JsonWriter,
+        "parquet": ParquetWriter,
+    }
+    kind = kinds[format_of(path)]
     try:
         with _opened(path) as file:
             writer = kind(file, names)

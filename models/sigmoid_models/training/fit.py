@@ -4,86 +4,62 @@ Each output learns by binary cross-entropy on its own, one class against the res
 that the sigmoid of a logit is the probability of that class.
 """
 
-import copy
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch import nn
 
 from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import Golden, ModelCard, Training
-from sigmoid_models.classifier import linear_layers
 from sigmoid_models.dtype import Float64Array
-from sigmoid_models.exact_sigmoid import sigmoid64
+from sigmoid_models.evaluation.evaluation import (
+    Evaluation,
+    card_metrics,
+    evaluate,
+    scored_logits,
+)
 from sigmoid_models.logits import reference_logits
-from sigmoid_models.training.datasets import Dataset, DatasetError
+from sigmoid_models.training.datasets import Dataset
+from sigmoid_models.training.epochs import (
+    Epoch,
+    Watch,
+    gradient_norms,
+    run_epochs,
+    suited_threads,
+)
 from sigmoid_models.training.initialisation import initialise_for_sigmoid
-from sigmoid_models.training.metrics import measure
-from sigmoid_models.training.split import Part, split
+from sigmoid_models.training.options import TrainingOptions
+from sigmoid_models.training.split import Given, Part, split
 
 GOLDEN_ROWS = 4
 
-# PyTorch's threads spin while they wait for each other. On two cores, a step of up to
-# 70 million multiplications took 1.0 to 1.1 times as long with two threads as with one,
-# and where others used the cores, up to 3 times; from 130 million on, 0.75 or less.
-_PARALLEL_MULTIPLICATIONS = 10**8
-
-
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Options of a training.
-
-    Attributes:
-        model: `shallow` is a `Classifier`, `deep` a `DeepClassifier`.
-        hidden: Units of each hidden layer.
-        layers: Hidden layers after the first, for `deep` only.
-        seed: The seed of the split, the initialisation and the order of the rows.
-        init: `sigmoid` (see `sigmoid_models.training.initialisation`) or `default`
-            (PyTorch's).
-        epochs: The most epochs.
-        patience: Epochs without a better validation loss before it stops.
-        learning_rate: The learning rate of Adam.
-        batch_rows: Rows per step.
-    """
-
-    model: Literal["shallow", "deep"] = "shallow"
-    hidden: int = 64
-    layers: int = 5
-    seed: int = 0
-    init: Literal["sigmoid", "default"] = "sigmoid"
-    epochs: int = 200
-    patience: int = 20
-    learning_rate: float = 5e-3
-    batch_rows: int = 32
-
-
-class Epoch(NamedTuple):
-    """The results of one pass over the training rows; losses in nats."""
-
-    number: int
-    training_loss: float
-    validation_loss: float
-    validation_accuracy: float
+_NOBODY = Watch()
+_NOTHING = Given()
 
 
 class Trained(NamedTuple):
-    """A fitted network, in float32 on the CPU, and its card."""
+    """A fitted network, and what is known of it.
+
+    Attributes:
+        network: In float32 on the CPU.
+        card: Its card.
+        evaluation: How good it is on the test rows.
+        history: The epochs, also those after the best.
+        is_stopped: Whether the training was stopped, rather than done.
+    """
 
     network: nn.Module
     card: ModelCard
+    evaluation: Evaluation
+    history: tuple[Epoch, ...]
+    is_stopped: bool
 
 
 def train(
     dataset: Dataset,
     options: TrainingOptions,
-    on_epoch: Callable[[Epoch], None] = lambda _: None,
+    watch: Watch = _NOBODY,
+    given: Given = _NOTHING,
 ) -> Trained:
     """Train a network on 60 % of the rows, validate on 20 %, measure it on 20 %.
 
@@ -92,53 +68,53 @@ def train(
     The same dataset, options and machine give the same weights, bit for bit.
 
     Args:
-        dataset: At least five rows of each class.
+        dataset: At least five rows of each class, where any are split off.
         options: See `TrainingOptions`.
-        on_epoch: Called after each epoch.
+        watch: Who looks on, and may stop it.
+        given: Validation or test rows that are not to be split off; the other rows
+            are then divided 80 : 20, or all for training.
 
     Raises:
-        DatasetError: A class has fewer than five rows, a name is empty or longer
-            than 128 characters, or the values of a feature are too large to be
-            standardised.
+        DatasetError: A class has too few rows, a name is empty or longer than 128
+            characters, or the values of a feature are too large to be standardised.
         FloatingPointError: The loss overflowed: the learning rate is too high.
+        StoppedError: It was stopped before the first epoch had ended.
     """
-    if np.bincount(dataset.targets).min() < 5:
-        raise DatasetError(f"{dataset.name}: a class has fewer than five rows")
     architecture = _architecture(dataset, options)
-    card, (training, validation, test) = split(dataset, architecture, options.seed)
+    card, parts = split(dataset, architecture, options, given)
     generator = torch.Generator().manual_seed(options.seed)
-    network = _initialised(architecture, options, generator)
-    with _suited_threads(architecture, options):
-        gradient_norms_initial = _gradient_norms(network, training)
-        epochs = _fit(network, training, validation, options, generator, on_epoch)
-        gradient_norms_final = _gradient_norms(network, training)
-    network.requires_grad_(requires_grad=False)
+    network = _initialised(architecture, options, generator).to(options.device)
+    training, validation = (
+        part.on(options.device) for part in (parts.training, parts.validation)
+    )
+    with suited_threads(architecture, options):
+        initial = gradient_norms(network, training)
+        fitted = run_epochs(network, training, validation, options, generator, watch)
+        final = gradient_norms(network, training)
+    network.to("cpu").requires_grad_(requires_grad=False)
+    evaluation = _evaluated(network, card, parts.test)
     history = Training(
         dataset=dataset.name[:128],
         seed=options.seed,
         init=options.init,
-        epochs=epochs,
-        rows=(len(training.rows), len(validation.rows), len(test.rows)),
-        gradient_norms_initial=gradient_norms_initial,
-        gradient_norms_final=gradient_norms_final,
+        class_weights=options.class_weights,
+        epochs=fitted.best_epoch,
+        rows=(len(training.rows), len(validation.rows), len(parts.test.rows)),
+        gradient_norms_initial=initial,
+        gradient_norms_final=final,
     )
-    return Trained(network, _finished_card(card, network, test, history))
-
-
-@contextmanager
-def _suited_threads(
-    architecture: Architecture, options: TrainingOptions
-) -> Iterator[None]:
-    """Compute with one thread where several would gain nothing."""
-    threads = torch.get_num_threads()
-    # One pass forward, and two backward: for the signals and for the weights.
-    per_step = 3 * options.batch_rows * architecture.parameters
-    if per_step < _PARALLEL_MULTIPLICATIONS:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    finished = {
+        "training": history,
+        "metrics": card_metrics(evaluation),
+        "golden": _golden(network, card, parts.test.rows[:GOLDEN_ROWS]),
+    }
+    return Trained(
+        network,
+        card.model_copy(update=finished),
+        evaluation,
+        fitted.history,
+        fitted.is_stopped,
+    )
 
 
 def _architecture(dataset: Dataset, options: TrainingOptions) -> Architecture:
@@ -162,86 +138,16 @@ def _initialised(
     return network
 
 
-def _fit(
-    network: nn.Module,
-    training: Part,
-    validation: Part,
-    options: TrainingOptions,
-    generator: torch.Generator,
-    on_epoch: Callable[[Epoch], None],
-) -> int:
-    """Train until the validation loss no longer falls; keep the best weights.
-
-    Returns:
-        The epoch of those weights.
-    """
-    optimiser = torch.optim.Adam(network.parameters(), lr=options.learning_rate)
-    best, best_epoch, best_weights = float("inf"), 0, network.state_dict()
-    for number in range(1, options.epochs + 1):
-        total = 0.0
-        order = torch.randperm(len(training.features), generator=generator)
-        for chosen in torch.split(order, options.batch_rows):
-            optimiser.zero_grad()
-            loss = _loss(network, training.features[chosen], training.truth[chosen])
-            torch.autograd.backward(loss)
-            optimiser.step()
-            total += loss.item() * len(chosen)
-        with torch.no_grad():
-            logits = network(validation.features)
-        loss_now = binary_cross_entropy_with_logits(logits, validation.truth).item()
-        if not math.isfinite(loss_now):
-            raise FloatingPointError(
-                f"the loss is not finite after epoch {number}; lower the learning rate"
-            )
-        accuracy = _accuracy(logits, validation.targets)
-        on_epoch(Epoch(number, total / len(order), loss_now, accuracy))
-        if loss_now < best:
-            best, best_epoch = loss_now, number
-            best_weights = copy.deepcopy(network.state_dict())
-        elif number - best_epoch >= options.patience:
-            break
-    network.load_state_dict(best_weights)
-    return best_epoch
-
-
-def _loss(network: nn.Module, features: Tensor, truth: Tensor) -> Tensor:
-    return binary_cross_entropy_with_logits(network(features), truth)
-
-
-def _accuracy(logits: Tensor, targets: NDArray[np.int64]) -> float:
-    values = logits.numpy()
-    predicted = values[:, 0] >= 0 if values.shape[1] == 1 else values.argmax(axis=1)
-    return float((predicted == targets).mean())
-
-
-def _gradient_norms(network: nn.Module, training: Part) -> tuple[float, ...]:
-    """Norm of the loss's gradient by each layer's weights, over all training rows."""
-    network.zero_grad()
-    loss = _loss(network, training.features, training.truth)
-    torch.autograd.backward(loss)
-    norms = []
-    for layer in linear_layers(network):
-        gradient = layer.weight.grad
-        norms.append(0.0 if gradient is None else float(gradient.norm()))
-    network.zero_grad()
-    return tuple(norms)
-
-
-def _finished_card(
-    card: ModelCard, network: nn.Module, test: Part, training: Training
-) -> ModelCard:
-    """Add to the card what was measured on the test rows, and the golden rows."""
+def _evaluated(network: nn.Module, card: ModelCard, test: Part) -> Evaluation:
     logits = reference_logits(network, card, test.rows)
-    golden = test.rows[:GOLDEN_ROWS]
-    finished = {
-        "training": training,
-        "metrics": measure(sigmoid64(logits), test.targets),
-        "golden": Golden(
-            inputs=_as_tuples(golden),
-            logits=_as_tuples(reference_logits(network, card, golden)),
-        ),
-    }
-    return card.model_copy(update=finished)
+    return evaluate(scored_logits(logits, card, test.targets))
+
+
+def _golden(network: nn.Module, card: ModelCard, rows: Float64Array) -> Golden:
+    return Golden(
+        inputs=_as_tuples(rows),
+        logits=_as_tuples(reference_logits(network, card, rows)),
+    )
 
 
 def _as_tuples(rows: Float64Array) -> tuple[tuple[float, ...], ...]:

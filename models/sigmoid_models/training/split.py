@@ -7,14 +7,18 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from sigmoid_models.architecture import Architecture
 from sigmoid_models.card import ModelCard, Scaler, usual_task
 from sigmoid_models.dtype import Float64Array
+from sigmoid_models.evaluation.metrics import one_against_rest
 from sigmoid_models.logits import standardise
-from sigmoid_models.training.datasets import Dataset, DatasetError
-from sigmoid_models.training.metrics import one_against_rest
+from sigmoid_models.training.datasets import Dataset, DatasetError, check_rows_per_class
+from sigmoid_models.training.options import TrainingOptions
+
+Indices = NDArray[np.int64]
 
 
 class Part(NamedTuple):
@@ -25,60 +29,140 @@ class Part(NamedTuple):
         features: The same standardised, as the network sees them.
         truth: 0 or 1 for each output, `(rows, outputs)`.
         targets: Index of each row's class, `(rows,)`.
+        weights: How much each row counts, `(rows, 1)`; None where all count the same.
     """
 
     rows: Float64Array
     features: Tensor
     truth: Tensor
     targets: NDArray[np.int64]
+    weights: Tensor | None
+
+    def on(self, device: str) -> "Part":
+        """Copy the tensors to a device."""
+        return self._replace(
+            features=self.features.to(device),
+            truth=self.truth.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
+        )
+
+
+class Parts(NamedTuple):
+    """The rows of a training."""
+
+    training: Part
+    validation: Part
+    test: Part
+
+
+class Given(NamedTuple):
+    """Rows that are not split off, because there are some.
+
+    Attributes:
+        validation: With the features and classes of the training rows.
+        test: The same.
+    """
+
+    validation: Dataset | None = None
+    test: Dataset | None = None
 
 
 def split(
-    dataset: Dataset, architecture: Architecture, seed: int
-) -> tuple[ModelCard, list[Part]]:
+    dataset: Dataset,
+    architecture: Architecture,
+    options: TrainingOptions,
+    given: Given,
+) -> tuple[ModelCard, Parts]:
     """Split by class, 60 : 20 : 20, and standardise by the training rows alone.
+
+    What is given is not split off; the rest is then split 80 : 20, or not at all.
 
     Returns:
         A card with the scaler and the names, and the training, validation and test
         rows.
 
     Raises:
-        DatasetError: A name is empty or too long, or the values of a feature are too
-            large to be standardised.
+        DatasetError: A class has too few rows, a name is empty or too long, or the
+            values of a feature are too large to be standardised.
     """
-    targets = dataset.targets
-    indices = np.arange(len(targets))
-    rest, test = train_test_split(
-        indices, test_size=0.2, stratify=targets, random_state=seed
+    is_whole = given.validation is not None and given.test is not None
+    check_rows_per_class(dataset, 1 if is_whole else 5)
+    training, validation, test = _indices(dataset.targets, options.seed, given)
+    card = _card(dataset, architecture, dataset.rows[training])
+    weights = _class_weights(dataset.targets[training], options)
+    parts = [
+        _part(whole, card, chosen, weights)
+        for whole, chosen in (
+            (dataset, training),
+            (given.validation or dataset, validation),
+            (given.test or dataset, test),
+        )
+    ]
+    return card, Parts(*parts)
+
+
+def _indices(
+    targets: NDArray[np.int64], seed: int, given: Given
+) -> tuple[Indices, Indices, Indices]:
+    """Choose the rows of each part; of what is given, all of them."""
+    rest, share = np.arange(len(targets)), 0.2
+    if given.test is None:
+        rest, test = train_test_split(
+            rest, test_size=0.2, stratify=targets, random_state=seed
+        )
+        share = 0.25
+    else:
+        test = np.arange(len(given.test.targets))
+    if given.validation is None:
+        rest, validation = train_test_split(
+            rest, test_size=share, stratify=targets[rest], random_state=seed
+        )
+    else:
+        validation = np.arange(len(given.validation.targets))
+    return rest, validation, test
+
+
+def _class_weights(
+    targets: NDArray[np.int64], options: TrainingOptions
+) -> Float64Array | None:
+    if options.class_weights is None:
+        return None
+    classes = np.arange(targets.max() + 1)
+    return np.asarray(
+        compute_class_weight(options.class_weights, classes=classes, y=targets)
     )
-    training, validation = train_test_split(
-        rest, test_size=0.25, stratify=targets[rest], random_state=seed
-    )
+
+
+def _card(
+    dataset: Dataset, architecture: Architecture, rows: Float64Array
+) -> ModelCard:
     try:
-        card = ModelCard(
+        return ModelCard(
             architecture=architecture,
             activation="sigmoid",
             task=usual_task(architecture.outputs),
             features=dataset.features,
-            scaler=_scaler(dataset, dataset.rows[training]),
+            scaler=_scaler(dataset, rows),
             classes=dataset.classes,
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         raise DatasetError(f"{dataset.name}: {place}: {first['msg']}") from None
-    parts = [
-        Part(
-            rows := dataset.rows[chosen],
-            torch.from_numpy(_network_inputs(dataset, card, rows)),
-            torch.from_numpy(
-                one_against_rest(targets[chosen], architecture.outputs)
-            ).float(),
-            targets[chosen],
-        )
-        for chosen in (training, validation, test)
-    ]
-    return card, parts
+
+
+def _part(
+    dataset: Dataset, card: ModelCard, chosen: Indices, weights: Float64Array | None
+) -> Part:
+    rows, targets = dataset.rows[chosen], dataset.targets[chosen]
+    truth = one_against_rest(targets, card.architecture.outputs)
+    return Part(
+        rows,
+        torch.from_numpy(_network_inputs(dataset, card, rows)),
+        torch.from_numpy(truth).float(),
+        targets,
+        None if weights is None else torch.from_numpy(weights[targets, None]).float(),
+    )
 
 
 def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:

@@ -32,8 +32,12 @@ COMMANDS: Final = {
         "serving",
         "Check what a server would find, and whether it would start.",
     ),
-    "train": ("training", "Train a network on real data and write its checkpoint."),
-    "convert": ("conversion", "Make a checkpoint of a file of weights."),
+    "train": (
+        "training.command",
+        "Train a network on real data and write its checkpoint.",
+    ),
+    "evaluate": ("evaluation", "Measure a checkpoint on rows whose classes are known."),
+    "convert": ("conversion", "Write a checkpoint of a file of weights."),
     "predict": ("prediction", "Classify the rows of a table."),
     "inspect": ("checkpoints", "Show what a checkpoint holds."),
 }
@@ -49,7 +53,8 @@ class _Commands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[arg-type]
+        # Their names alone, for what is proposed in place of a mistyped one.
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         """Import a command."""
@@ -73,8 +78,9 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            ignore_interrupts()
             raise _Interrupted from None
+        finally:
+            end_on_interrupt()  # while the interpreter ends
 
 
 app = typer.Typer(
@@ -102,7 +108,7 @@ def main() -> None:
     # busy, that makes milliseconds of microseconds. It is read as PyTorch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name="sigmoid-serve", standalone_mode=False)
     except typer.TyperException as error:
         code = error.exit_code
         if len(sys.argv) > 1:
@@ -110,6 +116,7 @@ def main() -> None:
         else:  # the message is the help
             print(error.message, file=sys.stderr)
     except _Interrupted:
+        ignore_interrupts()
         with suppress(OSError):
             sys.stdout.flush()
         line_writer().write(STOPPED)

@@ -2,7 +2,9 @@
 
 import logging
 import signal
+import sys
 from inspect import Parameter, Signature
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -16,6 +18,7 @@ from sigmoid_serve.configuration.settings import (
     read_settings,
     shown_default,
 )
+from sigmoid_serve.interrupts import end_on_interrupt
 from sigmoid_serve.monitoring.line_writer import exit_at_once
 
 _GROUPS: Final = (
@@ -24,6 +27,7 @@ _GROUPS: Final = (
     ("Processes", ("workers", "threads")),
     ("Time", [name for name in Settings.model_fields if name.endswith("_seconds")]),
     ("TLS and keys", [name for name in Settings.model_fields if "_file" in name]),
+    ("Requests", ("extra_fields",)),
     ("Logs", ("access_log", "log_format")),
 )
 """In which group of the help an option stands; the first that names it."""
@@ -43,6 +47,7 @@ def serve(checkpoints: list[Path] | None = None, **options: Any) -> None:
     # As process 1 of a container nothing would end this process while it starts; and
     # as long as nothing was let in, nothing is lost.
     signal.signal(signal.SIGTERM, lambda *_: exit_at_once(0))
+    end_on_interrupt()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from sigmoid_serve.monitoring.logs import configure_logs
 
@@ -101,15 +106,42 @@ def _group(name: str) -> str:
     return next((group for group, names in _GROUPS if name in names), "Limits")
 
 
-_signature = Signature(_parameters())
-serve.__signature__ = _signature  # type: ignore[attr-defined]
-serve.__annotations__ = {p.name: p.annotation for p in _signature.parameters.values()}
+def doctor(
+    checkpoints: list[Path] | None = None, json: bool = False, **options: Any
+) -> None:
+    """Check what a server would find on this machine, and whether it would start.
+
+    It takes what `serve` takes. The exit code is 1 if the start would fail.
+    """
+    settings = read_settings(**options)
+    logging.getLogger("sigmoid_serve").addHandler(logging.NullHandler())
+    from sigmoid_serve.diagnostics.checks import start_checks, would_start
+    from sigmoid_serve.diagnostics.doctor import as_json, report
+
+    checks = start_checks(settings, checkpoints or ())
+    if json:
+        print(dumps(as_json(settings, checks), indent=2))
+    else:
+        from rich.console import Console
+
+        Console(markup=False).print(report(settings, checks))
+    sys.stdout.flush()
+    # The threads of models that were loaded must not outlive the interpreter.
+    exit_at_once(0 if would_start(checks) else 1)
 
 
-def doctor() -> None:
-    """Show what a server would find on this machine, and what is likely wrong."""
-    from rich.console import Console
+def _take_settings(command: Any, *more: Parameter) -> None:
+    """Give a command an option of every setting, and more."""
+    parameters = [*_parameters(), *more]
+    command.__signature__ = Signature(parameters)
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
 
-    from sigmoid_serve.diagnostics.doctor import report
 
-    Console().print(report(read_settings()))
+_JSON = typer.Option("--json", help="Print one object in place of tables.")
+_take_settings(serve)
+_take_settings(
+    doctor,
+    Parameter(
+        "json", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, _JSON]
+    ),
+)

@@ -17,6 +17,7 @@ from sigmoid_serve.configuration.environment import (
     variable,
 )
 from sigmoid_serve.configuration.settings import Settings, ignored_variables
+from sigmoid_serve.diagnostics.checks import Check, would_start
 from sigmoid_serve.diagnostics.machine import Machine, find_machine, gibibytes
 from sigmoid_serve.engine.cpus import Cpus, threads_per_worker
 from sigmoid_serve.errors import shown
@@ -29,14 +30,46 @@ PACKAGES = {
     "FastAPI": "fastapi",
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Set by `sigmoid_serve` itself, as NumPy's threads are not to compute.
+_OWN_THREADS = ("OPENBLAS_NUM_THREADS", "1")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 FEW_FILES = 1024
 
 
-def report(settings: Settings) -> Group:
-    """Report what a server with these settings would find on this machine."""
+def report(settings: Settings, checks: Sequence[Check] = ()) -> Group:
+    """Report what a server with these settings would find on this machine.
+
+    Args:
+        settings: See `sigmoid_serve.configuration.settings`.
+        checks: Of the start.
+    """
     machine, ignored = find_machine(settings), ignored_variables()
-    return render(settings, machine, os.environ, ignored)
+    return render(settings, machine, os.environ, ignored, checks)
+
+
+def as_json(settings: Settings, checks: Sequence[Check]) -> dict[str, object]:
+    """Report the same for programs."""
+    machine, environment = find_machine(settings), os.environ
+    rows = _settings_rows(settings, environment)
+    heads = ("variable", "value", "comes_from")
+    return {
+        "would_start": would_start(checks),
+        "checks": [check._asdict() for check in checks],
+        "findings": _findings_beside(
+            checks, findings(settings, machine, environment, ignored_variables())
+        ),
+        "versions": _versions(),
+        "device": _device(settings, machine),
+        "processors": _processors(settings, machine.cpus),
+        "limits": _limits(machine),
+        "settings": [dict(zip(heads, row, strict=True)) for row in rows],
+    }
+
+
+def _findings_beside(checks: Sequence[Check], found: Sequence[str]) -> list[str]:
+    """Leave out what a check has told already."""
+    told = {check.finding for check in checks}
+    return [sentence for sentence in found if sentence not in told]
 
 
 def render(
@@ -44,12 +77,14 @@ def render(
     machine: Machine,
     environment: Mapping[str, str],
     ignored: list[str],
+    checks: Sequence[Check] = (),
 ) -> Group:
-    """Render a table for each subject, then the findings.
+    """Render a table for each subject, then the checks and the findings.
 
     Of files that the settings name only the paths are shown, not the contents.
     """
     found = findings(settings, machine, environment, ignored)
+    found = _findings_beside(checks, found)
     listed = [(str(number), sentence) for number, sentence in enumerate(found, 1)]
     return Group(
         _table("Versions", _versions().items()),
@@ -61,6 +96,7 @@ def render(
             _settings_rows(settings, environment),
             *("variable", "value", "comes from"),
         ),
+        *([_table("Start", checks, "step", "", "")] if checks else ()),
         _table("Findings", listed) if listed else Text("No findings."),
     )
 
@@ -129,7 +165,7 @@ def _cpu_findings(
             f"out for {threads_per_worker(None, workers, cpus)} in each worker"
         )
     for name in THREAD_VARIABLES:
-        if name in environment:
+        if name in environment and (name, environment[name]) != _OWN_THREADS:
             yield (
                 f"{name} is {shown(environment[name])!r}, but SIGMOID_THREADS is what "
                 "sets the threads of the computation; remove it"
@@ -205,6 +241,8 @@ def _settings_rows(
         origin = "default"
         if name in settings.model_fields_set:
             origin = _origin(given[name]) if name in given else "option"
+            if settings.spelling(name).startswith("--"):
+                origin = "option"
         yield variable(name), _value(name, value), origin
 
 

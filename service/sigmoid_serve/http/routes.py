@@ -131,7 +131,7 @@ async def model_card(request: Request, name: str) -> Card:
         ),
         parameters=card.architecture.parameters,
         sha256=newest.sha256,
-        metrics=card.metrics.model_dump() if card.metrics else None,
+        metrics=card.metrics.model_dump(exclude_none=True) if card.metrics else None,
         temperature=card.temperature,
         thresholds=list(card.thresholds) if card.thresholds else None,
     )

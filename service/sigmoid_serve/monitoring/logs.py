@@ -5,10 +5,11 @@ an id is checked against a pattern, all else is escaped where it is put in.
 """
 
 import logging
+import os
 import sys
 import threading
 from time import gmtime
-from typing import Literal
+from typing import Final, Literal
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.orjson import OrjsonFormatter
@@ -18,6 +19,7 @@ from sigmoid_serve.monitoring.metrics import Metrics
 
 _TEXT = "%(asctime)s %(levelname)s [%(request_id)s] %(message)s"
 _NO_REQUEST = {"request_id": "-"}
+_STDERR: Final = 2
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -41,6 +43,40 @@ class _Handler(logging.Handler):
         return f"{self.format(record)}\n".encode(errors="backslashreplace")
 
 
+class _Start(logging.Filter):
+    """Keeps a terminal free of what the start does; warnings are kept for its end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_over = False
+        self.warnings: list[str] = []
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to write a record now."""
+        if record.levelno > logging.WARNING:
+            return True
+        if self.is_over:
+            return record.name == logger.name or record.levelno == logging.WARNING
+        if record.levelno == logging.WARNING:
+            self.warnings.append(record.getMessage())
+        return False
+
+
+_start = _Start()
+
+
+def is_for_terminal(log_format: Literal["text", "json"]) -> bool:
+    """Whether a person reads the log: it is text, and goes to a terminal."""
+    return log_format == "text" and os.isatty(_STDERR)
+
+
+def end_of_start() -> tuple[str, ...]:
+    """Let the log go on; return the warnings that a terminal has not seen so far."""
+    warnings, _start.warnings = tuple(_start.warnings), []
+    _start.is_over = True
+    return warnings
+
+
 def configure_logs(log_format: Literal["text", "json"]) -> None:
     """Write the log of this process to standard error; nobody waits until it is read.
 
@@ -51,6 +87,8 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
             `level`, `request_id`, `message` and, of an unexpected error, `exc_info`.
     """
     handler = _new_handler(log_format)
+    if is_for_terminal(log_format):
+        handler.addFilter(_start)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.captureWarnings(True)
     sys.excepthook = lambda kind, error, trace: _log_error(error)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sigmoid_serve.errors import Code
+from sigmoid_serve.process.greeting import Served
 from sigmoid_serve.repository.load_problems import LoadProblem
 from sigmoid_serve.repository.model_repository import CheckpointContent
 
@@ -75,10 +76,12 @@ class LoadResult(NamedTuple):
     Attributes:
         error: Why it cannot serve, if so.
         problems: Of files that it could not load.
+        served: What it serves.
     """
 
     error: str | None
     problems: Sequence[LoadProblem] = ()
+    served: Served | None = None
 
 
 class Prepared(NamedTuple):

@@ -1,6 +1,7 @@
 """Starting of worker processes, with the memory that all of them share."""
 
 import multiprocessing
+import signal
 from dataclasses import dataclass
 from multiprocessing.context import SpawnProcess
 from socket import socket, socketpair
@@ -108,12 +109,16 @@ class Spawner:
             name=f"worker {number}",
             daemon=False,
         )
+        # Ctrl-C reaches all processes of a terminal, also one that is still importing;
+        # what becomes of workers then is the supervisor's to say. They inherit this.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
         except BaseException:
             ours.close()
             raise
         finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             theirs.close()
         seconds = max(self._settings.load_seconds, _LEAST_START_SECONDS)
         return Worker(number, process, SupervisorLink(ours), seconds / CHECK_SECONDS)

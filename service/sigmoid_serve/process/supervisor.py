@@ -18,7 +18,10 @@ from types import FrameType
 from sigmoid_serve.configuration.settings import ServingError, Settings
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
-from sigmoid_serve.monitoring.logs import count_dropped_lines
+from sigmoid_serve.interrupts import INTERRUPTED, STOPPED
+from sigmoid_serve.monitoring.line_writer import exit_at_once, line_writer
+from sigmoid_serve.monitoring.logs import count_dropped_lines, is_for_terminal
+from sigmoid_serve.process.announcement import Announcement, say_goodbye
 from sigmoid_serve.process.messages import (
     Drain,
     LoadResult,
@@ -78,11 +81,13 @@ class Supervisor:
             SettingsError: It cannot listen.
             ServingError: No worker can serve.
         """
-        self._pool.spawner.listeners = listen(self._settings)
+        listeners = self._pool.spawner.listeners = listen(self._settings)
+        self._announcement = Announcement(self._settings, listeners)
         try:
             asyncio.run(self._run())
         finally:
             self._pool.kill_all()
+        say_goodbye(self._settings)
 
     async def _run(self) -> None:
         models = PoolModels(self._pool, self._served_files)
@@ -114,13 +119,18 @@ class Supervisor:
         if self._is_shutting_down:
             self._pool.kill_all()
             os._exit(128 + number)
+        if number == signal.SIGINT and not self._pool.has_served:
+            self._pool.kill_all()
+            line_writer().write(STOPPED)
+            exit_at_once(INTERRUPTED)
         self._is_shutting_down = True
         is_patient = number != signal.SIGINT
         seconds = self._settings.drain_seconds if is_patient else 0
         self._loop.call_soon_threadsafe(self._shut_down, seconds)
 
     def _shut_down(self, seconds: float) -> None:
-        logger.info("shutting down in %g s", seconds)
+        if not is_for_terminal(self._settings.log_format):
+            logger.info("shutting down in %g s", seconds)
         for worker in self._pool.workers.values():
             self._pool.send(worker, Drain(seconds))
         self._pool.shut_down()
@@ -144,6 +154,7 @@ class Supervisor:
             return
         served_files = self._served_files
         if not self._pool.has_served:
+            self._announcement.expect_models()
             self._told_early.add(worker.process.pid)
         models = served_files.contents(), served_files.default, served_files.passed_over
         self._pool.register(worker, Serve(*models, is_known=self._pool.has_served))
@@ -154,10 +165,10 @@ class Supervisor:
             case WorkerConnected():
                 worker.state = "waiting"
                 self._connected.append(worker)
-            case LoadResult(None, _) if has_exited:
+            case LoadResult(None) if has_exited:
                 pass
-            case LoadResult(None, problems):
-                self._on_loaded(worker, problems)
+            case LoadResult(None):
+                self._on_loaded(worker, message)
             case LoadResult(str(error)) if self._pool.has_served:
                 logger.error("worker %d failed to start: %s", worker.number, error)
             case LoadResult(str(error)):
@@ -166,12 +177,14 @@ class Supervisor:
                 self._pool.run_in_background(self._reload(worker, request, name))
         self._register_waiting()
 
-    def _on_loaded(self, worker: Worker, problems: Sequence[LoadProblem]) -> None:
+    def _on_loaded(self, worker: Worker, result: LoadResult) -> None:
         """Let a worker that has loaded serve, if it serves what the others do."""
+        problems = result.problems
         if not self._pool.has_served:
             self._first_problems = set(problems)
             self._served_files.keep_loaded(problems)
             log_passed_over(problems)
+            self._announcement.models_are_loaded(result.served)
         elif (
             worker.process.pid in self._told_early
             and set(problems) != self._first_problems

@@ -16,6 +16,7 @@ from sigmoid_models.messages import one_line
 from sigmoid_serve.configuration.settings import ServingError
 from sigmoid_serve.errors import Code, ServiceError
 from sigmoid_serve.monitoring.line_writer import exit_at_once
+from sigmoid_serve.process.greeting import describe_served
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.messages import (
     Abort,
@@ -169,7 +170,7 @@ class WorkerChannel:
             exit_at_once(1)
         with self._lock:
             self.has_loaded.set()
-        self._send(LoadResult(None, problems))
+        self._send(LoadResult(None, problems, describe_served(updater.registry)))
 
     def _start_prepare(
         self, updater: ModelUpdater, message: Prepare, is_whole: bool

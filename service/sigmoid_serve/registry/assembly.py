@@ -47,12 +47,17 @@ def make_parts(settings: Settings, memory: Buffer, number: int) -> Parts:
     telemetry = Telemetry(memory, number)
     registry = ModelRegistry()
     device = resolve_device(settings.device)
-    threads = threads_per_worker(settings.threads, settings.workers, available_cpus())
+    threads = threads_of(settings)
     use_one_thread()
     named = Named(activation=settings.activation or None)
     loader = Loader(device, threads, settings.max_batch_rows, telemetry.on_batch, named)
     updater = ModelUpdater(registry, loader, telemetry)
     return Parts(telemetry, registry, loader, updater)
+
+
+def threads_of(settings: Settings) -> int:
+    """Return the number of compute threads of each worker."""
+    return threads_per_worker(settings.threads, settings.workers, available_cpus())
 
 
 def log_device(settings: Settings, loader: Loader) -> None:
@@ -61,7 +66,7 @@ def log_device(settings: Settings, loader: Loader) -> None:
     cpus = available_cpus()
     logger.info(
         "threads: %d (CPUs by affinity: %d, by quota: %s; workers: %d)",
-        threads_per_worker(settings.threads, settings.workers, cpus),
+        threads_of(settings),
         cpus.affinity,
         "no limit" if cpus.quota is None else f"{cpus.quota:g}",
         settings.workers,

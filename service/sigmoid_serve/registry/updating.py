@@ -19,7 +19,7 @@ class ModelUpdater:
     """Prepares and commits updates.
 
     Args:
-        registry: The models that serve.
+        registry: The models that serve, as the attribute `registry`.
         loader: Loads new versions.
         telemetry: Records which versions were loaded and which were replaced.
     """
@@ -27,7 +27,7 @@ class ModelUpdater:
     def __init__(
         self, registry: ModelRegistry, loader: Loader, telemetry: Telemetry
     ) -> None:
-        self._registry = registry
+        self.registry = registry
         self._loader = loader
         self._telemetry = telemetry
 
@@ -52,7 +52,7 @@ class ModelUpdater:
         Raises:
             ServingError: What was named cannot be served, or nothing can.
         """
-        versions, problems = self._loader.load(contents, self._registry.models)
+        versions, problems = self._loader.load(contents, self.registry.models)
         all_problems = [*passed_over, *problems]
         names = {version.name for version in versions}
         require_named_models(
@@ -69,7 +69,7 @@ class ModelUpdater:
         Args:
             contents: Of the files of all versions of a model.
         """
-        versions, problems = self._loader.load(contents, self._registry.models)
+        versions, problems = self._loader.load(contents, self.registry.models)
         paths = {content.file.version: content.file.path for content in contents}
         for each in versions:
             if each.fault:
@@ -93,10 +93,10 @@ class ModelUpdater:
         """
         known = {
             id(version)
-            for served in self._registry.models.values()
+            for served in self.registry.models.values()
             for version in served.values()
         }
-        for gone in self._registry.put(versions, default):
+        for gone in self.registry.put(versions, default):
             self._telemetry.remove_model(gone.name, gone.number)
         for version in versions:
             if id(version) not in known:
@@ -110,4 +110,4 @@ class ModelUpdater:
 
     def pass_over(self, passed_over: Sequence[LoadProblem]) -> None:
         """Replace the problems that clients are told of."""
-        self._registry.passed_over = passed_over
+        self.registry.passed_over = passed_over

@@ -77,6 +77,7 @@ class Server(uvicorn.Server):
 
     Attributes:
         ends_alone: Whether other workers go on to listen on the same sockets.
+        is_interrupted: Whether Ctrl-C has ended it.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class Server(uvicorn.Server):
         on_overdue: Callable[[], None] | None = None,
         **options: Any,
     ) -> None:
-        self.ends_alone = False
+        self.ends_alone = self.is_interrupted = False
         self._balance = balance or Balance(new_counts(1), 0)
         self._context: Context = app.state.context
         settings = self._context.settings
@@ -118,6 +119,7 @@ class Server(uvicorn.Server):
         """Begin to drain; the second time, exit at once."""
         if self._context.readiness.is_draining:
             os._exit(128 + sig)
+        self.is_interrupted = sig == signal.SIGINT
         self.drain(0 if sig == signal.SIGINT else self._context.settings.drain_seconds)
 
     def drain(self, seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Listening sockets of the service, on a host and port or on a path."""
 
 import errno
-import logging
+from collections.abc import Sequence
 from pathlib import Path
 from socket import (
     AF_INET6,
@@ -25,8 +25,6 @@ from sigmoid_serve.sockets.unix_socket import listen_at
 # Errors of the system for an address of a family that it does not have.
 _NOT_HERE: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
-logger = logging.getLogger("sigmoid_serve")
-
 
 def listen(settings: Settings) -> list[socket]:
     """Listen on the path that is set, else on all addresses of the host, on one port.
@@ -36,30 +34,35 @@ def listen(settings: Settings) -> list[socket]:
             is taken.
     """
     if settings.uds:
-        return [_listen_at(settings.uds, settings)]
-    listeners = _listen_on(settings)
+        return [_listen_at(settings.uds, settings.spelling("uds"))]
+    return _listen_on(settings)
+
+
+def addresses(settings: Settings, listeners: Sequence[socket]) -> list[str]:
+    """Write the addresses on which the service listens."""
+    if settings.uds:
+        is_tls = settings.tls_cert_file is not None
+        return [f"unix:{one_line(str(settings.uds))}{' (TLS)' if is_tls else ''}"]
     scheme = "https" if settings.tls_cert_file else "http"
-    for listener in listeners:
-        name, number = listener.getsockname()[:2]
-        shown = f"[{name}]" if ":" in name else name
-        both = " (IPv6 and IPv4)" if _takes_both(listener) else ""
-        logger.info("listening on %s://%s:%d%s", scheme, shown, number, both)
-    return listeners
+    return [f"{scheme}://{_address(listener)}" for listener in listeners]
 
 
-def _listen_at(path: Path, settings: Settings) -> socket:
+def _address(listener: socket) -> str:
+    name, number = listener.getsockname()[:2]
+    shown = f"[{name}]" if ":" in name else name
+    both = " (IPv6 and IPv4)" if _takes_both(listener) else ""
+    return f"{shown}:{number}{both}"
+
+
+def _listen_at(path: Path, setting: str) -> socket:
     shown = one_line(str(path))
-    spelling = settings.spelling("uds")
     try:
-        listener = listen_at(path, BACKLOG, spelling)
+        return listen_at(path, BACKLOG, setting)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise SettingsError(
-            f"{spelling}: cannot listen at {shown[:256]}: {reason}"
+            f"{setting}: cannot listen at {shown[:256]}: {reason}"
         ) from None
-    is_tls = settings.tls_cert_file is not None
-    logger.info("listening on unix:%s%s", shown, " (TLS)" if is_tls else "")
-    return listener
 
 
 def _listen_on(settings: Settings) -> list[socket]:
@@ -89,6 +92,7 @@ def _listen_on(settings: Settings) -> list[socket]:
             raise fault
     except (gaierror, OSError) as error:
         reason = (error.strerror or str(error)).lower()
+        reason = reason.partition(" (while attempting")[0]
         if ":" in host and error.errno in _NOT_HERE:
             given = f"{name} " if name.startswith("--") else f"{name}="
             reason += f"; where there is no IPv6, {given}0.0.0.0 is all of IPv4"

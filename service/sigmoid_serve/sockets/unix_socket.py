@@ -28,7 +28,7 @@ def listen_at(path: Path, backlog: int, setting: str = "SIGMOID_UDS") -> socket:
         OSError: The folder or the path cannot be used.
     """
     with _locked(path.parent):
-        if _is_left_over(path, setting):
+        if is_left_over(path, setting):
             path.unlink()
         listener = socket(AF_UNIX)
         listener.bind(str(path))
@@ -49,7 +49,16 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _is_left_over(path: Path, setting: str) -> bool:
+def is_left_over(path: Path, setting: str = "SIGMOID_UDS") -> bool:
+    """Whether a dead server has left a socket's file at a path.
+
+    Args:
+        path: Where.
+        setting: That named it, for errors.
+
+    Raises:
+        SettingsError: Something else is there: a running server, or another file.
+    """
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
