@@ -39,6 +39,13 @@ class PredictResponse(BaseModel):
         Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
     ]
     shape: Annotated[list[int], Field(description="Of `logits`.")]
+    classes: Annotated[
+        list[str] | None,
+        Field(
+            description="What each place of the last dimension is the probability of; "
+            "left out where the model does not name its classes."
+        ),
+    ] = None
     link: Annotated[
         Literal["softmax"] | None,
         Field(

@@ -176,6 +176,9 @@ def write_prediction(
         "labels": labels,
         "shape": logits.shape,
     }
+    names = version.named_outputs
+    if names is not None:
+        document["classes"] = names
     if version.engine.card.link == "softmax":
         document["link"] = "softmax"
     if is_short(logits, most_bytes):
