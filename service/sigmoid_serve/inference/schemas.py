@@ -42,11 +42,13 @@ class ValidationContext(NamedTuple):
         max_elements: Limit of one request, summed over a batch.
         features: Number of the model's features; for `/predict` alone.
         names: Of the features, where the model names them.
+        ignores_extra: Whether unknown fields, and members of records, are passed over.
     """
 
     max_elements: int
     features: int = 0
     names: Sequence[str] | None = None
+    ignores_extra: bool = False
 
 
 # What the validators know beside the body; a plain tuple is made in less time.
@@ -144,9 +146,24 @@ class SigmoidRequest(Body):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
-@lru_cache(1)
-def _quick_reading(max_elements: int) -> Reading:
-    return Reading(max_elements, False, no_check)
+@lru_cache(2)
+def _quick_reading(max_elements: int, ignores_extra: bool) -> Reading:
+    return Reading(max_elements, False, no_check, ignores_extra)
+
+
+def _given(
+    model: type[Body], document: dict[str, Any], ignores_extra: bool
+) -> dict[str, Any]:
+    """Leave out the fields that are null, and unknown ones if these are passed over.
+
+    Clients that were generated send null for an optional field that is not set.
+    """
+    fields = model.model_fields
+    return {
+        name: value
+        for name, value in document.items()
+        if (value is not None if name in fields else not ignores_extra)
+    }
 
 
 def read_quickly(
@@ -169,9 +186,13 @@ def read_quickly(
     document = parse_quickly(body)
     if document is None:
         return None
-    most = limits.max_elements
-    is_short = check is no_check
-    reading = _quick_reading(most) if is_short else Reading(most, False, check)
+    most, _, _, ignores_extra = limits
+    if ignores_extra or None in document.values():
+        document = _given(model, document, ignores_extra)
+    if check is no_check:
+        reading = _quick_reading(most, ignores_extra)
+    else:
+        reading = Reading(most, False, check, ignores_extra)
     context: _PydanticContext = (limits, reading)
     try:
         # What `model_validate` calls, without its handling of options.
@@ -197,8 +218,10 @@ def read_strictly(
         ServiceError: `malformed_json`.
         ElementError: The first fault in document order; what is missing comes last.
     """
-    document = parse_strictly(body, check)
-    context: _PydanticContext = (limits, Reading(limits.max_elements, True, check))
+    most, _, _, ignores_extra = limits
+    document = parse_strictly(body, check, model.model_fields)
+    document = _given(model, document, ignores_extra)
+    context: _PydanticContext = (limits, Reading(most, True, check, ignores_extra))
     # Raised outside `except`: inside, our error and pydantic's would refer to each
     # other. The collector cannot see that cycle, so the document would never be freed;
     # nor would it with a name for the error, hence the list.
