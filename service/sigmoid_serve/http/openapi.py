@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -33,13 +34,18 @@ from sigmoid_serve.registry.registry import ModelVersion
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_ERRORS = (400, 401, 404, 406, 413, 415, 422, 429, 503, 504)
+_ERRORS = (400, 406, 408, 413, 415, 422, 429, 431, 500, 503, 504)
 
 SIGMOID_EXAMPLES: dict[str, Any] = {
     "tensor": {"inputs": [-1.0, 0.0, 1.0]},
     "batch": {"batch": [0.0, [1, 2], [[3]], []]},
     "dtype": {"inputs": [[-740.5], [1e-3]], "dtype": "float64"},
 }
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name an operation as its function, which is what clients call theirs."""
+    return route.name
 
 
 def inference_operation(
@@ -110,8 +116,12 @@ async def build_document(
     rows = _predict_examples(default.engine.card)
     predict = partial(answer_predict, version=default, output="probabilities")
     path_parameters = {"name": default.name, "version": default.number}
+    if app.state.context.settings.extra_fields == "ignore":
+        schemas["PredictRequest"]["additionalProperties"] = True
+        schemas["FeatureRecord"]["additionalProperties"] = True
     for path, operations in document["paths"].items():
         for operation in operations.values():
+            operation["responses"] = dict(sorted(operation["responses"].items()))
             for parameter in operation.get("parameters", []):
                 if parameter["name"] in path_parameters:
                     parameter["example"] = path_parameters[parameter["name"]]
@@ -133,7 +143,13 @@ def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
     }
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            operation["security"] = [] if path in open_paths else [{"key": []}]
+            is_open = path in open_paths
+            operation["security"] = [] if is_open else [{"key": []}]
+            if is_open:
+                continue
+            statuses = (401, 403) if path.endswith("/reload") else (401,)
+            responses = operation["responses"] | problem_responses(*statuses)
+            operation["responses"] = dict(sorted(responses.items()))
 
 
 def _drop_foreign_errors(document: dict[str, Any]) -> None:

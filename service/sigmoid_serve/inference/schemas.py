@@ -18,21 +18,22 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from typing_extensions import TypeAliasType
 
-from sigmoid_models.dtype import DTYPES, DtypeName, FloatArray
+from sigmoid_models.dtype import DTYPES, FloatArray
 from sigmoid_serve.errors import ElementError, shown
+from sigmoid_serve.inference.json_types import (
+    Dtype,
+    Numbers,
+    RowsOrRecords,
+    or_null,
+    without_default,
+)
 from sigmoid_serve.json.body import parse_quickly, parse_strictly
 from sigmoid_serve.json.lookalikes import explain_field
 from sigmoid_serve.json.text import Check, extend_pointer, json_type_name, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
-
-Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
-"""Nested lists of numbers, of any rank from a bare number to 32."""
-
-Record = dict[str, float]
 
 
 class ValidationContext(NamedTuple):
@@ -78,18 +79,12 @@ def _read_batch(value: Any, info: ValidationInfo) -> Tensors:
     return tensors.read_batch(value, "/batch", dtype, context[1])
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
 class PredictRequest(Body):
     """Rows of features, or records by feature name."""
 
     inputs: Annotated[
         Features,
-        PlainValidator(
-            _read_features, json_schema_input_type=Numbers | Record | list[Record]
-        ),
+        PlainValidator(_read_features, json_schema_input_type=RowsOrRecords),
         Field(
             description="Features in the last dimension: `(features,)` or "
             "`(..., features)`. Where the model names its features, a record or a "
@@ -98,31 +93,47 @@ class PredictRequest(Body):
     ]
 
 
+# Neither or both are wrong, and null is absence. Generators of clients pass over `not`;
+# of `oneOf` with `required` they make types without fields.
+_GIVEN: Final[dict[str, Any]] = {"not": {"type": "null"}}
+_NOT_ONE_OF_TWO: Final[dict[str, Any]] = {
+    "anyOf": [
+        {
+            "properties": {"inputs": _GIVEN, "batch": _GIVEN},
+            "required": ["inputs", "batch"],
+        },
+        {"properties": {"inputs": {"type": "null"}, "batch": {"type": "null"}}},
+    ]
+}
+
+
 class SigmoidRequest(Body):
     """One tensor as `inputs`, or several of any shapes as `batch`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["inputs"]}, {"required": ["batch"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"not": _NOT_ONE_OF_TWO})
 
     # First, since the validators of the tensors read it.
     dtype: Annotated[
-        DtypeName, Field(description="Of the computation's input and result.")
+        Dtype,
+        Field(
+            description="Of the computation's input and result; `float32` if absent.",
+            json_schema_extra=or_null,
+        ),
     ] = "float32"
     inputs: Annotated[
         FloatArray | None,
-        PlainValidator(_read_tensor, json_schema_input_type=Numbers),
+        PlainValidator(_read_tensor, json_schema_input_type=Numbers | None),
         Field(
-            description="A tensor of any rank from 0 to 32.",
-            json_schema_extra=_without_default,
+            description="A tensor of any rank from 0 to 32; this or `batch`.",
+            json_schema_extra=without_default,
         ),
     ] = None
     batch: Annotated[
         Tensors | None,
-        PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
+        PlainValidator(_read_batch, json_schema_input_type=list[Numbers] | None),
         Field(
-            description="Tensors, each of its own shape.",
-            json_schema_extra=_without_default,
+            description="Tensors, each of its own shape; this or `inputs`.",
+            json_schema_extra=without_default,
         ),
     ] = None
 
