@@ -17,7 +17,13 @@ NAMES = list(CARD.features or ())
 ROW = list(CARD.golden.inputs[0]) if CARD.golden else []
 RECORD = dict(zip(NAMES, ROW, strict=True))
 # A row of the table that a caller has: with its key, a time and what is not known.
-WHOLE = {"id": "a}:b", **RECORD, "taken": "2026-01-01T00:00:00", "by": None, "n": [{}]}
+WHOLE: dict[str, Any] = {
+    "id": "a}:b",
+    **RECORD,
+    "taken": "2026-01-01T00:00:00",
+    "by": None,
+    "n": [{}],
+}
 
 ROUTES = ["/predict", "/models/breast-cancer/predict"]
 
