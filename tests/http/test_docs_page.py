@@ -36,7 +36,7 @@ pytestmark = [
     ),
 ]
 
-SIGMOID = "#operations-inference-sigmoid_sigmoid_post"
+SIGMOID = "#operations-inference-sigmoid"
 
 
 def try_sigmoid(address: str, key: str = "", screenshot: str = "") -> list[str]:

@@ -198,13 +198,23 @@ def read_quickly(
     if document is None:
         return None
     most, _, _, ignores_extra = limits
-    if ignores_extra or None in document.values():
-        document = _given(model, document, ignores_extra)
     if check is no_check:
         reading = _quick_reading(most, ignores_extra)
     else:
         reading = Reading(most, False, check, ignores_extra)
     context: _PydanticContext = (limits, reading)
+    valid = _valid(model, document, context)
+    if valid is None:
+        # Most requests have no field that is left out, so it is not looked for before.
+        given = _given(model, document, ignores_extra)
+        if len(given) < len(document):
+            valid = _valid(model, given, context)
+    return valid
+
+
+def _valid(
+    model: type[BodyModel], document: dict[str, Any], context: _PydanticContext
+) -> BodyModel | None:
     try:
         # What `model_validate` calls, without its handling of options.
         valid: BodyModel = model.__pydantic_validator__.validate_python(
