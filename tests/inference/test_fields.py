@@ -105,7 +105,7 @@ def test_missing_names_are_told(client: httpx.Client) -> None:
 def test_whole_records_where_they_are_asked_for(
     ignoring: httpx.Client, path: str, count: int
 ) -> None:
-    for extra in (WHOLE, {**RECORD, "by": 5}, {**RECORD, "at": "10:30"}, RECORD):
+    for extra in (WHOLE, {**RECORD, "by": 5}, {**RECORD, "at": "10:30\n"}, RECORD):
         sent, same = ([extra] * count, [RECORD] * count) if count else (extra, RECORD)
         got = ignoring.post(path, json={"id": "x:y", "inputs": sent, "tags": ["a"]})
         want = ignoring.post(path, json={"inputs": same})
@@ -121,7 +121,7 @@ def test_what_is_wrong_stays_so_in_whole_records(ignoring: httpx.Client) -> None
         "missing_field"
     )
     text = json.dumps({"inputs": WHOLE})
-    for twice in ('{"id": "b",', '{"id": "\\u003a",'):
+    for twice in ('{"id": "b",', '{"id": "\\u003a",', '{"id": "\\u003A\\/",'):
         body = text.replace('{"id":', f'{twice} "id":')
         assert ignoring.post("/predict", content=body).json()["code"] == (
             "malformed_json"

@@ -83,8 +83,8 @@ def has_no_duplicates(text: bytes, objects: Sequence[dict[str, Any]]) -> bool:
     others = text.count(b":") - sum(map(len, objects))
     if not others:
         return True
-    # A colon that is written as an escape is none in the text.
-    return b"\\" not in text and others == sum(
+    # A colon that is written as an escape, `\u003a`, is none in the text.
+    return b"\\u003" not in text and others == sum(
         value.count(":")
         for each in objects
         for value in each.values()
