@@ -7,7 +7,7 @@ validator must know of the model and the limits comes as the validation's contex
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from sigmoid_models.dtype import DTYPES, FloatArray
-from sigmoid_serve.errors import ElementError, shown
+from sigmoid_models.dtype import FloatArray
+from sigmoid_serve.errors import ElementError
+from sigmoid_serve.inference.field_errors import field_error
 from sigmoid_serve.inference.json_types import (
     Dtype,
     Numbers,
@@ -29,8 +30,7 @@ from sigmoid_serve.inference.json_types import (
     without_default,
 )
 from sigmoid_serve.json.body import parse_quickly, parse_strictly
-from sigmoid_serve.json.lookalikes import explain_field
-from sigmoid_serve.json.text import Check, extend_pointer, json_type_name, no_check
+from sigmoid_serve.json.text import Check, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
@@ -250,50 +250,5 @@ def read_strictly(
     try:
         return model.model_validate(document, context=context)
     except ValidationError as error:
-        refusals.append(_refusal(error, document))
+        refusals.append(field_error(error, document))
     raise refusals.pop()
-
-
-def _refusal(error: ValidationError, document: dict[str, Any]) -> ElementError:
-    order = {name: position for position, name in enumerate(document)}
-    faults = error.errors(include_url=False, include_input=False)
-    first = min(faults, key=lambda fault: _place(fault["loc"], order))
-    return _as_element_error(first, document)
-
-
-def _place(loc: tuple[str | int, ...], order: dict[str, int]) -> int:
-    return order.get(str(loc[0]), len(order)) if loc else len(order)
-
-
-def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
-    """Translate pydantic's verdict; our own validators' errors pass as they are."""
-    own = fault.get("ctx", {}).get("error")
-    if isinstance(own, ElementError):
-        # What it was found in, and the numbers so far, must not live as long as it.
-        own.__traceback__ = None
-        if own.code == "unknown_field":
-            excess = [name for name in document if name in ("inputs", "batch")][-1]
-            own.pointer = extend_pointer("", excess)
-        return own
-    name = str(fault["loc"][0])
-    if fault["type"] == "missing":
-        return ElementError(
-            "missing_field", pointer="", expected=f"the field {name}", got="none"
-        )
-    if fault["type"] == "extra_forbidden":
-        return ElementError(
-            "unknown_field",
-            pointer=extend_pointer("", name),
-            expected="only fields that the API documentation lists",
-            got=f"the field {shown(name)}{explain_field(name)}",
-        )
-    return ElementError(
-        _FIELD_CODES.get(name, "unknown_field"),
-        pointer=extend_pointer("", name),
-        expected=_FIELD_VALUES.get(name, str(fault["msg"])),
-        got=json_type_name(document[name]),
-    )
-
-
-_FIELD_CODES: Final[dict[str, Literal["dtype"]]] = {"dtype": "dtype"}
-_FIELD_VALUES: Final = {"dtype": f"one of {', '.join(DTYPES)}"}
