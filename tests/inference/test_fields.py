@@ -117,9 +117,9 @@ def test_what_is_wrong_stays_so_in_whole_records(ignoring: httpx.Client) -> None
     less = {name: value for name, value in WHOLE.items() if name != NAMES[3]}
     assert refused(ignoring, [WHOLE, less])["got"] == f"a record without {NAMES[3]}"
     assert refused(ignoring, {**WHOLE, NAMES[3]: None})["code"] == "not_a_number"
-    assert ignoring.post("/predict", json={"input": RECORD}).json()["code"] == (
-        "missing_field"
-    )
+    named = ignoring.post("/predict", json={"input": RECORD}).json()
+    assert named["code"] == "missing_field"
+    assert named["got"] == "none, but input (which is called inputs here)"
     text = json.dumps({"inputs": WHOLE})
     for twice in ('{"id": "b",', '{"id": "\\u003a",', '{"id": "\\u003A\\/",'):
         body = text.replace('{"id":', f'{twice} "id":')

@@ -240,8 +240,8 @@ def read_strictly(
         ElementError: The first fault in document order; what is missing comes last.
     """
     most, _, _, ignores_extra = limits
-    document = parse_strictly(body, check, model.model_fields)
-    document = _given(model, document, ignores_extra)
+    whole = parse_strictly(body, check, model.model_fields)
+    document = _given(model, whole, ignores_extra)
     context: _PydanticContext = (limits, Reading(most, True, check, ignores_extra))
     # Raised outside `except`: inside, our error and pydantic's would refer to each
     # other. The collector cannot see that cycle, so the document would never be freed;
@@ -250,5 +250,5 @@ def read_strictly(
     try:
         return model.model_validate(document, context=context)
     except ValidationError as error:
-        refusals.append(field_error(error, document))
+        refusals.append(field_error(error, document, whole))
     raise refusals.pop()
