@@ -70,20 +70,22 @@ def test_an_unknown_name_is_told_with_the_one_that_was_meant(
     renamed = {name.replace("mean radius", "Mean_Radius"): 0 for name in NAMES}
     told = refused(client, [renamed])
     assert (told["code"], told["pointer"]) == ("features", "/inputs/0/Mean_Radius")
-    assert told["got"] == "the unknown name Mean_Radius (probably mean radius)"
+    assert told["got"] == (
+        "the unknown name Mean_Radius (Mean_Radius is probably mean radius)"
+    )
     assert "SIGMOID_EXTRA_FIELDS=ignore" in told["detail"]
     mistyped = {name.replace("worst area", "wurst area"): 0 for name in NAMES}
     assert refused(client, mistyped)["got"] == (
-        "the unknown name wurst area (probably worst area)"
+        "the unknown name wurst area (wurst area is probably worst area)"
     )
 
 
 def test_unknown_names_are_told_up_to_a_few(client: httpx.Client) -> None:
     told = refused(client, {**RECORD, "id": 1, "name": "x"})
     assert told["pointer"] == "/inputs/id"
-    assert told["got"] == "the unknown name id, and name"
+    assert told["got"] == "the unknown names id, name"
     many = refused(client, {**RECORD, **{f"x{i}": "a secret" for i in range(100)}})
-    assert many["got"] == "the unknown name x0, and x1, x2, x3 and 96 more"
+    assert many["got"] == "the unknown names x0, x1, x2 and 97 more"
     assert "secret" not in json.dumps(many)
     long = refused(client, {f"\U0001f600{i}" * 200: 0 for i in range(20)})
     assert len(long["got"]) < 300

@@ -25,16 +25,15 @@ def unknown_name_error(
         given: All names of the record.
         names: Of the model's features.
     """
-    first = unknown[0]
-    near = _near(first, [name for name in names if name not in given])
-    hint = f" (probably {_told([near])})" if near else ""
-    others = f", and {_told(unknown[1:])}" if len(unknown) > 1 else ""
+    near = _near(unknown[0], [name for name in names if name not in given])
+    hint = f" ({_told(unknown[:1])} is probably {_told([near])})" if near else ""
+    kind = "name" if len(unknown) == 1 else "names"
     return ElementError(
         "features",
         pointer=pointer,
         expected=f"names of features, such as {_told(names[:1])} (the model card lists "
         "them; SIGMOID_EXTRA_FIELDS=ignore passes over others)",
-        got=f"the unknown name {_told([first])}{hint}{others}",
+        got=f"the unknown {kind} {_told(unknown)}{hint}",
     )
 
 
