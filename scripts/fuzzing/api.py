@@ -84,11 +84,12 @@ def found_nothing(location: str, seconds: int, seed: int, folder: Path) -> bool:
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[str]:
+def running_server(folder: Path, **variables: str) -> Iterator[str]:
     """Start a server of the pretrained models; stop it whatever happens.
 
     Args:
         folder: Where its log goes.
+        variables: Its settings; all others have their defaults.
 
     Yields:
         Its URL.
@@ -98,12 +99,12 @@ def running_server(folder: Path) -> Iterator[str]:
     """
     port = free_port()
     command = [sys.executable, "-m", "sigmoid_serve", "serve", "--port", str(port)]
-    environment = {n: v for n, v in os.environ.items() if not n.startswith("SIGMOID_")}
+    others = {n: v for n, v in os.environ.items() if not n.startswith("SIGMOID_")}
     with (folder / "server.log").open("w+b") as log:
         process = subprocess.Popen(
             command,
             cwd=folder,  # `python -m` would import from the present folder
-            env=environment,
+            env={**others, **variables},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

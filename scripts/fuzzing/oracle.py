@@ -94,6 +94,7 @@ def _wanted(request: Request, models: Sequence[Model]) -> Wanted:
     if request.path == "/sigmoid":
         return _wanted_sigmoid(document, request)
     (model,) = (model for model in models if model.path == request.path)
+    document = _without_null(document, ("inputs",))
     rows = _rows(document["inputs"], model) if set(document) == {"inputs"} else None
     if rows is None:
         return _REFUSED
@@ -102,6 +103,7 @@ def _wanted(request: Request, models: Sequence[Model]) -> Wanted:
 
 
 def _wanted_sigmoid(document: dict[str, Any], request: Request) -> Wanted:
+    document = _without_null(document, ("inputs", "batch", "dtype"))
     dtype = document.pop("dtype", "float32")
     if dtype not in DTYPES or len(document) != 1:
         return _REFUSED
@@ -122,6 +124,15 @@ def _wanted_sigmoid(document: dict[str, Any], request: Request) -> Wanted:
         return _REFUSED
     rounded = [_rounded(tensor, dtype) for tensor in inputs]
     return Wanted(True, rounded, dtype, "batch" if key == "batch" else "outputs")
+
+
+def _without_null(document: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Leave out known fields whose value is null."""
+    return {
+        name: value
+        for name, value in document.items()
+        if value is not None or name not in names
+    }
 
 
 def _strict_object(body: bytes) -> dict[str, Any] | None:

@@ -177,6 +177,19 @@ def test_the_documentation_opens_and_asks_for_the_key(keyed: httpx.Client) -> No
         for method, operation in operations.items():
             needed = keyed.request(method, path.replace("{name}", "digits")).status_code
             assert operation["security"] == ([{"key": []}] if needed == 401 else [])
+            assert ("401" in operation["responses"]) == (needed == 401)
+            assert ("403" in operation["responses"]) == path.endswith("/reload")
+
+
+def test_no_key_is_documented_where_none_is_set(client: httpx.Client) -> None:
+    document = client.get("/openapi.json").json()
+    assert "securitySchemes" not in document["components"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert "security" not in operation
+            # A reload needs a key even here, and there is none.
+            assert ("401" in operation["responses"]) == path.endswith("/reload")
+            assert "403" not in operation["responses"]
 
 
 def test_without_a_key_nothing_is_told(keyed: httpx.Client) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import httpx
 import numpy as np
 import pytest
+from jsonschema_rs import Draft202012Validator
 from pydantic import Field, create_model
 
 from sigmoid_serve.app import create_app
@@ -19,6 +20,7 @@ from sigmoid_serve.inference.schemas import (
     read_quickly,
     read_strictly,
 )
+from tests.conftest import serve
 
 
 def documented(client: httpx.Client) -> Any:
@@ -82,10 +84,98 @@ def test_the_request_schema_is_that_of_the_model(client: httpx.Client) -> None:
         "inputs",
         "batch",
     }
-    assert schemas["Numbers"]["anyOf"] == [
-        {"type": "number"},
-        {"type": "array", "items": {"$ref": "#/components/schemas/Numbers"}},
-    ]
+    dtype, null = schemas["SigmoidRequest"]["properties"]["dtype"]["anyOf"]
+    assert (dtype, null) == ({"$ref": "#/components/schemas/Dtype"}, {"type": "null"})
+    assert schemas["Dtype"]["enum"] == ["float16", "bfloat16", "float32", "float64"]
+
+
+def test_no_schema_refers_to_itself(client: httpx.Client) -> None:
+    schemas = documented(client)["components"]["schemas"]
+    below = {
+        name: {
+            part.split('"')[0].split("/")[-1]
+            for part in json.dumps(schema).split('"$ref": "')[1:]
+        }
+        for name, schema in schemas.items()
+    }
+    # Those that refer to none are taken out until none is left.
+    while leaves := {name for name, names in below.items() if not names}:
+        below = {n: names - leaves for n, names in below.items() if n not in leaves}
+    assert not below
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "is_valid"),
+    [
+        ("SigmoidRequest", {"inputs": 1}, True),
+        ("SigmoidRequest", {"inputs": [[[[[1, 2]]]]], "dtype": None}, True),
+        ("SigmoidRequest", {"inputs": [[], []], "batch": None}, True),
+        ("SigmoidRequest", {"batch": [1, [], [[2]]], "dtype": "float64"}, True),
+        ("SigmoidRequest", {"inputs": 1, "batch": [1]}, False),
+        ("SigmoidRequest", {"inputs": None, "batch": None}, False),
+        ("SigmoidRequest", {"dtype": "float16"}, False),
+        ("SigmoidRequest", {"inputs": 1, "dtype": "int8"}, False),
+        ("SigmoidRequest", {"inputs": [[1, "2"]]}, False),
+        ("SigmoidRequest", {"inputs": [[1], None]}, False),
+        ("PredictRequest", {"inputs": [0] * 30}, True),
+        ("PredictRequest", {"inputs": [[[[[0] * 30]]]]}, True),
+        ("PredictRequest", {"inputs": None}, False),
+        ("PredictRequest", {"inputs": 1}, False),
+        ("PredictRequest", {"inputs": {"mean radius": "1"}}, False),
+        ("PredictRequest", {"inputs": [0] * 30, "more": 1}, False),
+    ],
+)
+def test_a_validator_agrees_with_the_service(
+    client: httpx.Client, name: str, body: Any, is_valid: bool
+) -> None:
+    document = documented(client)
+    schema = {"$ref": f"#/components/schemas/{name}", **document}
+    validator = Draft202012Validator(schema)
+    assert validator.is_valid(body) == is_valid
+    path = "/sigmoid" if name == "SigmoidRequest" else "/predict"
+    answer = client.post(path, json=body)
+    assert answer.is_success == is_valid
+    success = document["paths"][path]["post"]["responses"]["200"]
+    shown = success["content"]["application/json"]["schema"]
+    if is_valid:
+        assert Draft202012Validator({**shown, **document}).is_valid(answer.json())
+    else:
+        problem = {"$ref": "#/components/schemas/Problem", **document}
+        assert Draft202012Validator(problem).is_valid(answer.json())
+
+
+def test_operations_have_short_names(client: httpx.Client) -> None:
+    operations = {
+        operation["operationId"]: operation
+        for methods in documented(client)["paths"].values()
+        for operation in methods.values()
+    }
+    assert operations.keys() == {
+        *("predict", "predict_model", "predict_version", "sigmoid"),
+        *("list_models", "get_model", "reload_model"),
+        *("get_limits", "get_metrics", "livez", "readyz", "startupz"),
+    }
+    (output,) = operations["predict"]["parameters"]
+    assert output["schema"]["enum"] == ["probabilities", "logits"]
+    assert output["description"]
+    for name, operation in operations.items():
+        success = operation["responses"]["200"]["content"]
+        assert all(media["schema"] for media in success.values()), name
+        for status, response in operation["responses"].items():
+            (shown,) = response["content"].values() if status != "200" else ({},)
+            if name in ("readyz", "startupz") and status == "503":
+                assert shown["schema"]["$ref"].endswith("/Health")
+            elif status != "200":
+                assert shown["schema"]["$ref"].endswith("/Problem"), (name, status)
+
+
+def test_extra_fields_are_shown_where_they_are_passed_over() -> None:
+    with serve(Settings(extra_fields="ignore")) as client:
+        document = documented(client)
+    for name in ("PredictRequest", "FeatureRecord"):
+        assert document["components"]["schemas"][name]["additionalProperties"] is True
+    sigmoid = document["components"]["schemas"]["SigmoidRequest"]
+    assert sigmoid["additionalProperties"] is False
 
 
 def test_a_new_field_changes_intake_and_schema_alike(

@@ -171,6 +171,62 @@ def test_every_form_gives_the_same_bits(wide_client: httpx.Client, name: str) ->
         assert np.array_equal(array, np.array(values, dtype=np.float32))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_each_probability_has_its_name(wide_client: httpx.Client, name: str) -> None:
+    dataset = load_bundled(name)
+    positive = dataset.classes[1:] if name == "breast-cancer" else dataset.classes
+    rows = np.asarray(dataset.rows, np.float64)
+    features = card(name).features
+    assert features is not None
+    for inputs in (
+        rows[0].tolist(),
+        dict(zip(features, rows[0].tolist(), strict=True)),
+        rows[:2].reshape(1, 2, 1, -1).tolist(),
+        np.resize(rows, (17_000, rows.shape[1])).tolist(),
+    ):
+        answer = predict(wide_client, name, inputs)
+        assert list(answer)[5:] == ["shape", "classes"]
+        assert answer["classes"] == list(positive)
+        assert answer["shape"][-1] == len(positive)
+        last = np.array(answer["probabilities"]).reshape(-1, len(positive))[-1]
+        label = np.array(answer["labels"]).reshape(-1)[-1]
+        if len(positive) > 1:
+            assert answer["classes"][last.argmax()] == label
+        else:
+            assert (last[0] >= 0.5) == (label == "benign")
+    version = wide_client.post(
+        f"/models/{name}/versions/1/predict", json={"inputs": rows[0].tolist()}
+    )
+    assert version.json()["classes"] == list(positive)
+
+
+def test_classes_are_left_out_where_nothing_names_them(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint((3, 4, 2), "sigmoid", 0)
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, checkpoint.network, checkpoint.card)
+    named = checkpoint.card.model_copy(
+        update={"task": "multilabel", "classes": ("wet", 'c"old')}
+    )
+    save_checkpoint(tmp_path / "n.safetensors", checkpoint.network, named)
+    with serve(Settings(max_answer_bytes=2**12), [tmp_path]) as client:
+        bare = predict(client, "m", [0.0] * 3)
+        labelled = predict(client, "n", [0.0] * 3)
+        less = 0
+        for rows in range(1, 200):
+            inputs = [[0.0] * 3] * rows
+            lengths = []
+            for name in ("m", "n"):
+                response = client.post(
+                    f"/models/{name}/predict", json={"inputs": inputs}
+                )
+                assert len(response.content) <= 2**12
+                lengths.append(response.status_code)
+            less += lengths == [200, 413]
+    assert "classes" not in bare
+    assert labelled["classes"] == ["wet", 'c"old']
+    assert less
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("name", NAMES)
 def test_batch_size_and_place_change_no_bit(name: str, threads: int) -> None:

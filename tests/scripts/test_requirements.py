@@ -1,5 +1,6 @@
 """What is installed is pinned, with hashes: all that pyproject.toml needs, no more."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ def is_needed(requirement: Requirement, extra: str = "") -> bool:
     return marker is None or marker.evaluate({"extra": extra})
 
 
-@pytest.mark.parametrize("name", NEEDED)
+@pytest.mark.parametrize("name", [*NEEDED, "clients"])
 def test_each_is_pinned_with_hashes(name: str) -> None:
     found = list(entries(name))
     assert len(pins(name)) == len(found) > 0
@@ -104,6 +105,23 @@ def test_the_pins_are_those_of_pyproject_and_of_each_other(name: str) -> None:
 def test_what_builds_is_that_of_pyproject() -> None:
     lines = (FOLDER / "build.in").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")] == BUILD
+
+
+def test_generators_of_clients_are_pinned() -> None:
+    lines = (FOLDER / "clients.in").read_text(encoding="utf-8").splitlines()
+    assert {line for line in lines if not line.startswith("#")} <= pins(
+        "clients"
+    ).keys()
+    folder = ROOT / "scripts" / "calling" / "typescript"
+    lock = json.loads((folder / "package-lock.json").read_text(encoding="utf-8"))
+    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    top, *others = lock["packages"].values()
+    for kind in ("dependencies", "devDependencies"):
+        assert top[kind] == package[kind]
+    for other in others:
+        assert other["integrity"].startswith("sha512-")
+        # From whichever registry is set up.
+        assert "resolved" not in other
 
 
 def test_the_pythons_that_are_claimed_are_those_of_the_image() -> None:

@@ -96,6 +96,13 @@ class Settings(Limits, Deployment):  # noqa: PLW1641 -- pydantic makes its hash
             "front does not strip it.",
         ),
     ] = ""
+    extra_fields: Annotated[
+        Literal["refuse", "ignore"],
+        Field(
+            description="`ignore` to pass over unknown fields of a request to a model, "
+            "and of its records; `refuse` for an error."
+        ),
+    ] = "refuse"
     access_log: Annotated[
         bool, Field(description="`true` for a log line for each request.")
     ] = False

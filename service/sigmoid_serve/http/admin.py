@@ -1,33 +1,43 @@
 """The routes for administrators: limits, metrics, reloads."""
 
+from typing import Any, Final
+
 from fastapi import APIRouter, Request, Response
 
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.http.openapi import problem_responses
+from sigmoid_serve.http.openapi import operation_id, problem_responses
 from sigmoid_serve.http.schemas import ReloadResponse
 from sigmoid_serve.monitoring.metrics import CONTENT_TYPE, exposition
 
-router = APIRouter(tags=["admin"])
+router = APIRouter(
+    tags=["admin"],
+    generate_unique_id_function=operation_id,
+    responses=problem_responses(500, 503),
+)
+
+_METRICS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
-@router.get("/limits", responses=problem_responses(401))
-async def limits(request: Request) -> dict[str, int | float | None]:
+@router.get("/limits")
+async def get_limits(request: Request) -> dict[str, int | float | None]:
     """Show every limit, by the name of its setting."""
     return context_of(request).settings.limits()
 
 
-@router.get("/metrics", responses=problem_responses(401), response_class=Response)
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", responses=_METRICS, response_class=Response)
+async def get_metrics(request: Request) -> Response:
     """Show the metrics of all workers in the text format of Prometheus."""
     context = context_of(request)
     context.update_gauges()
     return Response(exposition(context.telemetry.memory), media_type=CONTENT_TYPE)
 
 
-@router.post("/models/{name}/reload", responses=problem_responses(401, 403, 404, 503))
-async def reload(request: Request, name: str) -> ReloadResponse:
+@router.post("/models/{name}/reload", responses=problem_responses(401, 404))
+async def reload_model(request: Request, name: str) -> ReloadResponse:
     """Reload the checkpoints of a model in every worker, or in none.
 
     It needs an admin's key. If it fails, the running version goes on serving.

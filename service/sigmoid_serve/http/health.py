@@ -7,10 +7,15 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from sigmoid_serve.http.context import context_of
+from sigmoid_serve.http.openapi import operation_id, problem_responses
 from sigmoid_serve.http.schemas import Health
 from sigmoid_serve.repository.load_problems import more
 
-router = APIRouter(tags=["health"])
+router = APIRouter(
+    tags=["health"],
+    generate_unique_id_function=operation_id,
+    responses=problem_responses(500),
+)
 
 # With what is around them, the answer of a probe is below 4 KiB.
 _MOST_REASON_BYTES: Final = 3900
@@ -18,7 +23,7 @@ _MOST_REASONS: Final = 40
 
 
 @router.get("/livez", response_model_exclude_none=True)
-async def alive() -> Health:
+async def livez() -> Health:
     """Answer 200 while the process is alive, whatever its models and its load."""
     return Health(status="ok")
 
@@ -29,14 +34,14 @@ _UNAVAILABLE: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("/startupz", response_model_exclude_none=True, responses=_UNAVAILABLE)
-async def started(request: Request, response: Response) -> Health:
+async def startupz(request: Request, response: Response) -> Health:
     """Answer 200 once the models are loaded, before that 503 with the reasons."""
     registry = context_of(request).registry
     return _health(response, registry.faults() if registry.is_loading else [])
 
 
 @router.get("/readyz", response_model_exclude_none=True, responses=_UNAVAILABLE)
-async def ready(request: Request, response: Response) -> Health:
+async def readyz(request: Request, response: Response) -> Health:
     """Answer 200 if requests should be sent here, else 503 with the reasons.
 
     A model that was found in a folder and cannot be served is named as well, but

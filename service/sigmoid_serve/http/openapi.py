@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -20,7 +21,12 @@ from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_ERRORS = (400, 401, 404, 406, 413, 415, 422, 429, 503, 504)
+_ERRORS = (400, 406, 408, 413, 415, 422, 429, 431, 500, 503, 504)
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name an operation as its function, which is what clients call theirs."""
+    return route.name
 
 
 def inference_operation(
@@ -83,6 +89,12 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     schemas.update(definitions["$defs"])
     _drop_foreign_errors(document)
+    if app.state.context.settings.extra_fields == "ignore":
+        schemas["PredictRequest"]["additionalProperties"] = True
+        schemas["FeatureRecord"]["additionalProperties"] = True
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            operation["responses"] = dict(sorted(operation["responses"].items()))
     return document
 
 
@@ -97,7 +109,13 @@ def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
     }
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            operation["security"] = [] if path in open_paths else [{"key": []}]
+            is_open = path in open_paths
+            operation["security"] = [] if is_open else [{"key": []}]
+            if is_open:
+                continue
+            statuses = (401, 403) if path.endswith("/reload") else (401,)
+            responses = operation["responses"] | problem_responses(*statuses)
+            operation["responses"] = dict(sorted(responses.items()))
 
 
 def _drop_foreign_errors(document: dict[str, Any]) -> None:

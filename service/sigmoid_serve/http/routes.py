@@ -12,8 +12,13 @@ from sigmoid_models.card import ModelCard
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.inference import InferenceRoute, respond
-from sigmoid_serve.http.openapi import inference_operation, problem_responses
+from sigmoid_serve.http.openapi import (
+    inference_operation,
+    operation_id,
+    problem_responses,
+)
 from sigmoid_serve.http.schemas import (
+    ArchitectureOfCard,
     Card,
     LayerOfCard,
     ModelList,
@@ -31,8 +36,12 @@ from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.repository.load_problems import MOST_LISTED
 
-inference = APIRouter(route_class=InferenceRoute)
-router = APIRouter()
+inference = APIRouter(
+    route_class=InferenceRoute, generate_unique_id_function=operation_id
+)
+router = APIRouter(
+    generate_unique_id_function=operation_id, responses=problem_responses(500, 503)
+)
 
 Query = Annotated[PredictQuery, fastapi.Query()]
 
@@ -48,6 +57,7 @@ _SIGMOID: dict[str, Any] = {
         SigmoidRequest, SigmoidResponse, SigmoidBatchResponse
     ),
 }
+_NO_MODEL = problem_responses(404)
 
 
 @inference.post("/predict", **_PREDICT)
@@ -57,14 +67,16 @@ async def predict(request: Request, query: Query) -> Response:
     return await _predict(request, query, registry.default, None)
 
 
-@inference.post("/models/{name}/predict", **_PREDICT)
-async def predict_with_model(request: Request, name: str, query: Query) -> Response:
+@inference.post("/models/{name}/predict", responses=_NO_MODEL, **_PREDICT)
+async def predict_model(request: Request, name: str, query: Query) -> Response:
     """Ask the newest version of a model."""
     return await _predict(request, query, name, None)
 
 
-@inference.post("/models/{name}/versions/{version}/predict", **_PREDICT)
-async def predict_with_version(
+@inference.post(
+    "/models/{name}/versions/{version}/predict", responses=_NO_MODEL, **_PREDICT
+)
+async def predict_version(
     request: Request, name: str, version: str, query: Query
 ) -> Response:
     """Ask one version of a model."""
@@ -105,8 +117,8 @@ async def list_models(request: Request) -> ModelList:
     )
 
 
-@router.get("/models/{name}", tags=["models"], responses=problem_responses(404, 503))
-async def model_card(request: Request, name: str) -> Card:
+@router.get("/models/{name}", tags=["models"], responses=_NO_MODEL)
+async def get_model(request: Request, name: str) -> Card:
     """Show the card of a model's newest version."""
     registry = context_of(request).registry
     newest = registry.find(name)
@@ -118,7 +130,7 @@ async def model_card(request: Request, name: str) -> Card:
         features=card.architecture.features,
         feature_names=list(card.features) if card.features else None,
         classes=list(card.classes) if card.classes else None,
-        architecture=card.architecture.model_dump(),
+        architecture=ArchitectureOfCard(**card.architecture.model_dump()),
         activation=activation if isinstance(activation, str) else list(activation),
         activation_source=card.activation_source,
         link=card.link,

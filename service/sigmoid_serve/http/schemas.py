@@ -4,22 +4,25 @@ Responses to inference are written by `sigmoid_serve.payload.json_answer`; their
 here say what they hold.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
-from typing_extensions import TypeAliasType
 
-from sigmoid_models.dtype import DtypeName
-from sigmoid_serve.inference.schemas import Body, Numbers
+from sigmoid_serve.inference.json_types import Dtype, Labels, Numbers, Rows, left_out
+from sigmoid_serve.inference.schemas import Body
 from sigmoid_serve.repository.load_problems import MOST_LISTED
-
-Labels = TypeAliasType("Labels", "str | int | bool | list[Labels]")
 
 
 class PredictQuery(Body):
     """Which of the two arrays an `.npy` answer holds."""
 
-    output: Literal["probabilities", "logits"] = "probabilities"
+    output: Annotated[
+        Literal["probabilities", "logits"],
+        Field(
+            description="Which array an answer as `.npy` holds: `probabilities` or "
+            "`logits`. An answer as JSON has both."
+        ),
+    ] = "probabilities"
 
 
 class PredictResponse(BaseModel):
@@ -27,9 +30,9 @@ class PredictResponse(BaseModel):
 
     model: str
     version: str
-    logits: Annotated[Numbers, Field(description="`(..., classes)`; of the network.")]
+    logits: Annotated[Rows, Field(description="`(..., classes)`; of the network.")]
     probabilities: Annotated[
-        Numbers,
+        Rows,
         Field(
             description="`sigmoid(logits / temperature)`, element by element; where "
             "there is a `link`, the softmax of `logits / temperature` over the classes."
@@ -39,10 +42,19 @@ class PredictResponse(BaseModel):
         Labels, Field(description="`(...)`, or `(..., classes)` for multilabel models.")
     ]
     shape: Annotated[list[int], Field(description="Of `logits`.")]
+    classes: Annotated[
+        list[str] | None,
+        Field(
+            description="What each place of the last dimension is the probability of; "
+            "left out where the model does not name its classes.",
+            json_schema_extra=left_out,
+        ),
+    ] = None
     link: Annotated[
         Literal["softmax"] | None,
         Field(
-            description="What made the probabilities; left out where it is the sigmoid."
+            description="What made the probabilities; left out if it is the sigmoid.",
+            json_schema_extra=left_out,
         ),
     ] = None
 
@@ -52,7 +64,7 @@ class SigmoidResponse(BaseModel):
 
     outputs: Numbers
     shape: list[int]
-    dtype: DtypeName
+    dtype: Dtype
 
 
 class SigmoidBatchResponse(BaseModel):
@@ -60,7 +72,7 @@ class SigmoidBatchResponse(BaseModel):
 
     batch: list[Numbers]
     shapes: list[list[int]]
-    dtype: DtypeName
+    dtype: Dtype
 
 
 class Problem(BaseModel):
@@ -73,10 +85,14 @@ class Problem(BaseModel):
     code: str
     request_id: str
     pointer: Annotated[
-        str | None, Field(description="JSON Pointer to the first bad element.")
+        str | None,
+        Field(
+            description="JSON Pointer to the first bad element.",
+            json_schema_extra=left_out,
+        ),
     ] = None
-    expected: str | None = None
-    got: str | None = None
+    expected: Annotated[str | None, Field(json_schema_extra=left_out)] = None
+    got: Annotated[str | None, Field(json_schema_extra=left_out)] = None
 
 
 class ServedModel(BaseModel):
@@ -108,11 +124,16 @@ class ModelList(BaseModel):
         list[PassedOver],
         Field(
             description="What was found in a folder and cannot be served; left out "
-            f"where there is nothing. At most {MOST_LISTED}."
+            f"where there is nothing. At most {MOST_LISTED}.",
+            json_schema_extra=left_out,
         ),
     ] = []
     more_passed_over: Annotated[
-        int, Field(description="How many more there are; left out where none.")
+        int,
+        Field(
+            description="How many more there are; left out where none.",
+            json_schema_extra=left_out,
+        ),
     ] = 0
 
 
@@ -130,6 +151,18 @@ class LayerOfCard(BaseModel):
     ]
 
 
+class ArchitectureOfCard(BaseModel):
+    """The class and the widths of a network."""
+
+    kind: Annotated[
+        str, Field(description="`Sequential` is `Linear, function, …, Linear`.")
+    ]
+    sizes: Annotated[
+        list[int],
+        Field(description="Features, then units of hidden layers, then outputs."),
+    ]
+
+
 class ScalerOfCard(BaseModel):
     """What raw features go through: `(x - mean) / scale`."""
 
@@ -144,7 +177,7 @@ class Card(ServedModel):
     features: int
     feature_names: list[str] | None
     classes: list[str] | None
-    architecture: dict[str, Any]
+    architecture: ArchitectureOfCard
     activation: Annotated[
         str | list[str],
         Field(description="Between the layers: one for all, or one per hidden layer."),
@@ -188,6 +221,7 @@ class Health(BaseModel):
         list[str] | None,
         Field(
             description="Why no request should come here; and what was found in a "
-            "folder and is not served, which alone makes no 503."
+            "folder and is not served, which alone makes no 503.",
+            json_schema_extra=left_out,
         ),
     ] = None

@@ -107,7 +107,7 @@ def _features(
     request.state.enter(PARSE)
     engine = version.engine
     card, count = engine.card, engine.features
-    max_elements, max_rank, max_rows, _ = request.limits
+    max_elements, max_rank, max_rows, _, ignores_extra = request.limits
     if request.content_type == "npy":
         values, _ = read_npy(request.body, max_elements)
         check_features(values.shape, count, None)
@@ -116,7 +116,7 @@ def _features(
     document = read(
         PredictRequest,
         request.body,
-        ValidationContext(max_elements, count, card.features),
+        ValidationContext(max_elements, count, card.features, ignores_extra),
     )
     if document is None:
         return None
@@ -176,6 +176,9 @@ def write_prediction(
         "labels": labels,
         "shape": logits.shape,
     }
+    names = version.named_outputs
+    if names is not None:
+        document["classes"] = names
     if version.engine.card.link == "softmax":
         document["link"] = "softmax"
     if is_short(logits, most_bytes):

@@ -34,12 +34,14 @@ class Limits(NamedTuple):
         max_rank: Of each tensor.
         max_rows: That a model is asked about.
         max_answer_bytes: Of the answer.
+        ignores_extra: Whether fields that no request to a model has are passed over.
     """
 
     max_elements: int
     max_rank: int
     max_rows: int
     max_answer_bytes: int
+    ignores_extra: bool
 
     @classmethod
     def of(cls, settings: Settings) -> "Limits":
@@ -49,6 +51,7 @@ class Limits(NamedTuple):
             settings.max_rank,
             settings.max_rows,
             settings.max_answer_bytes,
+            settings.extra_fields == "ignore",
         )
 
 

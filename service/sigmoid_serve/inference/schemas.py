@@ -7,7 +7,7 @@ validator must know of the model and the limits comes as the validation's contex
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -18,21 +18,22 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
-from typing_extensions import TypeAliasType
 
-from sigmoid_models.dtype import DTYPES, DtypeName, FloatArray
-from sigmoid_serve.errors import ElementError, shown
+from sigmoid_models.dtype import FloatArray
+from sigmoid_serve.errors import ElementError
+from sigmoid_serve.inference.field_errors import field_error
+from sigmoid_serve.inference.json_types import (
+    Dtype,
+    Numbers,
+    RowsOrRecords,
+    or_null,
+    without_default,
+)
 from sigmoid_serve.json.body import parse_quickly, parse_strictly
-from sigmoid_serve.json.lookalikes import explain_field
-from sigmoid_serve.json.text import Check, extend_pointer, json_type_name, no_check
+from sigmoid_serve.json.text import Check, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
 from sigmoid_serve.payload.tensors import Features, Reading
-
-Numbers = TypeAliasType("Numbers", "float | list[Numbers]")
-"""Nested lists of numbers, of any rank from a bare number to 32."""
-
-Record = dict[str, float]
 
 
 class ValidationContext(NamedTuple):
@@ -42,11 +43,13 @@ class ValidationContext(NamedTuple):
         max_elements: Limit of one request, summed over a batch.
         features: Number of the model's features; for `/predict` alone.
         names: Of the features, where the model names them.
+        ignores_extra: Whether unknown fields, and members of records, are passed over.
     """
 
     max_elements: int
     features: int = 0
     names: Sequence[str] | None = None
+    ignores_extra: bool = False
 
 
 # What the validators know beside the body; a plain tuple is made in less time.
@@ -76,18 +79,12 @@ def _read_batch(value: Any, info: ValidationInfo) -> Tensors:
     return tensors.read_batch(value, "/batch", dtype, context[1])
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
 class PredictRequest(Body):
     """Rows of features, or records by feature name."""
 
     inputs: Annotated[
         Features,
-        PlainValidator(
-            _read_features, json_schema_input_type=Numbers | Record | list[Record]
-        ),
+        PlainValidator(_read_features, json_schema_input_type=RowsOrRecords),
         Field(
             description="Features in the last dimension: `(features,)` or "
             "`(..., features)`. Where the model names its features, a record or a "
@@ -96,31 +93,47 @@ class PredictRequest(Body):
     ]
 
 
+# Neither or both are wrong, and null is absence. Generators of clients pass over `not`;
+# of `oneOf` with `required` they make types without fields.
+_GIVEN: Final[dict[str, Any]] = {"not": {"type": "null"}}
+_NOT_ONE_OF_TWO: Final[dict[str, Any]] = {
+    "anyOf": [
+        {
+            "properties": {"inputs": _GIVEN, "batch": _GIVEN},
+            "required": ["inputs", "batch"],
+        },
+        {"properties": {"inputs": {"type": "null"}, "batch": {"type": "null"}}},
+    ]
+}
+
+
 class SigmoidRequest(Body):
     """One tensor as `inputs`, or several of any shapes as `batch`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["inputs"]}, {"required": ["batch"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"not": _NOT_ONE_OF_TWO})
 
     # First, since the validators of the tensors read it.
     dtype: Annotated[
-        DtypeName, Field(description="Of the computation's input and result.")
+        Dtype,
+        Field(
+            description="Of the computation's input and result; `float32` if absent.",
+            json_schema_extra=or_null,
+        ),
     ] = "float32"
     inputs: Annotated[
         FloatArray | None,
-        PlainValidator(_read_tensor, json_schema_input_type=Numbers),
+        PlainValidator(_read_tensor, json_schema_input_type=Numbers | None),
         Field(
-            description="A tensor of any rank from 0 to 32.",
-            json_schema_extra=_without_default,
+            description="A tensor of any rank from 0 to 32; this or `batch`.",
+            json_schema_extra=without_default,
         ),
     ] = None
     batch: Annotated[
         Tensors | None,
-        PlainValidator(_read_batch, json_schema_input_type=list[Numbers]),
+        PlainValidator(_read_batch, json_schema_input_type=list[Numbers] | None),
         Field(
-            description="Tensors, each of its own shape.",
-            json_schema_extra=_without_default,
+            description="Tensors, each of its own shape; this or `inputs`.",
+            json_schema_extra=without_default,
         ),
     ] = None
 
@@ -144,9 +157,24 @@ class SigmoidRequest(Body):
 BodyModel = TypeVar("BodyModel", bound=Body)
 
 
-@lru_cache(1)
-def _quick_reading(max_elements: int) -> Reading:
-    return Reading(max_elements, False, no_check)
+@lru_cache(2)
+def _quick_reading(max_elements: int, ignores_extra: bool) -> Reading:
+    return Reading(max_elements, False, no_check, ignores_extra)
+
+
+def _given(
+    model: type[Body], document: dict[str, Any], ignores_extra: bool
+) -> dict[str, Any]:
+    """Leave out the fields that are null, and unknown ones if these are passed over.
+
+    Clients that were generated send null for an optional field that is not set.
+    """
+    fields = model.model_fields
+    return {
+        name: value
+        for name, value in document.items()
+        if (value is not None if name in fields else not ignores_extra)
+    }
 
 
 def read_quickly(
@@ -169,10 +197,24 @@ def read_quickly(
     document = parse_quickly(body)
     if document is None:
         return None
-    most = limits.max_elements
-    is_short = check is no_check
-    reading = _quick_reading(most) if is_short else Reading(most, False, check)
+    most, _, _, ignores_extra = limits
+    if check is no_check:
+        reading = _quick_reading(most, ignores_extra)
+    else:
+        reading = Reading(most, False, check, ignores_extra)
     context: _PydanticContext = (limits, reading)
+    valid = _valid(model, document, context)
+    if valid is None:
+        # Most requests have no field that is left out, so it is not looked for before.
+        given = _given(model, document, ignores_extra)
+        if len(given) < len(document):
+            valid = _valid(model, given, context)
+    return valid
+
+
+def _valid(
+    model: type[BodyModel], document: dict[str, Any], context: _PydanticContext
+) -> BodyModel | None:
     try:
         # What `model_validate` calls, without its handling of options.
         valid: BodyModel = model.__pydantic_validator__.validate_python(
@@ -197,8 +239,10 @@ def read_strictly(
         ServiceError: `malformed_json`.
         ElementError: The first fault in document order; what is missing comes last.
     """
-    document = parse_strictly(body, check)
-    context: _PydanticContext = (limits, Reading(limits.max_elements, True, check))
+    most, _, _, ignores_extra = limits
+    whole = parse_strictly(body, check, model.model_fields)
+    document = _given(model, whole, ignores_extra)
+    context: _PydanticContext = (limits, Reading(most, True, check, ignores_extra))
     # Raised outside `except`: inside, our error and pydantic's would refer to each
     # other. The collector cannot see that cycle, so the document would never be freed;
     # nor would it with a name for the error, hence the list.
@@ -206,50 +250,5 @@ def read_strictly(
     try:
         return model.model_validate(document, context=context)
     except ValidationError as error:
-        refusals.append(_refusal(error, document))
+        refusals.append(field_error(error, document, whole))
     raise refusals.pop()
-
-
-def _refusal(error: ValidationError, document: dict[str, Any]) -> ElementError:
-    order = {name: position for position, name in enumerate(document)}
-    faults = error.errors(include_url=False, include_input=False)
-    first = min(faults, key=lambda fault: _place(fault["loc"], order))
-    return _as_element_error(first, document)
-
-
-def _place(loc: tuple[str | int, ...], order: dict[str, int]) -> int:
-    return order.get(str(loc[0]), len(order)) if loc else len(order)
-
-
-def _as_element_error(fault: Any, document: dict[str, Any]) -> ElementError:
-    """Translate pydantic's verdict; our own validators' errors pass as they are."""
-    own = fault.get("ctx", {}).get("error")
-    if isinstance(own, ElementError):
-        # What it was found in, and the numbers so far, must not live as long as it.
-        own.__traceback__ = None
-        if own.code == "unknown_field":
-            excess = [name for name in document if name in ("inputs", "batch")][-1]
-            own.pointer = extend_pointer("", excess)
-        return own
-    name = str(fault["loc"][0])
-    if fault["type"] == "missing":
-        return ElementError(
-            "missing_field", pointer="", expected=f"the field {name}", got="none"
-        )
-    if fault["type"] == "extra_forbidden":
-        return ElementError(
-            "unknown_field",
-            pointer=extend_pointer("", name),
-            expected="only fields that the API documentation lists",
-            got=f"the field {shown(name)}{explain_field(name)}",
-        )
-    return ElementError(
-        _FIELD_CODES.get(name, "unknown_field"),
-        pointer=extend_pointer("", name),
-        expected=_FIELD_VALUES.get(name, str(fault["msg"])),
-        got=json_type_name(document[name]),
-    )
-
-
-_FIELD_CODES: Final[dict[str, Literal["dtype"]]] = {"dtype": "dtype"}
-_FIELD_VALUES: Final = {"dtype": f"one of {', '.join(DTYPES)}"}

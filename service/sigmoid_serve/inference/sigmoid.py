@@ -105,7 +105,7 @@ def _computed_sigmoid(request: InferenceRequest) -> InferenceResponse:
 
 def _asked(request: InferenceRequest, read: Callable[..., Any]) -> _Asked | None:
     """Read a body; None where the way to read it leaves it to another."""
-    max_elements, max_rank, _, _ = request.limits
+    max_elements, max_rank, *_ = request.limits
     if request.content_type == "npy":
         values, dtype = read_npy(request.body, max_elements)
         check_limits(values.shape, None, max_rank, None)

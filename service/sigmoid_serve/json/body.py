@@ -6,6 +6,7 @@ duplicate keys, numbers too large for a float64, and the constants that JSON doe
 have (`NaN`, `Infinity`).
 """
 
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import orjson
@@ -51,32 +52,55 @@ def _around_list(body: bytes) -> dict[str, Any] | None:
 
 
 def _without_duplicates(body: bytes) -> dict[str, Any] | None:
-    """Parse a body; None if it may have duplicate keys.
-
-    Each member has a colon, and a parser drops duplicates. So if there are as many
-    colons as members, there was no duplicate.
-    """
+    """Parse a body; None if it may have duplicate keys."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
     if type(document) is not dict:
         return None
-    members = len(document)
+    if body.count(b":") == len(document):  # rows, mostly
+        return document
+    objects = [document]
     for value in document.values():
         if type(value) is dict:
-            members += len(value)
+            objects.append(value)
         elif type(value) is list and value and type(value[0]) is dict:
-            members += sum(len(part) for part in value if type(part) is dict)
-    return document if body.count(b":") == members else None
+            objects += [part for part in value if type(part) is dict]
+    return document if has_no_duplicates(body, objects) else None
 
 
-def parse_strictly(body: bytes, check: Check) -> dict[str, Any]:
+def has_no_duplicates(text: bytes, objects: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether it is beyond doubt that no object has a key twice.
+
+    Each member has a colon, and a parser drops duplicates. So if there are as many
+    colons as members, there was no duplicate. Other colons may stand in strings.
+
+    Args:
+        text: That was parsed.
+        objects: That were found in it; in a doubt, there are others.
+    """
+    others = text.count(b":") - sum(map(len, objects))
+    if not others:
+        return True
+    # A colon that is written as an escape, `\u003a`, is none in the text.
+    return b"\\u003" not in text and others == sum(
+        value.count(":")
+        for each in objects
+        for value in each.values()
+        if type(value) is str
+    )
+
+
+def parse_strictly(
+    body: bytes, check: Check, known: Collection[str] = ()
+) -> dict[str, Any]:
     """Parse a body whose top level must be an object.
 
     Args:
         body: The whole body.
         check: Called again and again; it may raise, and so end the work.
+        known: Names of members that are returned wherever they stand.
 
     Returns:
         The first members, at least 16 of those that there are. Every number, also an
@@ -87,7 +111,7 @@ def parse_strictly(body: bytes, check: Check) -> dict[str, Any]:
         ServiceError: `malformed_json`.
     """
     document: dict[str, Any] = {}
-    for name, start, stop in read_members(body, check):
+    for name, start, stop in read_members(body, check, known):
         value = value_at(body, start)
         is_text = isinstance(value, JsonText)
         document[name] = JsonText(body, start, stop) if is_text else value

@@ -6,7 +6,7 @@ threads run meanwhile. None of the expressions goes back on what it has read.
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 from sigmoid_serve.errors import ElementError, ServiceError
@@ -20,7 +20,7 @@ _MOST_NAME_BYTES: Final = 2**16
 _MOST_NAMES: Final = 2**16
 _MOST_OBJECTS: Final = 1000
 
-# Members that are returned. No body has more that are known.
+# Members that are returned, beside those that are known.
 _MOST_MEMBERS: Final = 16
 
 # Up to so many names, to search a list is faster than to make a set.
@@ -43,6 +43,7 @@ class Scanner:
     Args:
         body: The text, in UTF-8.
         check: Called again and again; it may raise, and so end the scan.
+        known: Names of members that are returned wherever they stand.
 
     Attributes:
         body: The text.
@@ -51,12 +52,15 @@ class Scanner:
         names: For each open object but the outermost, its member names so far.
     """
 
-    def __init__(self, body: bytes, check: Callable[[], None]) -> None:
+    def __init__(
+        self, body: bytes, check: Callable[[], None], known: Collection[str] = ()
+    ) -> None:
         self.body = body
         self.position = 0
         self.stack = bytearray()
         self.names: list[list[str] | set[str]] = []
         self._check = check
+        self._known = known
         # Whether the innermost list was opened just now, so that it may be empty.
         self._is_new = False
 
@@ -82,7 +86,7 @@ class Scanner:
             for name in self._members():
                 begin = _past_space(body, self.position)
                 self._value()
-                if len(members) < _MOST_MEMBERS:
+                if len(members) < _MOST_MEMBERS or name in self._known:
                     members.append(Member(name, begin, self.position))
         else:
             self._value()

@@ -9,7 +9,7 @@ What is allowed is what the standard library's parser allows (RFC 8259 and the c
 """
 
 import codecs
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from sigmoid_serve.json.scanner import Member, Scanner
@@ -18,12 +18,15 @@ from sigmoid_serve.json.syntax_errors import SyntaxMismatch, mismatch_error, not
 _DECODED_BYTES: Final = 2**20
 
 
-def read_members(body: bytes, check: Callable[[], None]) -> list[Member]:
+def read_members(
+    body: bytes, check: Callable[[], None], known: Collection[str] = ()
+) -> list[Member]:
     """Find the members of a body whose top level must be an object.
 
     Args:
         body: The whole body.
         check: Called again and again; it may raise, and so end the reading.
+        known: Names of members that are returned wherever they stand.
 
     Returns:
         The first members, in their order; at least 16 of those that there are.
@@ -33,7 +36,7 @@ def read_members(body: bytes, check: Callable[[], None]) -> list[Member]:
     """
     _check_encoding(body, check)
     try:
-        return Scanner(body, check).scan()
+        return Scanner(body, check, known).scan()
     except SyntaxMismatch as error:
         raise mismatch_error(body, error) from None
 

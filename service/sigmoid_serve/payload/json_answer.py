@@ -50,6 +50,7 @@ def encode(document: dict[str, Any], most_bytes: int, check: Check) -> list[byte
 
     Args:
         document: Arrays hold floats of 16 to 64 bits, integers, booleans or strings.
+            A value may be a fragment, which was written before.
         most_bytes: The most bytes of the text.
         check: Called again and again; it may raise, and so end the work.
 

@@ -9,7 +9,8 @@ import numpy as np
 import orjson
 
 from sigmoid_models.dtype import Float64Array
-from sigmoid_serve.errors import ElementError, shown
+from sigmoid_serve.errors import ElementError
+from sigmoid_serve.json.body import has_no_duplicates
 from sigmoid_serve.json.text import (
     Check,
     JsonText,
@@ -22,6 +23,7 @@ from sigmoid_serve.json.text import (
 )
 from sigmoid_serve.payload.array_shape import Unverified
 from sigmoid_serve.payload.json_errors import number_error, too_many_error
+from sigmoid_serve.payload.record_errors import missing_name_error, unknown_name_error
 
 # Parsed in one call, which holds the interpreter: a few milliseconds.
 _SLICE_BYTES: Final = 2**17
@@ -31,9 +33,19 @@ _COMMA, _END = b",]"
 _NUMBERS: Final = {float, int}
 
 
-def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
-    """Read one record; None if anything is wrong with it."""
-    if names is None or type(record) is not dict or len(record) != len(names):
+def record_row(
+    record: Any, names: Sequence[str] | None, ignores_extra: bool
+) -> list[float] | None:
+    """Read one record; None if anything is wrong with it.
+
+    Args:
+        record: What should be `{"feature name": number, ...}`.
+        names: The names of the features, if the model has them.
+        ignores_extra: Whether other members are passed over.
+    """
+    if names is None or type(record) is not dict:
+        return None
+    if len(record) != len(names) and not ignores_extra:
         return None
     row: list[Any] = list(map(record.get, names))
     is_good = set(map(type, row)) <= _NUMBERS and all(map(math.isfinite, row))
@@ -41,7 +53,11 @@ def record_row(record: Any, names: Sequence[str] | None) -> list[float] | None:
 
 
 def read_records(
-    text: JsonText, names: Sequence[str], max_elements: int, check: Check
+    text: JsonText,
+    names: Sequence[str],
+    max_elements: int,
+    check: Check,
+    ignores_extra: bool,
 ) -> Float64Array:
     """Read a list of records fast, if it can be verified.
 
@@ -50,6 +66,7 @@ def read_records(
         names: The names of the features.
         max_elements: The most numbers that are read.
         check: Called again and again; it may raise, and so end the work.
+        ignores_extra: Whether members that are no features are passed over.
 
     Returns:
         Rows, `(records, features)`.
@@ -65,9 +82,8 @@ def read_records(
             records = orjson.loads(b"[" + part + b"]")
         except orjson.JSONDecodeError:
             raise Unverified from None
-        rows = [record_row(record, names) for record in records]
-        # As many colons as members: none of them was there twice.
-        if None in rows or part.count(b":") != len(rows) * len(names):
+        rows = [record_row(record, names, ignores_extra) for record in records]
+        if None in rows or not has_no_duplicates(part, records):
             raise Unverified
         elements += len(rows) * len(names)
         if elements > max_elements:
@@ -98,6 +114,7 @@ def walk_records(
     names: Sequence[str] | None,
     max_elements: int,
     check: Check,
+    ignores_extra: bool,
 ) -> Float64Array:
     """Read a list of records, one after the other.
 
@@ -107,6 +124,7 @@ def walk_records(
         names: The names of the features, if the model has them.
         max_elements: More elements are an error.
         check: Called again and again; it may raise, and so end the work.
+        ignores_extra: Whether members that are no features are passed over.
 
     Raises:
         ElementError: The first error of a record, or `too_many_elements`.
@@ -118,7 +136,7 @@ def walk_records(
     while True:
         check()
         record, place = value_at(body, position), extend_pointer(pointer, rows)
-        row = walk_record(record, place, names, known)
+        row = walk_record(record, place, names, ignores_extra, known)
         numbers.extend(row)
         rows += 1
         if len(numbers) > max_elements:
@@ -133,6 +151,7 @@ def walk_record(
     record: Any,
     pointer: str,
     names: Sequence[str] | None,
+    ignores_extra: bool,
     known: Set[str] | None = None,
 ) -> Sequence[float]:
     """Read one record, one member after the other.
@@ -141,6 +160,7 @@ def walk_record(
         record: What should be `{"feature name": number, ...}`.
         pointer: JSON Pointer of the record.
         names: The names of the features, if the model has them.
+        ignores_extra: Whether members that are no features are passed over.
         known: The same names, as a set.
 
     Raises:
@@ -165,32 +185,35 @@ def walk_record(
     known = frozenset(names) if known is None else known
     row: dict[str, float] = {}
     for name, value in members(record):
-        error = _member_error(record, name, value, extend_pointer(pointer, name), known)
-        if error:
-            raise error
-        row[name] = value
+        if name in known:
+            error = _value_error(value, extend_pointer(pointer, name))
+            if error:
+                raise error
+            row[name] = value
+        elif not ignores_extra:
+            raise _unknown_error(record, name, pointer, names, known)
     missing = [name for name in names if name not in row]
     if missing:
-        raise ElementError(
-            "features",
-            pointer=pointer,
-            expected=f"all {len(names)} features",
-            got=f"a record without {shown(', '.join(missing))}",
-        )
+        raise missing_name_error(pointer, missing, names)
     return [row[name] for name in names]
 
 
-def _member_error(
-    record: JsonText, name: str, value: Any, pointer: str, names: Set[str]
-) -> ElementError | None:
-    if name not in names:
-        told = json_type_name(record)
+def _unknown_error(
+    record: JsonText, first: str, pointer: str, names: Sequence[str], known: Set[str]
+) -> ElementError:
+    """Make the error of a record that has unknown names, of which `first` is one."""
+    place = extend_pointer(pointer, first)
+    told = json_type_name(record)
+    if told != "an object":
         return ElementError(
-            "features",
-            pointer=pointer,
-            expected="the name of a feature (the model card lists them)",
-            got="another name" if told == "an object" else told,
+            "features", pointer=place, expected="names of features", got=told
         )
+    given = {name: None for name, _ in members(record)}
+    unknown = [name for name in given if name not in known]
+    return unknown_name_error(place, unknown, given, names)
+
+
+def _value_error(value: Any, pointer: str) -> ElementError | None:
     if isinstance(value, JsonText) and value.is_list:
         return ElementError(
             "ragged",

@@ -62,11 +62,13 @@ class Reading(NamedTuple):
         is_strict: Whether to find the first error, in a body that is JSON. Otherwise
             only what can be verified fast is read; all else is `Unverified`.
         check: Called again and again; it may raise, and so end the work.
+        ignores_extra: Whether members of records that are no features are passed over.
     """
 
     max_elements: int
     is_strict: bool
     check: Check
+    ignores_extra: bool = False
 
 
 def read_tensor(
@@ -89,7 +91,7 @@ def read_tensor(
             `too_many_elements`.
         Unverified: One of these errors may apply.
     """
-    most, is_strict, check = reading
+    most, is_strict, check, _ = reading
     if isinstance(value, JsonText) and value.is_list:
         if is_strict:
             return walk_tensor(value, pointer, dtype, most, check)
@@ -104,7 +106,7 @@ def read_tensor(
 
 def read_batch(value: Any, pointer: str, dtype: DtypeName, reading: Reading) -> Tensors:
     """Read a list of tensors, each of its own shape; see `read_tensor`."""
-    most, is_strict, check = reading
+    most, is_strict, check, _ = reading
     if isinstance(value, JsonText) and value.is_list:
         if is_strict:
             return walk_batch(value, pointer, dtype, most, check)
@@ -151,21 +153,21 @@ def _read_records(
     value: Any, pointer: str, names: Sequence[str] | None, reading: Reading
 ) -> Float64Array | None:
     """Read a record or a list of records; None if it is something else."""
-    most, is_strict, check = reading
+    most, is_strict, check, ignores_extra = reading
     if isinstance(value, JsonText):
         if not value.is_list:
-            return np.array(walk_record(value, pointer, names))
+            return np.array(walk_record(value, pointer, names, ignores_extra))
         if not value.holds_objects:
             return None
         if is_strict:
-            return walk_records(value, pointer, names, most, check)
+            return walk_records(value, pointer, names, most, check, ignores_extra)
         if names is None:
             raise Unverified
-        return read_records(value, names, most, check)
+        return read_records(value, names, most, check, ignores_extra)
     is_one = type(value) is dict
     if is_one or (type(value) is list and value and type(value[0]) is dict):
         records = [value] if is_one else value
-        rows = [record_row(record, names) for record in records]
+        rows = [record_row(record, names, ignores_extra) for record in records]
         if None in rows or len(rows) * len(rows[0] or ()) > most:
             raise Unverified
         return np.array(rows[0] if is_one else rows, np.float64)

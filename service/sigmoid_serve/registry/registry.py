@@ -2,7 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
+
+import orjson
 
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
@@ -40,6 +43,18 @@ class ModelVersion:
     def state(self) -> Literal["ready", "failed"]:
         """`ready`, or `failed` where the golden rows did not come out right."""
         return "failed" if self.fault else "ready"
+
+    @cached_property
+    def named_outputs(self) -> orjson.Fragment | None:
+        """What each output is the probability of, as JSON; None where nothing says it.
+
+        One output is the probability of the second of two classes.
+        """
+        card = self.engine.card
+        if card.classes is None:
+            return None
+        names = card.classes[1:] if card.task == "binary" else card.classes
+        return orjson.Fragment(orjson.dumps(names))
 
 
 class ModelRegistry:

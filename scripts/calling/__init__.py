@@ -1,0 +1,1 @@
+"""Clients generated from `/openapi.json`, and what calls a server with them."""
