@@ -39,6 +39,9 @@ _LONGEST_RECORD: Final = 2**26
 
 _EXPECTED: Final = "expected a line of names of columns, and rows under it"
 
+# pyarrow takes signals while it parses, and may lose one: Ctrl-C would do nothing.
+pa.enable_signal_handlers(False)
+
 
 class CsvTable(Table):
     """A CSV of any usual form; see `Table`."""

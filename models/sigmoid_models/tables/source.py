@@ -121,7 +121,7 @@ class Source:
 class _Counted(io.RawIOBase):
     """A file that counts what is read of it, and fills a buffer or is at its end."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         super().__init__()
         self._file = file
         self.count = 0
@@ -130,10 +130,14 @@ class _Counted(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        content = self._file.read(len(buffer))
-        buffer[: len(content)] = content
-        self.count += len(content)
-        return len(content)
+        # One call of the system at a time: between them Ctrl-C is noticed, after which
+        # the next one might wait for a pipe for good.
+        filled = 0
+        while filled < len(buffer) and (part := self._file.read1(len(buffer) - filled)):
+            buffer[filled : filled + len(part)] = part
+            filled += len(part)
+        self.count += filled
+        return filled
 
 
 def refuse_others(label: str, head: bytes) -> None:

@@ -30,41 +30,46 @@ _CLOSED_PIPE: Final = 141
 # Answers that are held as numbers and as text at once: a wide network's rows are many.
 _NUMBERS_AT_ONCE: Final = 2**21
 
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA",
+        help="Rows of features: CSV or Parquet; - is CSV from standard input.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="File to write: .csv, .jsonl, .ndjson or .parquet.",
+        show_default="standard output, as CSV",
+    ),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of DATA to copy in front of the answers; may be repeated.",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        help="Threads that compute.",
+        show_default="as many as there are CPUs",
+    ),
+]
+
 
 def predict(
     checkpoint: Checkpoint,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            metavar="DATA",
-            help="Rows of features: CSV or Parquet; - is CSV from standard input.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            help="File to write: .csv, .jsonl, .ndjson or .parquet.",
-            show_default="standard output, as CSV",
-        ),
-    ] = None,
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column of DATA to copy in front of the answers; may be repeated.",
-        ),
-    ] = None,
+    data: Data,
+    output: Output = None,
+    keep: Keep = None,
     device: Device = None,
     activation: Activation = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            help="Threads that compute.",
-            show_default="as many as there are CPUs",
-        ),
-    ] = None,
+    threads: Threads = None,
     decimal: Decimal = None,
     header: Header = None,
 ) -> None:
