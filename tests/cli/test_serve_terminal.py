@@ -18,7 +18,7 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import new_key
 from sigmoid_serve.process import announcement
-from sigmoid_serve.process.greeting import Served, greeting
+from sigmoid_serve.process.announcement import Served, greeting
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.cli.test_cli import call, refused
 from tests.process.test_workers import children
