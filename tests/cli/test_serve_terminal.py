@@ -2,7 +2,9 @@
 
 import json
 import logging
+import os
 import re
+import signal
 import socket
 import subprocess
 import time
@@ -16,9 +18,10 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import new_key
 from sigmoid_serve.process import announcement
-from sigmoid_serve.process.greeting import Served, greeting
+from sigmoid_serve.process.announcement import Served, greeting
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.cli.test_cli import call, refused
+from tests.process.test_workers import children
 from tests.running import TIMEOUT, serving
 from tests.terminal import Terminal, on_terminal
 
@@ -54,6 +57,9 @@ def test_a_start_on_a_terminal(workers: str) -> None:
         assert "breast-cancer 1" in lines[1]
         assert "30 features to malignant or benign" in lines[1]
         assert re.search(r"URL   http://127\.0\.0\.1:\d+  docs http\S+/docs", lines[3])
+        if workers == "2":  # it is the supervisor that ends them
+            for worker in children(terminal.process.pid):
+                os.kill(worker, signal.SIGINT)
         assert asked(command_of(lines))["labels"] in ("malignant", "benign")
         terminal.interrupt()
         assert terminal.end() == 0

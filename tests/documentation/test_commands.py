@@ -70,7 +70,7 @@ def test_every_command_that_is_shown_can_be_typed(shown: str) -> None:
         assert command
         told = ""
         try:
-            command.make_context(name, words, parent=context)
+            command.make_context(name, [*words], parent=context)
         except typer.Exit:
             told = "the help"
         except typer.TyperException as error:

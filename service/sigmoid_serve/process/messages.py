@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from sigmoid_serve.errors import Code
-from sigmoid_serve.process.greeting import Served
+from sigmoid_serve.process.announcement import Served
 from sigmoid_serve.repository.load_problems import LoadProblem
 from sigmoid_serve.repository.model_repository import CheckpointContent
 

@@ -11,8 +11,11 @@ from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.interrupts import INTERRUPTED, STOPPED
 from sigmoid_serve.monitoring.line_writer import exit_at_once, line_writer
 from sigmoid_serve.monitoring.logs import count_dropped_lines
-from sigmoid_serve.process.announcement import Announcement, say_goodbye
-from sigmoid_serve.process.greeting import describe_served
+from sigmoid_serve.process.announcement import (
+    Announcement,
+    describe_served,
+    say_goodbye,
+)
 from sigmoid_serve.registry.assembly import log_device
 from sigmoid_serve.registry.startup import read_at_startup
 from sigmoid_serve.server.server import Server

@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnProcess
 from socket import socket, socketpair
 from typing import Final, Literal
@@ -111,6 +112,9 @@ class Spawner:
         )
         # Ctrl-C reaches all processes of a terminal, also one that is still importing;
         # what becomes of workers then is the supervisor's to say. They inherit this.
+        # With the first of them multiprocessing starts its tracker, and would let the
+        # signal through again.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

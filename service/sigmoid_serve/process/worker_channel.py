@@ -16,7 +16,7 @@ from sigmoid_models.messages import one_line
 from sigmoid_serve.configuration.settings import ServingError
 from sigmoid_serve.errors import Code, ServiceError
 from sigmoid_serve.monitoring.line_writer import exit_at_once
-from sigmoid_serve.process.greeting import describe_served
+from sigmoid_serve.process.announcement import describe_served
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.messages import (
     Abort,
