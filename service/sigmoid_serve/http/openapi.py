@@ -57,11 +57,11 @@ def inference_operation(
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation, each with the codes that it may have."""
-    schema = {"schema": {"$ref": _REF.format(model=Problem.__name__)}}
+    ref = _REF.format(model=Problem.__name__)
     return {
         str(status): {
             "description": ", ".join(c for c, s in STATUSES.items() if s == status),
-            "content": {PROBLEM: schema},
+            "content": {PROBLEM: {"schema": {"$ref": ref}}},
         }
         for status in statuses
     }
