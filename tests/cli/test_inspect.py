@@ -123,5 +123,18 @@ def test_json_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     assert json.loads(outcome.stdout)["classes"] == ["bösartig", "良性"]
 
 
+@pytest.mark.parametrize(
+    "command", ["inspect", "doctor", "convert -o copy.safetensors"]
+)
+def test_tables_are_shown_in_any_locale(tmp_path: Path, command: str) -> None:
+    path = changed(tmp_path / "m.safetensors", classes=("bösartig", ":smile: [red]"))
+    where = [each.replace("copy", str(tmp_path / "copy")) for each in command.split()]
+    ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "SIGMOID_PORT": "0"}
+    outcome = call(*where, path, **ascii_only)
+    assert outcome.returncode == 0, outcome.stderr
+    if command != "doctor":
+        assert "b\\xf6sartig, :smile: [red]" in outcome.stdout
+
+
 def test_json_of_what_is_no_checkpoint(tmp_path: Path) -> None:
     assert "No such file" in refused("inspect", tmp_path / "m.pt", "--json")

@@ -84,9 +84,8 @@ def _print_json(document: dict[str, Any]) -> None:
 
 
 def _print_tables(*tables: Any) -> None:
-    from rich.console import Console
+    from sigmoid_serve.cli.terminal import text_console
 
-    # Names may hold brackets and colons, which are none of Rich's.
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = text_console()
     for table in tables:
         console.print(table)

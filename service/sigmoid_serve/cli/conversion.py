@@ -127,12 +127,11 @@ def convert(
 
 
 def _show(output: Path, converted: "Converted") -> None:
-    from rich.console import Console
-
     from sigmoid_serve.cli.cards.table import card_table
+    from sigmoid_serve.cli.terminal import text_console
 
-    console = Console(markup=False)  # names may hold brackets
+    console = text_console()
     console.print(card_table(output, converted.card))
     for note in converted.notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
-    console.print(f"wrote {output}", highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", soft_wrap=True)
+    console.print(f"wrote {output}", soft_wrap=True)

@@ -181,4 +181,4 @@ def _show(evaluation: "Evaluation", rows: "Labelled", report: Path | None) -> No
     console = terminal.text_console()
     terminal.print_evaluation(console, evaluation, f"rows of {rows.dataset.name}")
     if report:
-        console.print(f"wrote {report}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {report}", soft_wrap=True)

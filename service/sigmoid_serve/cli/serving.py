@@ -122,9 +122,9 @@ def doctor(
     if json:
         print(dumps(as_json(settings, checks), indent=2))
     else:
-        from rich.console import Console
+        from sigmoid_serve.cli.terminal import text_console
 
-        Console(markup=False).print(report(settings, checks))
+        text_console().print(report(settings, checks))
     sys.stdout.flush()
     # The threads of models that were loaded must not outlive the interpreter.
     exit_at_once(0 if would_start(checks) else 1)

@@ -33,11 +33,14 @@ _MISTAKES_SHOWN: Final = 10
 
 
 def text_console() -> Console:
-    """Make what prints text: names of any characters, brackets too, in any locale."""
+    """Make what prints text: names of any characters, in any locale.
+
+    Brackets and colons in them are none of Rich's.
+    """
     # What the encoding of the terminal lacks is escaped.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    return Console(markup=False)
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 @contextmanager
@@ -135,7 +138,7 @@ def print_evaluation(console: Console, evaluation: "Evaluation", of: str) -> Non
     console.print(_classes_table(evaluation))
     console.print(_confusions_table(evaluation))
     for sentence in evaluation.warnings:
-        console.print(f"warning: {sentence}", highlight=False, soft_wrap=True)
+        console.print(f"warning: {sentence}", soft_wrap=True)
 
 
 def _measures_table(

@@ -58,6 +58,8 @@ TestFile = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
+        "--output",
+        "-o",
         help="Checkpoint.",
         show_default="DATASET.safetensors",
         rich_help_panel=_OUTPUT,

@@ -143,8 +143,8 @@ def show_trained(outcome: Outcome, *, is_json: bool) -> None:
     console = terminal.text_console()
     terminal.print_evaluation(console, outcome.trained.evaluation, "test rows")
     console.print(terminal.gradients_table(outcome.trained.card))
-    console.print(outcome.written, highlight=False, soft_wrap=True)
+    console.print(outcome.written, soft_wrap=True)
     if outcome.report:
-        console.print(f"wrote {outcome.report}", highlight=False, soft_wrap=True)
+        console.print(f"wrote {outcome.report}", soft_wrap=True)
     command = serve_command(outcome.path)
-    console.print(f"serve it: {command}", highlight=False, soft_wrap=True)
+    console.print(f"serve it: {command}", soft_wrap=True)
