@@ -17,7 +17,7 @@ from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.classifier import Classifier, sequential
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.training.datasets import Dataset, load_bundled
-from tests.cli.test_cli import done, refused
+from tests.cli.test_cli import call, done, refused
 from tests.running import TIMEOUT, serving, until_ready
 
 
@@ -160,7 +160,6 @@ def test_options_of_more_than_one_value(tmp_path: Path) -> None:
     [
         ("-o model.safetensor --activation tanh", "must end in .safetensors"),
         ("-o m.safetensors", "activation"),
-        ("-o m.safetensors --activation tan", "--activation: expected sigmoid, relu"),
         ("-o m.safetensors --activation tanh --task binary", "the task is binary"),
     ],
 )
@@ -169,6 +168,12 @@ def test_refused(tmp_path: Path, options: str, finding: str) -> None:
     words = options.replace("-o ", f"-o {tmp_path}/").split(" ")
     assert finding in refused("convert", source, *words)
     assert list(tmp_path.iterdir()) == [source]
+
+
+def test_what_cannot_be_meant(tmp_path: Path) -> None:
+    outcome = call("convert", bare(tmp_path), "-o", "m.safetensors", "--activation=tan")
+    assert outcome.returncode == 2
+    assert "--activation: expected sigmoid, relu" in outcome.stderr
 
 
 def test_the_source_is_not_overwritten(tmp_path: Path) -> None:
