@@ -90,7 +90,7 @@ def test_every_setting_is_shown_in_a_group(command: str, columns: str) -> None:
     ("arguments", "told"),
     [
         ("serve --prot 80", "No such option: --prot; did you mean --port or --host?"),
-        ("train iris --epoch 3", "No such option: --epoch; did you mean --epochs?"),
+        ("train iris --epoch 3", "No such option: --epoch; did you mean --epochs"),
         ("inspekt model.pt", "No such command 'inspekt'. Did you mean 'inspect'?"),
         ("serv", "Did you mean 'serve'?"),
         ("--verson", "No such option: --verson; did you mean --version?"),
