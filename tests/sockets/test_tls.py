@@ -216,7 +216,7 @@ def test_a_key_needs_a_certificate(parts: Parts) -> None:
     for name in ("tls_key_file", "tls_client_ca_file"):
         with pytest.raises(SettingsError) as caught:
             read_settings(**{name: str(parts.files.key)})
-        wanted = f"SIGMOID_{name.upper()}: it needs SIGMOID_TLS_CERT_FILE"
+        wanted = f"--{name.replace('_', '-')}: it needs --tls-cert-file"
         assert str(caught.value).startswith(wanted)
 
 
@@ -226,8 +226,8 @@ def test_files_that_cannot_be_used(parts: Parts, tmp_path: Path) -> None:
     missing, garbage, empty = (tmp_path / name for name in ("missing", "bad", "empty"))
     garbage.write_bytes(b"-----BEGIN CERTIFICATE-----\nMIIB\x00\xff\n")
     empty.touch()
-    certificate, private = "SIGMOID_TLS_CERT_FILE", "SIGMOID_TLS_KEY_FILE"
-    clients = "SIGMOID_TLS_CLIENT_CA_FILE"
+    certificate, private = "--tls-cert-file", "--tls-key-file"
+    clients = "--tls-client-ca-file"
     cases = (
         {certificate: missing},
         {certificate: garbage},
@@ -243,12 +243,12 @@ def test_files_that_cannot_be_used(parts: Parts, tmp_path: Path) -> None:
         {certificate: files.both, clients: files.key},
         {certificate: files.both, clients: garbage},
     )
-    for variables in cases:
-        options = {k.lower().removeprefix("sigmoid_"): v for k, v in variables.items()}
+    for options in cases:
+        named = {name[2:].replace("-", "_"): path for name, path in options.items()}
         with pytest.raises(SettingsError) as caught:
-            tls_context(read_settings(**options))
+            tls_context(read_settings(**named))
         told = str(caught.value)
-        blamed = clients if clients in variables else ", ".join(variables)
+        blamed = clients if clients in options else ", ".join(options)
         assert told.startswith(f"{blamed}: expected "), told
         assert len(told.splitlines()) == 1
         assert len(told) < 300
