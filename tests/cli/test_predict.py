@@ -343,9 +343,6 @@ def test_a_pipe_that_nobody_reads(
         assert process.wait(TIMEOUT) == 141
 
 
-@pytest.mark.skipif(
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN, reason="Ctrl-C is ignored"
-)
 def test_ctrl_c(tmp_path: Path, models: dict[str, Path]) -> None:
     output = tmp_path / "p.csv"
     output.write_text("old")

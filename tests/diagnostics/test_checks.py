@@ -91,7 +91,7 @@ def test_who_has_a_port() -> None:
         port = listener.getsockname()[1]
         owner = port_owner(port)
         assert owner.startswith(f"process {os.getpid()} (")
-        assert "pytest" in owner
+        assert "python" in owner  # or what runs the tests for pytest
     assert port_owner(port) == ""
 
 

@@ -118,8 +118,8 @@ async def _put_answers(
     if "503" in operations.get("get", {}).get("responses", {}):
         loading = ModelRegistry()
         early = inside._replace(registry=loading, readiness=Readiness(loading))
-        if "{name}" not in path:
-            answered = await ask(app, early, "GET", path)
+        answered = await ask(app, early, "GET", path)
+        if answered.status == 503 and answered.media_type == JSON:
             _put(operations["get"], 503, JSON, {"loading": {"value": answered.value}})
 
 
