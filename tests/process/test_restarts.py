@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -15,7 +16,7 @@ from sigmoid_serve.process.restart_backoff import RestartBackoff, describe_exit
 from tests.cli.test_cli import call
 from tests.hanging import python_path
 from tests.process.test_workers import children, until
-from tests.running import BARE, TIMEOUT, serving, until_ready
+from tests.running import BARE, COMMAND, TIMEOUT, environment, serving, until_ready
 
 # Python imports it in each process that finds it on PYTHONPATH.
 DYING = """
@@ -55,11 +56,22 @@ def test_the_service_exits_if_no_worker_can_start(tmp_path: Path) -> None:
 def test_a_worker_that_starts_at_last(tmp_path: Path) -> None:
     mark, variables = die(tmp_path, "os._exit(7)")
     log = tmp_path / "log"
-    with serving(log, **variables) as (process, _):
-        until(lambda: "restarting in 2 s" in log.read_text())
-        mark.unlink()
-        until(lambda: log.read_text().count("Started server process") == 2)
-        assert process.poll() is None
+    with (
+        log.open("w") as file,
+        subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0"],
+            stderr=file,
+            env=environment(**variables),
+        ) as process,
+    ):
+        try:
+            until(lambda: "restarting in 2 s" in log.read_text())
+            mark.unlink()
+            until(lambda: log.read_text().count("Started server process") == 2)
+            until(lambda: "listening on " in log.read_text())
+            assert process.poll() is None
+        finally:
+            process.terminate()
 
 
 # The process that is started first, which is worker 0.
