@@ -59,7 +59,7 @@ def test_compressed(tmp_path: Path, index: int) -> None:
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), "UTF-16"),
         (TEXT.encode("utf-32"), "UTF-32"),
         (TEXT.encode("latin-1"), "Windows-1252"),
-        (gzip.compress(TEXT.encode("utf-16")), "UTF-16"),
+        (gzip.compress(TEXT.encode("utf-16"), mtime=0), "UTF-16"),
     ],
 )
 def test_encodings(tmp_path: Path, content: bytes, encoding: str | None) -> None:
@@ -99,7 +99,7 @@ def test_an_encoding_that_shows_late(
         (b"@relation iris\n", "it is an ARFF file"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS"),
         (b"f.csv".ljust(257, b"\0") + b"ustar", "it is a tar archive"),
-        (gzip.compress(b"PK\x03\x04\x14\0"), "it is an Excel workbook"),
+        (gzip.compress(b"PK\x03\x04\x14\0", mtime=0), "it is an Excel workbook"),
         (b"PAR1aaaaPAR1", "it begins as Parquet, and is damaged or cut short"),
     ],
 )
