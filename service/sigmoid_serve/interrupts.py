@@ -14,6 +14,8 @@ INTERRUPTED: Final = 130
 
 STOPPED: Final = b"sigmoid-serve: stopped\n"
 
+_raised: Final[list[int]] = []
+
 
 def end_on_interrupt() -> None:
     """Let Ctrl-C end this process at once, whatever it does."""
@@ -22,7 +24,12 @@ def end_on_interrupt() -> None:
 
 def raise_on_interrupt() -> None:
     """Let Ctrl-C raise `KeyboardInterrupt`, so that commands can put things away."""
-    _handle(signal.default_int_handler)
+    _handle(_raise)
+
+
+def was_interrupted() -> bool:
+    """Tell whether Ctrl-C has raised `KeyboardInterrupt`, whatever became of that."""
+    return bool(_raised)
 
 
 def ignore_interrupts() -> None:
@@ -36,6 +43,11 @@ def _handle(
     # A shell that starts a command in the background has it ignored.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, handler)
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    _raised.append(number)
+    raise KeyboardInterrupt
 
 
 def _end(number: int, frame: FrameType | None) -> None:

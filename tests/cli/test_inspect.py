@@ -130,7 +130,7 @@ def test_tables_are_shown_in_any_locale(tmp_path: Path, command: str) -> None:
     path = changed(tmp_path / "m.safetensors", classes=("bösartig", ":smile: [red]"))
     where = [each.replace("copy", str(tmp_path / "copy")) for each in command.split()]
     ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "SIGMOID_PORT": "0"}
-    outcome = call(*where, path, **ascii_only)
+    outcome = call(*where, path, folder=None, **ascii_only)
     assert outcome.returncode == 0, outcome.stderr
     if command != "doctor":
         assert "b\\xf6sartig, :smile: [red]" in outcome.stdout

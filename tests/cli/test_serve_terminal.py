@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from sigmoid_serve.process.announcement import Served, greeting
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.cli.test_cli import call, refused
 from tests.process.test_workers import children
-from tests.running import TIMEOUT, serving
+from tests.running import TIMEOUT, environment, serving
 from tests.terminal import Terminal, on_terminal
 
 STOPPED = "sigmoid-serve: stopped"
@@ -103,6 +104,28 @@ def test_a_model_that_must_not_answer_and_a_path() -> None:
         assert "and 6 more" in after_a_long_load[2]
         mutual = Settings(tls_cert_file=Path("c"), tls_client_ca_file=Path("d"))
         assert " --cert CLIENT.pem " in greeting(mutual, [listener], served)[5]
+
+
+OTHER_ERROR = """
+import signal, sys
+from sigmoid_serve.cli import commands, keys
+def key(name: str) -> None:
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise AttributeError("a module that is half imported")
+keys.key = key
+sys.argv = ["sigmoid-serve", "key", "a"]
+commands.main()
+"""
+
+
+def test_ctrl_c_that_became_another_error() -> None:
+    command = [sys.executable, "-c", OTHER_ERROR]
+    outcome = subprocess.run(
+        command, capture_output=True, env=environment(), check=False, text=True
+    )
+    assert (outcome.returncode, outcome.stderr.strip()) == (130, STOPPED)
 
 
 # From the first imports to a service of two workers of which one may serve.

@@ -18,7 +18,10 @@ from tests.cli.terminal import in_terminal
 from tests.cli.test_cli import call, done, refused, write_csv
 
 # So large that an epoch takes long enough to be interrupted.
-SLOW = ("digits", "--model", "deep", "--hidden", "256", "--epochs", "100000")
+SLOW = (
+    *("digits", "--model", "deep", "--hidden", "256"),
+    *("--epochs", "100000", "--patience", "100000"),
+)
 
 
 def misused(*arguments: str | Path) -> str:

@@ -22,6 +22,7 @@ from sigmoid_serve.interrupts import (
     end_on_interrupt,
     ignore_interrupts,
     raise_on_interrupt,
+    was_interrupted,
 )
 from sigmoid_serve.monitoring.line_writer import exit_at_once, line_writer
 
@@ -77,8 +78,11 @@ class _Commands(TyperGroup):
         raise_on_interrupt()
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _Interrupted from None
+        except BaseException as error:
+            # Compiled modules that are being imported make other errors of it.
+            if isinstance(error, KeyboardInterrupt) or was_interrupted():
+                raise _Interrupted from None
+            raise
         finally:
             end_on_interrupt()  # while the interpreter ends
 
