@@ -3,7 +3,7 @@
     ServiceError
     ├── (keys)      key_required, key_unknown, not_admin
     ├── (routing)   route_not_found, method_not_allowed, model_not_found,
-    │               version_not_found
+    │               version_not_found, last_model
     ├── (headers)   malformed_request, header_too_large, request_timeout,
     │               unsupported_media_type, not_acceptable, preflight_refused
     ├── (queue)     queue_full, draining, too_many_connections, timeout
@@ -32,6 +32,7 @@ Code = Literal[
     "internal_error",
     "key_required",
     "key_unknown",
+    "last_model",
     "malformed_json",
     "malformed_request",
     "method_not_allowed",

@@ -18,6 +18,7 @@ class RequestState:
         admission: As given.
         route: That is asked; for the metrics.
         model: That is asked, once it is known; for the metrics.
+        model_version: That is asked of it, once it is known; for the metrics.
         request_id: As in `X-Request-ID`.
         began: When its head had arrived, on the clock `time.perf_counter`.
         seconds: Per stage, indexed by the constants of `stages`; 0.0 if not reached.
@@ -32,6 +33,7 @@ class RequestState:
 
     route = ""
     model = ""
+    model_version = ""
     request_id = "-"
     elements = 0
     arriving = 0

@@ -24,6 +24,7 @@ STATUSES: dict[Code, int] = {
     "method_not_allowed": 405,
     "not_acceptable": 406,
     "request_timeout": 408,
+    "last_model": 409,
     "body_too_large": 413,
     "too_many_elements": 413,
     "unsupported_media_type": 415,

@@ -1,9 +1,6 @@
 """The headers of a request, as RFC 9110 reads them."""
 
-from collections.abc import Sequence
-
-HeaderLines = Sequence[tuple[bytes, bytes]]
-"""Names in lower case, and values, in the order in which they came."""
+from sigmoid_serve.inference.media import HeaderLines
 
 
 def combine_headers(lines: HeaderLines) -> dict[bytes, bytes]:

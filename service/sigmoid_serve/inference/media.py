@@ -1,10 +1,14 @@
 """What a request is written in, and what its answer shall be written in."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, Literal
 
 from sigmoid_serve.errors import ServiceError, shown
+
+HeaderLines = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, and values, in the order in which they came."""
 
 Media = Literal["json", "npy"]
 Encoding = Literal["gzip", "deflate"]

@@ -9,7 +9,7 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import QUEUE
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.background import Arguments, BackgroundExecutor, Result
-from sigmoid_serve.inference.media import MEDIA_TYPES, Media
+from sigmoid_serve.inference.media import MEDIA_TYPES, HeaderLines, Media
 from sigmoid_serve.payload.json_answer import too_long
 from sigmoid_serve.payload.npy import write_npy
 
@@ -78,10 +78,17 @@ class InferenceRequest(NamedTuple):
 
 
 class InferenceResponse(NamedTuple):
-    """An answer: the pieces of its bytes, and their media type."""
+    """An answer.
+
+    Attributes:
+        pieces: Of its bytes.
+        media_type: Of its bytes.
+        headers: That it has beside those of every answer.
+    """
 
     pieces: Sequence[bytes | memoryview]
     media_type: str
+    headers: HeaderLines = ()
 
 
 async def read_soon_or_offload(

@@ -12,7 +12,8 @@ from uvicorn.server import ServerState
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.context import answer_to_error, name_request
-from sigmoid_serve.http.headers import HeaderLines, combine_headers
+from sigmoid_serve.http.headers import combine_headers
+from sigmoid_serve.inference.media import HeaderLines
 from sigmoid_serve.inference.operations import Done, Match
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.monitoring.telemetry import OK

@@ -9,7 +9,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.http.headers import HeaderLines, tokens
+from sigmoid_serve.http.headers import tokens
+from sigmoid_serve.inference.media import HeaderLines
 
 MOST_HEAD_BYTES: Final = 2**16
 MOST_FIELDS: Final = 256

@@ -19,7 +19,7 @@ from uvicorn.server import ServerState
 from sigmoid_serve.errors import Abandoned, ServiceError
 from sigmoid_serve.http.bodies import body_timeout_error, header_timeout_error
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.headers import HeaderLines
+from sigmoid_serve.inference.media import HeaderLines
 from sigmoid_serve.server import peer
 from sigmoid_serve.server.feeding import BODY, HEADER, IDLE
 from sigmoid_serve.server.presence import Presence
