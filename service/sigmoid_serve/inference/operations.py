@@ -89,6 +89,7 @@ def predicting(read: Read, write: Write) -> Begin:
         name = path.get("name", registry.default)
         version = registry.find(name, path.get("version"))
         state.model = version.name
+        state.model_version = version.number
         batcher = version.batcher
         features = None if version.fault else read(request, version)
         if features is None or not is_soon_written(features, version):

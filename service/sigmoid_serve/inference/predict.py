@@ -51,6 +51,7 @@ async def answer_predict(
     """
     state = request.state
     state.model = version.name
+    state.model_version = version.number
     if version.fault:
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
