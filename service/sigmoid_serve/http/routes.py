@@ -12,7 +12,7 @@ from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.inference import InferenceRoute, respond
+from sigmoid_serve.http.inference import InferenceRoute, check_native_media, respond
 from sigmoid_serve.http.openapi import (
     inference_operation,
     operation_id,
@@ -31,9 +31,9 @@ from sigmoid_serve.http.schemas import (
     SigmoidBatchResponse,
     SigmoidResponse,
 )
-from sigmoid_serve.inference.predict import answer_predict
+from sigmoid_serve.inference import predict as rows
+from sigmoid_serve.inference import sigmoid as elements
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
-from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.repository.load_problems import MOST_LISTED
 
@@ -88,7 +88,12 @@ async def predict_version(
 async def sigmoid(request: Request) -> Response:
     """Compute the sigmoid of every element of a tensor, or of several tensors."""
     request.state.request_state.model_version = ELEMENTWISE_VERSION
-    return await respond(request, answer_sigmoid)
+    answer = partial(
+        elements.answer_elementwise,
+        read_quick=elements.read_native_quickly,
+        read_strict=elements.read_native_strictly,
+    )
+    return await respond(request, answer, check_native_media)
 
 
 async def _predict(
@@ -97,8 +102,13 @@ async def _predict(
     found = context_of(request).registry.find(name, version)
     state = request.state.request_state
     state.model, state.model_version = found.name, found.number
-    answer = partial(answer_predict, version=found, output=query.output)
-    return await respond(request, answer)
+    answer = partial(
+        rows.answer_rows,
+        version=found,
+        read_quick=partial(rows.read_native_quickly, output=query.output),
+        read_strict=partial(rows.read_native_strictly, output=query.output),
+    )
+    return await respond(request, answer, check_native_media)
 
 
 @router.get("/models", tags=["models"], response_model_exclude_defaults=True)
