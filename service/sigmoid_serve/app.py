@@ -24,7 +24,7 @@ from sigmoid_serve.registry.local_models import LocalModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 from sigmoid_serve.registry.startup import read_at_startup, within
 from sigmoid_serve.repository.load_problems import LoadProblem
 from sigmoid_serve.repository.model_repository import (
@@ -128,7 +128,9 @@ def make_single_process(
     reloader = Reloader(
         settings.load_seconds, model_repository, models, telemetry.metrics
     )
-    app = make_app(settings, registry, telemetry, reloader.reload)
+    app = make_app(
+        settings, registry, telemetry, reload=reloader.reload, unload=reloader.unload
+    )
     readiness = app.state.context.readiness
     reloader.is_shutting_down = lambda: readiness.is_draining
     return SingleProcess(app, model_repository, models, loader, reloader)
@@ -138,7 +140,9 @@ def make_app(
     settings: Settings,
     registry: ModelRegistry,
     telemetry: Telemetry,
+    *,
     reload: ReloadFunction,
+    unload: UnloadFunction,
 ) -> FastAPI:
     """Make the application that serves what is in a registry, now or later.
 
@@ -147,6 +151,7 @@ def make_app(
         registry: Of the models.
         telemetry: Counts.
         reload: Called where an admin asks for it.
+        unload: The same.
 
     Raises:
         KeysError: The file of keys cannot be used.
@@ -164,6 +169,7 @@ def make_app(
         background=BackgroundExecutor(),
         telemetry=telemetry,
         reload=reload,
+        unload=unload,
     )
     app = FastAPI(
         title="sigmoid-serve",

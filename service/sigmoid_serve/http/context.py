@@ -22,7 +22,7 @@ from sigmoid_serve.http.error_handlers import STATUSES, problem
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -47,6 +47,7 @@ class Context(NamedTuple):
         background: Does what takes long.
         telemetry: What is counted.
         reload: Has a model's checkpoints read again.
+        unload: Has a model served no more.
     """
 
     settings: Settings
@@ -57,6 +58,7 @@ class Context(NamedTuple):
     background: BackgroundExecutor
     telemetry: Telemetry
     reload: ReloadFunction
+    unload: UnloadFunction
 
     def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and log it where every request is logged.
