@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sigmoid_models.card import ModelCard
+from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.inference import InferenceRoute, check_native_media, respond
@@ -86,6 +87,7 @@ async def predict_version(
 @inference.post("/sigmoid", **_SIGMOID)
 async def sigmoid(request: Request) -> Response:
     """Compute the sigmoid of every element of a tensor, or of several tensors."""
+    request.state.request_state.model_version = ELEMENTWISE_VERSION
     answer = partial(
         elements.answer_elementwise,
         read_quick=elements.read_native_quickly,
@@ -98,7 +100,8 @@ async def _predict(
     request: Request, query: PredictQuery, name: str, version: str | None
 ) -> Response:
     found = context_of(request).registry.find(name, version)
-    request.state.request_state.model = found.name
+    state = request.state.request_state
+    state.model, state.model_version = found.name, found.number
     answer = partial(
         rows.answer_rows,
         version=found,
