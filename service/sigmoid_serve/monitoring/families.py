@@ -103,6 +103,12 @@ FAMILIES: Final = {
             ("model", "result"),
         ),
         Family(
+            "sigmoid_unloads_total",
+            "counter",
+            "Unloads of a model; the result is success or failure.",
+            ("model", "result"),
+        ),
+        Family(
             "sigmoid_worker_restarts_total",
             "counter",
             "Worker processes that exited unexpectedly and were restarted.",

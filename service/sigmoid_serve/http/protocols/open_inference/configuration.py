@@ -6,13 +6,12 @@ from fastapi import APIRouter, Request
 
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.openapi import operation_id
+from sigmoid_serve.http.protocols.open_inference.errors import responses
 from sigmoid_serve.http.protocols.open_inference.metadata import platform_of
 from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
-    NO_MODEL,
     ModelConfiguration,
     Reshape,
     TensorConfiguration,
-    errors,
 )
 from sigmoid_serve.http.protocols.open_inference.signature import (
     Tensor,
@@ -29,13 +28,13 @@ _STRING: Final = {"BYTES": "STRING"}
 router = APIRouter(
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
-    responses=errors(500, 503),
+    responses=responses(500, 503),
 )
 
 
 @router.get(
     "/v2/models/{name}/config",
-    responses=NO_MODEL,
+    responses=responses(404),
     response_model_exclude_none=True,
 )
 async def model_configuration(request: Request, name: str) -> ModelConfiguration:
@@ -45,7 +44,7 @@ async def model_configuration(request: Request, name: str) -> ModelConfiguration
 
 @router.get(
     "/v2/models/{name}/versions/{version}/config",
-    responses=NO_MODEL,
+    responses=responses(404),
     response_model_exclude_none=True,
 )
 async def version_configuration(
