@@ -45,16 +45,21 @@ class ModelVersion:
         return "failed" if self.fault else "ready"
 
     @cached_property
-    def named_outputs(self) -> orjson.Fragment | None:
-        """What each output is the probability of, as JSON; None where nothing says it.
+    def output_names(self) -> Sequence[str] | None:
+        """What each output is the probability of; None where nothing says it.
 
         One output is the probability of the second of two classes.
         """
         card = self.engine.card
         if card.classes is None:
             return None
-        names = card.classes[1:] if card.task == "binary" else card.classes
-        return orjson.Fragment(orjson.dumps(names))
+        return card.classes[1:] if card.task == "binary" else card.classes
+
+    @cached_property
+    def named_outputs(self) -> orjson.Fragment | None:
+        """The names of the outputs as JSON."""
+        names = self.output_names
+        return None if names is None else orjson.Fragment(orjson.dumps(names))
 
 
 class ModelRegistry:
