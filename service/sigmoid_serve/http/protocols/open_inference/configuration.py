@@ -6,13 +6,12 @@ from fastapi import APIRouter, Request
 
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.openapi import operation_id
+from sigmoid_serve.http.protocols.open_inference.errors import responses
 from sigmoid_serve.http.protocols.open_inference.metadata import platform_of
 from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
-    NO_MODEL,
     ModelConfiguration,
     Reshape,
     TensorConfiguration,
-    errors,
 )
 from sigmoid_serve.http.protocols.open_inference.signature import (
     Tensor,
@@ -26,16 +25,18 @@ _MOST_ROWS: Final = 2**31 - 1
 # BYTES is the only datatype whose name is another.
 _STRING: Final = {"BYTES": "STRING"}
 
+_NO_MODEL: Final = responses(404)
+
 router = APIRouter(
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
-    responses=errors(500, 503),
+    responses=responses(500, 503),
 )
 
 
 @router.get(
     "/v2/models/{name}/config",
-    responses=NO_MODEL,
+    responses=_NO_MODEL,
     response_model_exclude_none=True,
 )
 async def model_configuration(request: Request, name: str) -> ModelConfiguration:
@@ -45,7 +46,7 @@ async def model_configuration(request: Request, name: str) -> ModelConfiguration
 
 @router.get(
     "/v2/models/{name}/versions/{version}/config",
-    responses=NO_MODEL,
+    responses=_NO_MODEL,
     response_model_exclude_none=True,
 )
 async def version_configuration(

@@ -6,17 +6,17 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.health import bounded
 from sigmoid_serve.http.openapi import operation_id
+from sigmoid_serve.http.protocols.open_inference.errors import responses
 from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
     ServerLive,
     ServerReady,
-    errors,
 )
 
 router = APIRouter(
     prefix="/v2/health",
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
-    responses=errors(500),
+    responses=responses(500),
 )
 
 
@@ -26,7 +26,7 @@ async def server_live() -> ServerLive:
     return ServerLive()
 
 
-@router.get("/ready", responses=errors(503))
+@router.get("/ready", responses=responses(503))
 async def server_ready(request: Request) -> ServerReady:
     """Answer 200 if requests should be sent here, else 503 with the reasons."""
     reasons = context_of(request).readiness.reasons()

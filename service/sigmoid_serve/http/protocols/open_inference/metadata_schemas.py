@@ -1,16 +1,8 @@
 """The answers about the server and its models: what `/openapi.json` shows."""
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
-
-from sigmoid_serve.http.error_handlers import STATUSES
-
-
-class OpenInferenceError(BaseModel):
-    """An error of the Open Inference Protocol."""
-
-    error: Annotated[str, Field(description="What is wrong, and what to do.")]
 
 
 class ServerLive(BaseModel):
@@ -159,17 +151,3 @@ class Statistics(BaseModel):
     """The statistics of one version or more."""
 
     model_stats: list[VersionStatistics]
-
-
-def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of an operation, each with the codes that it may have."""
-    return {
-        status: {
-            "model": OpenInferenceError,
-            "description": ", ".join(c for c, s in STATUSES.items() if s == status),
-        }
-        for status in statuses
-    }
-
-
-NO_MODEL: Final = errors(404)
