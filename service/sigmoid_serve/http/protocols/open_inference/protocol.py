@@ -7,6 +7,7 @@ from sigmoid_serve.http.protocols.open_inference import (
     health,
     infer,
     metadata,
+    repository,
     routes,
     statistics,
 )
@@ -22,6 +23,7 @@ PROTOCOL: Final = Protocol(
         metadata.router,
         configuration.router,
         routes.router,
+        repository.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
