@@ -1,4 +1,4 @@
-"""What Triton's client raises: an exception that says what was wrong, and how to mend it.
+"""What Triton's client raises: an exception that says what was wrong.
 
 It is `InferenceServerException`, whose message is what `{"error": …}` holds.
 """

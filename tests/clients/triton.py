@@ -11,7 +11,7 @@ import numpy as np
 import tritonclient.http
 import tritonclient.http.aio
 from numpy.typing import NDArray
-from tritonclient.http import InferInput, InferRequestedOutput
+from tritonclient.http import InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import np_to_triton_dtype, triton_to_np_dtype
 
 FEATURES: Final = {"breast-cancer": 30, "digits": 64}
@@ -20,6 +20,7 @@ DATATYPES: Final = (
     *("INT8", "INT16", "INT32", "INT64"),
     *("UINT8", "UINT16", "UINT32", "UINT64"),
 )
+OUTPUTS: Final = ["probabilities", "logits", "labels"]
 NPY: Final = {"Content-Type": "application/x-npy", "Accept": "application/x-npy"}
 
 
@@ -98,3 +99,14 @@ def natively(client: httpx.Client, path: str, values: NDArray[Any]) -> NDArray[A
     assert response.status_code == 200, response.text
     answer: NDArray[Any] = np.load(io.BytesIO(response.content))
     return answer
+
+
+def names(result: InferResult) -> list[str]:
+    return [output["name"] for output in result.get_response()["outputs"]]
+
+
+def same_bits(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
+    return (got.dtype, got.shape, got.tobytes()) == (
+        *(wanted.dtype, wanted.shape),
+        wanted.tobytes(),
+    )
