@@ -15,6 +15,8 @@ from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
 from sigmoid_serve.http.middleware import RequestContext
+from sigmoid_serve.http.protocols import PROTOCOLS
+from sigmoid_serve.inference.operations import OPERATIONS, OperationTable
 from sigmoid_serve.lifespan import Lifespan
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
@@ -164,6 +166,13 @@ def make_app(
         background=BackgroundExecutor(),
         telemetry=telemetry,
         reload=reload,
+        protocols=PROTOCOLS,
+        operations=OperationTable(
+            [*OPERATIONS, *(each for some in PROTOCOLS for each in some.operations)]
+        ),
+        health_paths=health.HEALTH_PATHS.union(
+            *(protocol.health_paths for protocol in PROTOCOLS)
+        ),
     )
     app = FastAPI(
         title="sigmoid-serve",
@@ -179,6 +188,9 @@ def make_app(
     app.include_router(routes.router)
     app.include_router(health.router)
     app.include_router(admin.router)
+    for protocol in PROTOCOLS:
+        for router in protocol.routers:
+            app.include_router(router)
     docs.install(app)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)

@@ -19,7 +19,7 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import Context, context_of
 from sigmoid_serve.http.examples.document import add_examples
 from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.http.middleware import ASSETS, OPEN_PATHS
+from sigmoid_serve.http.middleware import ASSETS, PAGES
 from sigmoid_serve.http.openapi import ask_for_key, build_document
 from sigmoid_serve.inference.media import JSON
 
@@ -102,7 +102,8 @@ class Documents:
         # Seen from where the document is, behind a proxy too.
         document["servers"] = [{"url": context.settings.root_path or "."}]
         if context.api_keys.are_set:
-            ask_for_key(document, OPEN_PATHS)
+            open_paths = context.health_paths | PAGES
+            ask_for_key(document, open_paths, context.protocol_of)
         await add_examples(document, self._app, context, is_known=is_known)
         return orjson.dumps(document)
 

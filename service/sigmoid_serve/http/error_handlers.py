@@ -1,4 +1,7 @@
-"""The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
+"""The one place where errors become HTTP: a table of codes, and one body (RFC 9457).
+
+A protocol has a body of its own, and may have other statuses.
+"""
 
 from http import HTTPStatus
 
@@ -7,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from sigmoid_serve.errors import Code, ServiceError, shown
+from sigmoid_serve.http.protocols.protocol import Protocol
 from sigmoid_serve.http.schemas import Problem
 
 PROBLEM = "application/problem+json"
@@ -54,14 +58,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _raise_routing_error)
 
 
-def problem(request_id: str, error: ServiceError) -> Response:
+def status_of(error: ServiceError, protocol: Protocol | None) -> int:
+    """Return the status of HTTP that an error has.
+
+    Args:
+        error: The error.
+        protocol: Of the path that was asked; None for the native API.
+    """
+    status = STATUSES[error.code]
+    return protocol.statuses.get(status, status) if protocol else status
+
+
+def error_response(
+    request_id: str, error: ServiceError, protocol: Protocol | None = None
+) -> Response:
     """Make the answer to an error.
 
     Args:
         request_id: See `sigmoid_serve.http.context`.
         error: Its texts are bounded where they are made.
+        protocol: Of the path that was asked; None for the native API.
     """
-    status = STATUSES[error.code]
+    status = status_of(error, protocol)
+    headers = {}
+    if error.code == "method_not_allowed":
+        headers["Allow"] = error.expected or ""
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if protocol:
+        body, media_type = protocol.error_body(error), protocol.error_media_type
+    else:
+        body, media_type = _problem(request_id, error, status), PROBLEM
+    return Response(body, status, headers, media_type=media_type)
+
+
+def _problem(request_id: str, error: ServiceError, status: int) -> bytes:
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -73,19 +106,7 @@ def problem(request_id: str, error: ServiceError) -> Response:
         expected=error.expected,
         got=error.got,
     )
-    headers = {}
-    if error.code == "method_not_allowed":
-        headers["Allow"] = error.expected or ""
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(
-        orjson.dumps(body.model_dump(exclude_none=True)),
-        status,
-        headers,
-        media_type=PROBLEM,
-    )
+    return orjson.dumps(body.model_dump(exclude_none=True))
 
 
 async def _raise_routing_error(request: Request, error: Exception) -> Response:

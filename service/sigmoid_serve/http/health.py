@@ -17,6 +17,9 @@ router = APIRouter(
     responses=problem_responses(500),
 )
 
+HEALTH_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz"))
+"""The probes' paths, which never need a key."""
+
 # With what is around them, the answer of a probe is below 4 KiB.
 _MOST_REASON_BYTES: Final = 3900
 _MOST_REASONS: Final = 40

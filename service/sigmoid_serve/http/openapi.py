@@ -1,6 +1,6 @@
 """`/openapi.json`: the request and response models that validate, and live examples."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
+from sigmoid_serve.http.protocols.protocol import Protocol
 from sigmoid_serve.http.schemas import (
     PredictResponse,
     Problem,
@@ -21,6 +22,7 @@ from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_OF_ADMINS = ("/reload", "/load", "/unload")
 _ERRORS = (400, 406, 408, 413, 415, 422, 429, 431, 500, 503, 504)
 
 
@@ -57,11 +59,33 @@ def inference_operation(
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation, each with the codes that it may have."""
-    ref = _REF.format(model=Problem.__name__)
+    return _errors(statuses, PROBLEM, Problem, {})
+
+
+def error_responses(
+    protocol: Protocol, *statuses: int
+) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of an operation of a protocol, each with its codes."""
+    return _errors(
+        statuses, protocol.error_media_type, protocol.error_model, protocol.statuses
+    )
+
+
+def _errors(
+    statuses: Collection[int],
+    media_type: str,
+    model: type[BaseModel],
+    replaced: Mapping[int, int],
+) -> dict[int | str, dict[str, Any]]:
+    schema = {"$ref": _REF.format(model=model.__name__)}
     return {
         str(status): {
-            "description": ", ".join(c for c, s in STATUSES.items() if s == status),
-            "content": {PROBLEM: {"schema": {"$ref": ref}}},
+            "description": ", ".join(
+                code
+                for code, own in STATUSES.items()
+                if replaced.get(own, own) == status
+            ),
+            "content": {media_type: {"schema": schema}},
         }
         for status in statuses
     }
@@ -82,6 +106,11 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         SigmoidResponse,
         SigmoidBatchResponse,
         Problem,
+        *(
+            model
+            for protocol in app.state.context.protocols
+            for model in (protocol.error_model, *protocol.models)
+        ),
     )
     _, definitions = models_json_schema(
         [(model, "validation") for model in shown], ref_template=_REF
@@ -98,13 +127,24 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
-    """Say which operations need a key, and how it is sent."""
+def ask_for_key(
+    document: dict[str, Any],
+    open_paths: Collection[str],
+    protocol_of: Callable[[str], Protocol | None],
+) -> None:
+    """Say which operations need a key, and how it is sent.
+
+    Args:
+        document: As `build_document` makes it.
+        open_paths: That need none.
+        protocol_of: Finds the protocol of a path; None for the native API.
+    """
     document["components"]["securitySchemes"] = {
         "key": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A key of SIGMOID_API_KEYS_FILE; reloads need an admin's.",
+            "description": "A key of SIGMOID_API_KEYS_FILE; to change what is served "
+            "needs an admin's.",
         }
     }
     for path, operations in document["paths"].items():
@@ -113,8 +153,14 @@ def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
             operation["security"] = [] if is_open else [{"key": []}]
             if is_open:
                 continue
-            statuses = (401, 403) if path.endswith("/reload") else (401,)
-            responses = operation["responses"] | problem_responses(*statuses)
+            statuses = (401, 403) if path.endswith(_OF_ADMINS) else (401,)
+            protocol = protocol_of(path)
+            told = (
+                error_responses(protocol, *statuses)
+                if protocol
+                else problem_responses(*statuses)
+            )
+            responses = operation["responses"] | told
             operation["responses"] = dict(sorted(responses.items()))
 
 

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from sigmoid_models.card import ModelCard
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.inference import InferenceRoute, respond
+from sigmoid_serve.http.inference import InferenceRoute, check_native_media, respond
 from sigmoid_serve.http.openapi import (
     inference_operation,
     operation_id,
@@ -30,9 +30,9 @@ from sigmoid_serve.http.schemas import (
     SigmoidBatchResponse,
     SigmoidResponse,
 )
-from sigmoid_serve.inference.predict import answer_predict
+from sigmoid_serve.inference import predict as rows
+from sigmoid_serve.inference import sigmoid as elements
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
-from sigmoid_serve.inference.sigmoid import answer_sigmoid
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.repository.load_problems import MOST_LISTED
 
@@ -86,7 +86,12 @@ async def predict_version(
 @inference.post("/sigmoid", **_SIGMOID)
 async def sigmoid(request: Request) -> Response:
     """Compute the sigmoid of every element of a tensor, or of several tensors."""
-    return await respond(request, answer_sigmoid)
+    answer = partial(
+        elements.answer_elementwise,
+        read_quick=elements.read_native_quickly,
+        read_strict=elements.read_native_strictly,
+    )
+    return await respond(request, answer, check_native_media)
 
 
 async def _predict(
@@ -94,8 +99,13 @@ async def _predict(
 ) -> Response:
     found = context_of(request).registry.find(name, version)
     request.state.request_state.model = found.name
-    answer = partial(answer_predict, version=found, output=query.output)
-    return await respond(request, answer)
+    answer = partial(
+        rows.answer_rows,
+        version=found,
+        read_quick=partial(rows.read_native_quickly, output=query.output),
+        read_strict=partial(rows.read_native_strictly, output=query.output),
+    )
+    return await respond(request, answer, check_native_media)
 
 
 @router.get("/models", tags=["models"], response_model_exclude_defaults=True)

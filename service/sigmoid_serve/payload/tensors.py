@@ -34,10 +34,14 @@ class Features(NamedTuple):
     Attributes:
         values: Raw features in float64, `(..., features)`, finite.
         names: The names of the features, if the rows came as records.
+        place: JSON Pointer of the rows in the body; None where they came as bytes.
+        is_flat: Whether they came as one list of numbers, whatever their shape.
     """
 
     values: Float64Array
     names: Sequence[str] | None = None
+    place: str | None = "/inputs"
+    is_flat: bool = False
 
     def rows(self) -> Float64Array:
         """Lay them out as `(rows, features)`."""
@@ -46,12 +50,20 @@ class Features(NamedTuple):
             return values[np.newaxis]
         return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
 
-    def pointer(self, index: Sequence[int]) -> str:
-        """Return the JSON Pointer of the element of `values` at `index`."""
-        names: list[str | int] = list(index)
-        if self.names and len(index) == self.values.ndim:
-            names[-1] = self.names[index[-1]]
-        return extend_pointer("/inputs", *names)
+    def pointer(self, row: int, feature: int | None = None) -> str | None:
+        """Return the JSON Pointer of a row of `rows`, or of a feature in it."""
+        if self.place is None:
+            return None
+        *outer, count = self.values.shape
+        if self.is_flat:
+            return extend_pointer(self.place, row * count + (feature or 0))
+        names: list[str | int] = []
+        for size in reversed(outer):
+            row, position = divmod(row, size)
+            names.insert(0, position)
+        if feature is not None:
+            names.append(self.names[feature] if self.names else feature)
+        return extend_pointer(self.place, *names)
 
 
 class Reading(NamedTuple):

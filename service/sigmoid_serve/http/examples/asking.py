@@ -18,7 +18,7 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.error_handlers import problem
+from sigmoid_serve.http.error_handlers import error_response
 from sigmoid_serve.inference.media import JSON
 
 REQUEST_ID: Final = "example"
@@ -125,7 +125,7 @@ async def ask(
 
 def problem_of(error: ServiceError) -> Answered:
     """Answer to an error as the server does."""
-    response = problem(REQUEST_ID, error)
+    response = error_response(REQUEST_ID, error)
     return Answered(
         response.status_code, response.media_type or "", bytes(response.body)
     )

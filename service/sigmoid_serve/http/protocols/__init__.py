@@ -2,3 +2,9 @@
 
 To remove one, remove its module and its name here.
 """
+
+from collections.abc import Sequence
+
+from sigmoid_serve.http.protocols.protocol import Protocol
+
+PROTOCOLS: Sequence[Protocol] = ()

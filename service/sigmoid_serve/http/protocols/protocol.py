@@ -1,0 +1,40 @@
+"""What a protocol brings to the application; everything else is the native API's."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from sigmoid_serve.errors import ServiceError
+from sigmoid_serve.inference.operations import Operation
+
+
+class Protocol(NamedTuple):
+    """A protocol of another model server.
+
+    Attributes:
+        prefix: With which the paths of all its routes begin.
+        routers: Its routes.
+        operations: Those of inference, for the fast path.
+        health_paths: Those that never need a key, and are answered on any connection.
+        error_body: Writes the body of an error.
+        error_media_type: Of that body.
+        error_model: Its schema.
+        statuses: What takes the place of a status of the native API, where it differs.
+        models: That its routes name in `/openapi.json` and FastAPI does not find.
+    """
+
+    prefix: str
+    routers: Sequence[APIRouter]
+    operations: Sequence[Operation]
+    health_paths: Sequence[str]
+    error_body: Callable[[ServiceError], bytes]
+    error_media_type: str
+    error_model: type[BaseModel]
+    statuses: Mapping[int, int]
+    models: Sequence[type[BaseModel]]
+
+    def is_of(self, path: str) -> bool:
+        """Tell whether a path is one of its own."""
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
