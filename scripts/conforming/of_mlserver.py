@@ -143,7 +143,7 @@ _REPOSITORY_CASES: Final = (
     ),
     Case(
         "infer while unloaded",
-        _DATAPLANE,
+        "MLServer handlers/test_dataplane.py",
         "to a model that is not ready",
         "an error with a text",
         infer(tensor([1, 64], "FP32", [0] * 64), "digits"),
