@@ -8,8 +8,7 @@ REASONS: Final[Mapping[str, str]] = {
     "404": "Documentation is at `/docs` and `/openapi.json`, for all models together.",
     "415": "A body whose coding is not known is 415, as HTTP has it, not 501.",
     "503": "A model that was unloaded is known: it is 503 until it is loaded, not 404.",
-    "coding": "An answer is compressed where one coding is asked for; libraries name all "
-    "that they know.",
+    "coding": "Answers are compressed where one coding is asked for, not several.",
     "echo": "Parameters and headers of a request are not sent back; its id is.",
     "fp16": "FP16 and BF16 are taken and given as JSON, too, as Triton's client does.",
     "id": "An id is sent back; where none came, none is made up.",
