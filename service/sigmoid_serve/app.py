@@ -153,27 +153,7 @@ def make_app(
     Raises:
         KeysError: The file of keys cannot be used.
     """
-    context = Context(
-        settings=settings,
-        registry=registry,
-        readiness=Readiness(registry),
-        api_keys=ApiKeys(settings.api_keys_file),
-        admission=AdmissionLimit(
-            settings.max_queue_elements,
-            settings.max_elements,
-            settings.timeout_seconds,
-        ),
-        background=BackgroundExecutor(),
-        telemetry=telemetry,
-        reload=reload,
-        protocols=PROTOCOLS,
-        operations=OperationTable(
-            [*OPERATIONS, *(each for some in PROTOCOLS for each in some.operations)]
-        ),
-        health_paths=health.HEALTH_PATHS.union(
-            *(protocol.health_paths for protocol in PROTOCOLS)
-        ),
-    )
+    context = _make_context(settings, registry, telemetry, reload)
     app = FastAPI(
         title="sigmoid-serve",
         version=version("sigmoid-serve"),
@@ -197,3 +177,32 @@ def make_app(
     if settings.cors_origins:
         app.add_middleware(Cors, context=context, origins=settings.cors_origins)
     return app
+
+
+def _make_context(
+    settings: Settings,
+    registry: ModelRegistry,
+    telemetry: Telemetry,
+    reload: ReloadFunction,
+) -> Context:
+    return Context(
+        settings=settings,
+        registry=registry,
+        readiness=Readiness(registry),
+        api_keys=ApiKeys(settings.api_keys_file),
+        admission=AdmissionLimit(
+            settings.max_queue_elements,
+            settings.max_elements,
+            settings.timeout_seconds,
+        ),
+        background=BackgroundExecutor(),
+        telemetry=telemetry,
+        reload=reload,
+        protocols=PROTOCOLS,
+        operations=OperationTable(
+            [*OPERATIONS, *(each for some in PROTOCOLS for each in some.operations)]
+        ),
+        health_paths=health.HEALTH_PATHS.union(
+            *(protocol.health_paths for protocol in PROTOCOLS)
+        ),
+    )

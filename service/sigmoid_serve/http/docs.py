@@ -103,7 +103,7 @@ class Documents:
         document["servers"] = [{"url": context.settings.root_path or "."}]
         if context.api_keys.are_set:
             open_paths = context.health_paths | PAGES
-            ask_for_key(document, open_paths, context.protocol_of)
+            ask_for_key(document, open_paths, context.error_form)
         await add_examples(document, self._app, context, is_known=is_known)
         return orjson.dumps(document)
 

@@ -10,7 +10,7 @@ from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.error_handlers import PROBLEM
+from sigmoid_serve.http.error_handlers import NATIVE
 from sigmoid_serve.http.examples.asking import aside, ask
 from sigmoid_serve.http.examples.faults import (
     Problem,
@@ -202,7 +202,7 @@ def _put_problems(operation: Operation, problems: list[Problem]) -> None:
         by_status.setdefault(status, {})[code] = example
     for status, examples in by_status.items():
         if str(status) in operation["responses"]:
-            _put(operation, status, PROBLEM, examples)
+            _put(operation, status, NATIVE.media_type, examples)
 
 
 def _put(
