@@ -25,7 +25,7 @@ from sigmoid_serve.inference.operations import OperationTable
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -50,6 +50,7 @@ class Context(NamedTuple):
         background: Does what takes long.
         telemetry: What is counted.
         reload: Has a model's checkpoints read again.
+        unload: Has a model served no more.
         protocols: That are spoken beside the native API.
         operations: The routes of inference, of all of them.
         health_paths: That never need a key, and are answered on any connection.
@@ -63,6 +64,7 @@ class Context(NamedTuple):
     background: BackgroundExecutor
     telemetry: Telemetry
     reload: ReloadFunction
+    unload: UnloadFunction
     protocols: Sequence[Protocol]
     operations: OperationTable
     health_paths: frozenset[str]

@@ -121,7 +121,8 @@ async def openapi(request: Request) -> Response:
     documents: Documents = request.app.state.documents
     state: RequestState = request.state.request_state
     # Before anything is loaded there is nothing to show.
-    context.registry.find(context.registry.default)
+    if context.registry.is_loading:
+        context.registry.find(context.registry.default)
     body = await documents.get(context, state, _is_known(request, context))
     return Response(body, media_type=JSON)
 

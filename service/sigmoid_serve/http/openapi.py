@@ -31,16 +31,21 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def reference(model: type[BaseModel]) -> dict[str, Any]:
+    """Refer to the schema of a model that the document has."""
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
 def inference_operation(
     request: type[BaseModel], *responses: type[BaseModel]
 ) -> dict[str, Any]:
     """Describe an operation whose route reads the raw body itself."""
-    refs = [{"$ref": _REF.format(model=response.__name__)} for response in responses]
+    refs = [reference(response) for response in responses]
     return {
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": {"$ref": _REF.format(model=request.__name__)}},
+                JSON: {"schema": reference(request)},
                 NPY: _BINARY,
             },
         },
@@ -64,14 +69,13 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def error_responses(form: ErrorForm, *statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation, each with the codes that it may have."""
-    schema = {"$ref": _REF.format(model=form.model.__name__)}
     codes: dict[int, list[str]] = {}
     for code, native in STATUSES.items():
         codes.setdefault(form.statuses.get(native, native), []).append(code)
     return {
         str(status): {
             "description": ", ".join(codes[status]),
-            "content": {form.media_type: {"schema": schema}},
+            "content": {form.media_type: {"schema": reference(form.model)}},
         }
         for status in statuses
     }

@@ -190,7 +190,7 @@ async def _problems(
         problems += await inference_problems(app, inside, example)
     if "{name}" in path and not is_reload:
         method = "POST" if path.endswith("/predict") else "GET"
-        problems += await model_problems(app, inside, method, path, default.number)
+        problems += await model_problems(app, inside, method, path, default)
     if context.api_keys.are_set or is_reload:
         problems += key_problems(context.api_keys, for_admin=is_reload)
     return problems
