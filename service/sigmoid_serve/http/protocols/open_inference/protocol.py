@@ -27,4 +27,5 @@ PROTOCOL: Final = Protocol(
     health_paths=("/v2/health/live", "/v2/health/ready"),
     error_form=ERROR_FORM,
     models=routes.MODELS,
+    row_request=routes.row_request,
 )
