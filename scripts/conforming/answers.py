@@ -19,8 +19,8 @@ _DTYPES: Final = {
     "INT64": "<i8",
 }
 _JSON: Final = "application/json"
-# Relative, of an input and an output that are both rounded.
-_PRECISIONS: Final = {"BF16": 2**-8, "FP16": 2**-10, "FP32": 2**-21, "FP64": 2**-48}
+# Relative, of an input and an output that are both rounded, and written shortly.
+_PRECISIONS: Final = {"BF16": 2**-7, "FP16": 2**-10, "FP32": 2**-21, "FP64": 2**-48}
 
 
 class Tensor(NamedTuple):

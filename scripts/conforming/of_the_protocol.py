@@ -119,11 +119,14 @@ _DATA_CASES: Final = (
         infer(tensor([-1, 3], "FP32", VALUES)),
         "/inputs/0/shape",
     ),
-    _refused(
+    Case(
         "vast shape",
+        _REST,
         "shape [10**9, 10**9]",
+        "an error with a text",
         infer(tensor([10**9, 10**9], "FP32", [])),
-        "/inputs/0/shape",
+        413,
+        error("/inputs/0/shape"),
     ),
     _refused(
         "shape is no list",
@@ -176,7 +179,7 @@ _DATA_CASES: Final = (
         "doubled name",
         'a second "inputs"',
         post(infer_path("sigmoid"), b'{"inputs": [], ' + _TEXT[1:]),
-        "inputs",
+        "same key twice",
         deviation="strict",
     ),
 )

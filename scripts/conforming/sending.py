@@ -24,19 +24,22 @@ class Outcome(NamedTuple):
 
 
 def try_case(client: httpx.Client, case: Case) -> Outcome:
-    """Send a case, and what goes before and after it.
+    """Send a case, and what goes before and after it."""
+    try:
+        response = _between(client, case)
+    except httpx.HTTPError as error:
+        return Outcome("no answer", str(error))
+    return Outcome(_came(response), _fault(case, response))
 
-    Raises:
-        httpx.HTTPError: The server does not answer.
-    """
+
+def _between(client: httpx.Client, case: Case) -> httpx.Response:
     for request in case.before:
         _prepare(client, request)
     try:
-        response = _send(client, case.request)
+        return _send(client, case.request)
     finally:
         for request in case.after:
             _prepare(client, request)
-    return Outcome(_came(response), _fault(case, response))
 
 
 def _prepare(client: httpx.Client, request: Request) -> None:
