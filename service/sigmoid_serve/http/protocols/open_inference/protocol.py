@@ -22,6 +22,7 @@ PROTOCOL: Final = Protocol(
         statistics.router,
         metadata.router,
         configuration.router,
+        repository.router,
         routes.router,
         repository.router,
     ),
