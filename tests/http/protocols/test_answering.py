@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -274,3 +275,53 @@ def test_what_cannot_be_classified_is_pointed_at() -> None:
             (Output("logits", "FP32", values), asked("logits", is_binary=False)),
             (Output("labels", "INT64", labels), RequestedOutput("labels", False, 2)),
         )
+
+
+@pytest.mark.parametrize(("model", "features"), [("breast-cancer", 30), ("digits", 64)])
+def test_what_a_model_says_is_the_same_in_every_form(
+    client: httpx.Client, model: str, features: int
+) -> None:
+    """JSON, binary and classes over the wire, against the native route."""
+    rows = np.random.default_rng(0).normal(size=(3, features)).astype(np.float32)
+    native = client.post(f"/models/{model}/predict", json={"inputs": rows.tolist()})
+    want = native.json()
+    inputs = [
+        {
+            "name": "inputs",
+            "shape": rows.shape,
+            "datatype": "FP32",
+            "data": rows.ravel().tolist(),
+        }
+    ]
+    for parameters in ({}, {"binary_data_output": True}):
+        answer = client.post(
+            f"/v2/models/{model}/infer",
+            json={"inputs": inputs, "parameters": parameters},
+        )
+        document = read(received(answer))
+        assert len(document["outputs"]) == 3
+        for output in document["outputs"]:
+            found = np.array(output["values"]).reshape(output["shape"])
+            exact = np.array(want[output["name"]])
+            if output["datatype"] == "FP32":
+                found, exact = found.astype(np.float32), exact.astype(np.float32)
+            assert np.array_equal(found, exact)
+    classes = {"name": "probabilities", "parameters": {"classification": 1}}
+    answer = client.post(
+        f"/v2/models/{model}/infer", json={"inputs": inputs, "outputs": [classes]}
+    )
+    (output,) = read(received(answer))["outputs"]
+    likely = want["probabilities"]
+    best = [row.index(max(row)) for row in likely]
+    assert output["values"] == [
+        f"{np.float32(row[index]):.6f}:{index}:{want['classes'][index]}"
+        for row, index in zip(likely, best, strict=True)
+    ]
+
+
+def received(answer: httpx.Response) -> InferenceResponse:
+    assert answer.status_code == 200
+    name = "inference-header-content-length"
+    length = answer.headers.get(name)
+    lines = () if length is None else ((name.encode(), length.encode()),)
+    return InferenceResponse([answer.content], answer.headers["content-type"], lines)

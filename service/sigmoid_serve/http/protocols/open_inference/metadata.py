@@ -97,7 +97,7 @@ def _metadata(request: Request, name: str, number: str | None) -> ModelMetadata:
     tensors = tensors_of(version)
     return ModelMetadata(
         name=name,
-        versions=list(registry.models[name]) if version else [ELEMENTWISE_VERSION],
+        versions=list(registry.versions(name)) if version else [ELEMENTWISE_VERSION],
         platform=platform_of(version),
         inputs=list(map(_tensor, tensors.inputs)),
         outputs=list(map(_tensor, tensors.outputs)),
