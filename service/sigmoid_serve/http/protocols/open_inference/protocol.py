@@ -24,7 +24,6 @@ PROTOCOL: Final = Protocol(
         configuration.router,
         repository.router,
         routes.router,
-        repository.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
