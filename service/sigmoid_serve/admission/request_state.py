@@ -2,10 +2,17 @@
 
 from math import inf
 from time import perf_counter
+from typing import Final
 
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.stages import NO_STAGE, STAGES
 from sigmoid_serve.errors import Abandoned, Expired
+
+ELEMENTWISE: Final = "sigmoid"
+"""The model as which the elementwise sigmoid is counted; no other has this name."""
+
+ELEMENTWISE_VERSION: Final = "1"
+"""Its only version."""
 
 
 class RequestState:
@@ -18,7 +25,8 @@ class RequestState:
         admission: As given.
         route: That is asked; for the metrics.
         model: That is asked, once it is known; for the metrics.
-        model_version: That is asked of it, once it is known; for the metrics.
+        model_version: Version of the model that is asked, once it is known; for the
+            metrics. Without a model it is that of the elementwise sigmoid.
         request_id: As in `X-Request-ID`.
         began: When its head had arrived, on the clock `time.perf_counter`.
         seconds: Per stage, indexed by the constants of `stages`; 0.0 if not reached.

@@ -19,13 +19,13 @@ from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.engine.device import as_memory_error
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
-from sigmoid_serve.http.error_handlers import error_response, status_of
-from sigmoid_serve.http.protocols.protocol import Protocol
+from sigmoid_serve.http.error_handlers import NATIVE, error_response, status_of
+from sigmoid_serve.http.protocols.protocol import ErrorForm, Protocol
 from sigmoid_serve.inference.operations import OperationTable
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -50,6 +50,7 @@ class Context(NamedTuple):
         background: Does what takes long.
         telemetry: What is counted.
         reload: Has a model's checkpoints read again.
+        unload: Has a model served no more.
         protocols: That are spoken beside the native API.
         operations: The routes of inference, of all of them.
         health_paths: That never need a key, and are answered on any connection.
@@ -63,13 +64,15 @@ class Context(NamedTuple):
     background: BackgroundExecutor
     telemetry: Telemetry
     reload: ReloadFunction
+    unload: UnloadFunction
     protocols: Sequence[Protocol]
     operations: OperationTable
     health_paths: frozenset[str]
 
-    def protocol_of(self, path: str) -> Protocol | None:
-        """Find the protocol of a path; None for the native API."""
-        return next((each for each in self.protocols if each.is_of(path)), None)
+    def error_form(self, path: str) -> ErrorForm:
+        """Return how errors of a path are told."""
+        forms = (each.error_form for each in self.protocols if each.is_of(path))
+        return next(forms, NATIVE)
 
     def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and log it where every request is logged.
@@ -120,7 +123,7 @@ def answer_to_error(
         context: Of the application.
         state: Of the request.
         error: What was raised.
-        path: That was asked; its protocol has a form for errors.
+        path: That was asked.
 
     Returns:
         None where the client has gone away.
@@ -140,9 +143,9 @@ def answer_to_error(
         )
         detail = "the server failed; its log has more under this request_id"
         told = ServiceError("internal_error", detail)
-    protocol = context.protocol_of(path)
-    record_error(context, state, told, status_of(told, protocol))
-    response = error_response(state.request_id, told, protocol)
+    form = context.error_form(path)
+    record_error(context, state, told, status_of(told, form))
+    response = error_response(state.request_id, told, form)
     if isinstance(told, Expired) and told.stage in ("header", "body"):
         # What is still to come of the request must not be waited for.
         response.headers["Connection"] = "close"

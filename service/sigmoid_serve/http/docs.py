@@ -103,7 +103,7 @@ class Documents:
         document["servers"] = [{"url": context.settings.root_path or "."}]
         if context.api_keys.are_set:
             open_paths = context.health_paths | PAGES
-            ask_for_key(document, open_paths, context.protocol_of)
+            ask_for_key(document, open_paths, context.error_form)
         await add_examples(document, self._app, context, is_known=is_known)
         return orjson.dumps(document)
 
@@ -121,7 +121,8 @@ async def openapi(request: Request) -> Response:
     documents: Documents = request.app.state.documents
     state: RequestState = request.state.request_state
     # Before anything is loaded there is nothing to show.
-    context.registry.find(context.registry.default)
+    if context.registry.is_loading:
+        context.registry.find(context.registry.default)
     body = await documents.get(context, state, _is_known(request, context))
     return Response(body, media_type=JSON)
 

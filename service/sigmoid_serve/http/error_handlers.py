@@ -4,16 +4,15 @@ A protocol has a body of its own, and may have other statuses.
 """
 
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from sigmoid_serve.errors import Code, ServiceError, shown
-from sigmoid_serve.http.protocols.protocol import Protocol
+from sigmoid_serve.http.protocols.protocol import ErrorForm
 from sigmoid_serve.http.schemas import Problem
-
-PROBLEM = "application/problem+json"
 
 STATUSES: dict[Code, int] = {
     "malformed_json": 400,
@@ -58,28 +57,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _raise_routing_error)
 
 
-def status_of(error: ServiceError, protocol: Protocol | None) -> int:
-    """Return the status of HTTP that an error has.
-
-    Args:
-        error: The error.
-        protocol: Of the path that was asked; None for the native API.
-    """
+def status_of(error: ServiceError, form: ErrorForm) -> int:
+    """Return the status of HTTP that an error has."""
     status = STATUSES[error.code]
-    return protocol.statuses.get(status, status) if protocol else status
+    return form.statuses.get(status, status)
 
 
-def error_response(
-    request_id: str, error: ServiceError, protocol: Protocol | None = None
-) -> Response:
+def error_response(request_id: str, error: ServiceError, form: ErrorForm) -> Response:
     """Make the answer to an error.
 
     Args:
         request_id: See `sigmoid_serve.http.context`.
         error: Its texts are bounded where they are made.
-        protocol: Of the path that was asked; None for the native API.
+        form: Of the path that was asked.
     """
-    status = status_of(error, protocol)
+    status = status_of(error, form)
     headers = {}
     if error.code == "method_not_allowed":
         headers["Allow"] = error.expected or ""
@@ -87,14 +79,11 @@ def error_response(
         headers["Retry-After"] = str(error.retry_after)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if protocol:
-        body, media_type = protocol.error_body(error), protocol.error_media_type
-    else:
-        body, media_type = _problem(request_id, error, status), PROBLEM
-    return Response(body, status, headers, media_type=media_type)
+    body = form.write(error, status, request_id)
+    return Response(body, status, headers, media_type=form.media_type)
 
 
-def _problem(request_id: str, error: ServiceError, status: int) -> bytes:
+def _problem(error: ServiceError, status: int, request_id: str) -> bytes:
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -107,6 +96,10 @@ def _problem(request_id: str, error: ServiceError, status: int) -> bytes:
         got=error.got,
     )
     return orjson.dumps(body.model_dump(exclude_none=True))
+
+
+NATIVE: Final = ErrorForm("application/problem+json", Problem, {}, _problem)
+"""Of all paths that are no protocol's."""
 
 
 async def _raise_routing_error(request: Request, error: Exception) -> Response:

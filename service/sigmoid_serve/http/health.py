@@ -60,10 +60,10 @@ def _health(
     if reasons:
         response.status_code = 503
     status: Literal["ok", "unavailable"] = "unavailable" if reasons else "ok"
-    return Health(status=status, reasons=_bounded([*reasons, *remarks]) or None)
+    return Health(status=status, reasons=bounded([*reasons, *remarks]) or None)
 
 
-def _bounded(reasons: Sequence[str]) -> list[str]:
+def bounded(reasons: Sequence[str]) -> list[str]:
     """Shorten them, where all would be too long for the answer of a probe."""
     kept = [*reasons[:_MOST_REASONS], *more(len(reasons), _MOST_REASONS)]
     if len(orjson.dumps(kept)) <= _MOST_REASON_BYTES:

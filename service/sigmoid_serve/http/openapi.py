@@ -1,6 +1,6 @@
 """`/openapi.json`: the request and response models that validate, and live examples."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,8 +9,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
-from sigmoid_serve.http.protocols.protocol import Protocol
+from sigmoid_serve.http.error_handlers import NATIVE, STATUSES
+from sigmoid_serve.http.protocols.protocol import ErrorForm
 from sigmoid_serve.http.schemas import (
     PredictResponse,
     Problem,
@@ -31,16 +31,21 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def reference(model: type[BaseModel]) -> dict[str, Any]:
+    """Refer to the schema of a model that the document has."""
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
 def inference_operation(
     request: type[BaseModel], *responses: type[BaseModel]
 ) -> dict[str, Any]:
     """Describe an operation whose route reads the raw body itself."""
-    refs = [{"$ref": _REF.format(model=response.__name__)} for response in responses]
+    refs = [reference(response) for response in responses]
     return {
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": {"$ref": _REF.format(model=request.__name__)}},
+                JSON: {"schema": reference(request)},
                 NPY: _BINARY,
             },
         },
@@ -58,34 +63,19 @@ def inference_operation(
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of an operation of the native API."""
+    return error_responses(NATIVE, *statuses)
+
+
+def error_responses(form: ErrorForm, *statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation, each with the codes that it may have."""
-    return _errors(statuses, PROBLEM, Problem, {})
-
-
-def error_responses(
-    protocol: Protocol, *statuses: int
-) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of an operation of a protocol, each with its codes."""
-    return _errors(
-        statuses, protocol.error_media_type, protocol.error_model, protocol.statuses
-    )
-
-
-def _errors(
-    statuses: Collection[int],
-    media_type: str,
-    model: type[BaseModel],
-    replaced: Mapping[int, int],
-) -> dict[int | str, dict[str, Any]]:
-    schema = {"$ref": _REF.format(model=model.__name__)}
+    codes: dict[int, list[str]] = {}
+    for code, native in STATUSES.items():
+        codes.setdefault(form.statuses.get(native, native), []).append(code)
     return {
         str(status): {
-            "description": ", ".join(
-                code
-                for code, own in STATUSES.items()
-                if replaced.get(own, own) == status
-            ),
-            "content": {media_type: {"schema": schema}},
+            "description": ", ".join(codes[status]),
+            "content": {form.media_type: {"schema": reference(form.model)}},
         }
         for status in statuses
     }
@@ -109,7 +99,7 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         *(
             model
             for protocol in app.state.context.protocols
-            for model in (protocol.error_model, *protocol.models)
+            for model in (protocol.error_form.model, *protocol.models)
         ),
     )
     _, definitions = models_json_schema(
@@ -130,14 +120,14 @@ def build_document(app: FastAPI) -> dict[str, Any]:
 def ask_for_key(
     document: dict[str, Any],
     open_paths: Collection[str],
-    protocol_of: Callable[[str], Protocol | None],
+    error_form: Callable[[str], ErrorForm],
 ) -> None:
     """Say which operations need a key, and how it is sent.
 
     Args:
         document: As `build_document` makes it.
         open_paths: That need none.
-        protocol_of: Finds the protocol of a path; None for the native API.
+        error_form: Tells how errors of a path are told.
     """
     document["components"]["securitySchemes"] = {
         "key": {
@@ -154,12 +144,7 @@ def ask_for_key(
             if is_open:
                 continue
             statuses = (401, 403) if path.endswith(_OF_ADMINS) else (401,)
-            protocol = protocol_of(path)
-            told = (
-                error_responses(protocol, *statuses)
-                if protocol
-                else problem_responses(*statuses)
-            )
+            told = error_responses(error_form(path), *statuses)
             responses = operation["responses"] | told
             operation["responses"] = dict(sorted(responses.items()))
 

@@ -27,9 +27,10 @@ from sigmoid_serve.inference.schemas import (
     read_quickly,
     read_strictly,
 )
+from sigmoid_serve.payload.features import Features, check_features
 from sigmoid_serve.payload.json_answer import encode, encode_short, refuse_long
 from sigmoid_serve.payload.npy import read_npy
-from sigmoid_serve.payload.tensors import Features, check_features, check_limits
+from sigmoid_serve.payload.tensors import check_limits
 from sigmoid_serve.registry.registry import ModelVersion
 
 Output = Literal["probabilities", "logits"]

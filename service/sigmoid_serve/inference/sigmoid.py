@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sigmoid_models.dtype import STORAGE, DtypeName, shortened
 from sigmoid_models.exact_sigmoid import sigmoid
+from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
 from sigmoid_serve.admission.stages import ENCODE, INFER, PARSE
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.media import MEDIA_TYPES, NPY
@@ -97,6 +98,7 @@ def answer_quickly(
     Raises:
         ServiceError: The request is not right.
     """
+    request.state.model_version = ELEMENTWISE_VERSION
     if len(request.body) > _SOON_BYTES:
         return None
     request.state.enter(PARSE)

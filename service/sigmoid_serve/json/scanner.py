@@ -85,11 +85,11 @@ class Scanner:
             self.position = start + 1
             for name in self._members():
                 begin = _past_space(body, self.position)
-                self._value()
+                self.skip()
                 if len(members) < _MOST_MEMBERS or name in self._known:
                     members.append(Member(name, begin, self.position))
         else:
-            self._value()
+            self.skip()
         rest = _past_space(body, self.position)
         if rest < len(body):
             raise SyntaxMismatch("Extra data", rest)
@@ -117,7 +117,7 @@ class Scanner:
             self.position = found.end()
         return found is not None
 
-    def _value(self) -> None:
+    def skip(self) -> None:
         """Go to the end of a value, whatever is in it."""
         body, stack = self.body, self.stack
         depth = len(stack)
@@ -248,6 +248,20 @@ class Scanner:
             raise SyntaxMismatch("Invalid control character at", self.position)
         else:
             raise SyntaxMismatch("Unterminated string starting at", start - 1)
+
+
+def skip_value(body: bytes, position: int, check: Callable[[], None]) -> int:
+    """Return the end of the value that begins at a position of a text that is JSON.
+
+    Args:
+        body: The text.
+        position: Where the value begins.
+        check: Called again and again; it may raise, and so end the scan.
+    """
+    scanner = Scanner(body, check)
+    scanner.position = position
+    scanner.skip()
+    return scanner.position
 
 
 def _add(names: set[str], name: str) -> None:

@@ -10,7 +10,7 @@ from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.error_handlers import PROBLEM
+from sigmoid_serve.http.error_handlers import NATIVE
 from sigmoid_serve.http.examples.asking import aside, ask
 from sigmoid_serve.http.examples.faults import (
     Problem,
@@ -190,7 +190,7 @@ async def _problems(
         problems += await inference_problems(app, inside, example)
     if "{name}" in path and not is_reload:
         method = "POST" if path.endswith("/predict") else "GET"
-        problems += await model_problems(app, inside, method, path, default.number)
+        problems += await model_problems(app, inside, method, path, default)
     if context.api_keys.are_set or is_reload:
         problems += key_problems(context.api_keys, for_admin=is_reload)
     return problems
@@ -202,7 +202,7 @@ def _put_problems(operation: Operation, problems: list[Problem]) -> None:
         by_status.setdefault(status, {})[code] = example
     for status, examples in by_status.items():
         if str(status) in operation["responses"]:
-            _put(operation, status, PROBLEM, examples)
+            _put(operation, status, NATIVE.media_type, examples)
 
 
 def _put(

@@ -1,7 +1,6 @@
 """Examples of inference that are right: requests, and what is answered to them."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -37,10 +36,10 @@ Exchanges = dict[str, Exchange]
 
 
 def shown_models(registry: ModelRegistry) -> list[ModelVersion]:
-    """Choose the models that are shown: the default, then others by name."""
-    names = [name for name in registry.models if name != registry.default]
-    chosen = islice([registry.default, *names], MOST_MODELS)
-    return [registry.find(name) for name in chosen]
+    """Choose the models that are shown: the default if it serves, others by name."""
+    models = registry.models
+    names = sorted(models, key=lambda name: name != registry.default)
+    return [next(iter(models[name].values())) for name in names[:MOST_MODELS]]
 
 
 async def predict_exchanges(

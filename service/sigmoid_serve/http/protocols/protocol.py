@@ -10,6 +10,22 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.inference.operations import Operation
 
 
+class ErrorForm(NamedTuple):
+    """How errors are told.
+
+    Attributes:
+        media_type: Of the body.
+        model: The schema of the body.
+        statuses: What takes the place of a status of the native API, where it differs.
+        write: Makes the body, of an error, its status and the id of the request.
+    """
+
+    media_type: str
+    model: type[BaseModel]
+    statuses: Mapping[int, int]
+    write: Callable[[ServiceError, int, str], bytes]
+
+
 class Protocol(NamedTuple):
     """A protocol of another model server.
 
@@ -18,10 +34,7 @@ class Protocol(NamedTuple):
         routers: Its routes.
         operations: Those of inference, for the fast path.
         health_paths: Those that never need a key, and are answered on any connection.
-        error_body: Writes the body of an error.
-        error_media_type: Of that body.
-        error_model: Its schema.
-        statuses: What takes the place of a status of the native API, where it differs.
+        error_form: Of the errors under its prefix.
         models: That its routes name in `/openapi.json` and FastAPI does not find.
     """
 
@@ -29,10 +42,7 @@ class Protocol(NamedTuple):
     routers: Sequence[APIRouter]
     operations: Sequence[Operation]
     health_paths: Sequence[str]
-    error_body: Callable[[ServiceError], bytes]
-    error_media_type: str
-    error_model: type[BaseModel]
-    statuses: Mapping[int, int]
+    error_form: ErrorForm
     models: Sequence[type[BaseModel]]
 
     def is_of(self, path: str) -> bool:

@@ -1,0 +1,1 @@
+"""What the fields of a request must be, and the errors of those that are not."""

@@ -1,0 +1,259 @@
+"""The outline of a body: its fields as Python objects, with long lists left as text.
+
+For bodies of objects in lists, whose long lists are the values of members of one name.
+As in `body`, the fast way takes what it can verify, and the strict way takes all JSON.
+"""
+
+import json
+import re
+import secrets
+from collections.abc import Collection
+from typing import Any, Final
+
+import orjson
+
+from sigmoid_serve.errors import ElementError
+from sigmoid_serve.json.body import has_no_duplicates
+from sigmoid_serve.json.scanner import skip_value
+from sigmoid_serve.json.syntax import read_members
+from sigmoid_serve.json.syntax_errors import malformed
+from sigmoid_serve.json.text import (
+    Check,
+    JsonText,
+    json_type_name,
+    past_space,
+    string_end,
+    value_at,
+    value_end,
+)
+
+# Lists of longer bodies stay text, which is read faster than a parser's lists.
+_SMALL_BYTES: Final = 4096
+
+# The most bytes beside a list that stays text, in the fast way and in the strict one.
+_AROUND_BYTES: Final = 4096
+_OUTLINE_BYTES: Final = 2**16
+
+# Places where the name may stand and be no name of a list.
+_MOST_PLACES: Final = 8
+
+# Lists and objects that are nested deeper stay text.
+_MOST_DEPTH: Final = 4
+
+_list_after = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+(?=\[)").match
+_integer = re.compile(rb"-?[0-9]{1,20}+").fullmatch
+
+# Stands for a list; nobody who writes a body knows it.
+_STAND_IN: Final = secrets.token_hex(16)
+
+_QUOTE, _COLON, _COMMA = b'":,'
+_OBJECT, _LIST = b"{["
+_ENDS: Final = b"]}"
+
+_TYPE_NAMES: Final = {list: "a list", dict: "an object"}
+
+
+def outline_quickly(body: bytes, kept: str) -> dict[str, Any] | None:
+    """Read the outline of a body in the fast way, if that can be verified.
+
+    Args:
+        body: The whole body.
+        kept: The name of the members whose lists stay text.
+
+    Returns:
+        The fields; in a long body, one list is a `JsonText` that need not be JSON. None
+        if the body could not be verified: it may have an error or not.
+    """
+    if len(body) <= _SMALL_BYTES:
+        document = _without_duplicates(body)
+        return None if document is None else document[0]
+    name = b'"%b"' % kept.encode()
+    place = body.find(name)
+    for _ in range(_MOST_PLACES):
+        found = _list_after(body, place + len(name)) if place >= 0 else None
+        if found:
+            return _around_list(body, found.end(), kept)
+        place = body.find(name, place + 1) if place >= 0 else place
+    return None
+
+
+def _around_list(body: bytes, start: int, kept: str) -> dict[str, Any] | None:
+    """Parse what stands around the list that begins at a place.
+
+    A list of numbers ends before the next string and the next end of an object. A
+    string is put in its place that is nowhere else. So the member that has it for its
+    value had the list, and the list was not inside a string.
+    """
+    ends = [end for end in (body.find(b'"', start), body.find(b"}", start)) if end > 0]
+    stop = body.rfind(b"]", start, min(ends, default=start)) + 1
+    if stop <= start or len(body) - (stop - start) > _AROUND_BYTES:
+        return None
+    stand_in = _STAND_IN.encode()
+    found = _without_duplicates(b'%b"%b"%b' % (body[:start], stand_in, body[stop:]))
+    for part in found[1] if found else ():
+        if part.get(kept) == _STAND_IN:
+            part[kept] = JsonText(body, start, stop)
+            return found[0]
+    return None
+
+
+def _without_duplicates(body: bytes) -> tuple[dict[str, Any], list[Any]] | None:
+    """Parse a body; None if it may have duplicate keys.
+
+    Returns:
+        The outermost object; and all objects, also those in lists of objects.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if type(document) is not dict:
+        return None
+    objects = [document]
+    for each in objects:  # which grows meanwhile
+        for value in each.values():
+            if type(value) is dict:
+                objects.append(value)
+            elif type(value) is list and value and type(value[0]) is dict:
+                objects += [part for part in value if type(part) is dict]
+    return (document, objects) if has_no_duplicates(body, objects) else None
+
+
+def outline_strictly(
+    body: bytes, kept: str, known: Collection[str], check: Check
+) -> dict[str, Any]:
+    """Read the outline of a body whose top level must be an object.
+
+    Args:
+        body: The whole body.
+        kept: The name of the members whose lists stay text.
+        known: The names of members whose values are looked at, beside `kept`.
+        check: Called again and again; it may raise, and so end the work.
+
+    Returns:
+        The fields. Lists and objects are Python's where known members have them; all
+        others are a `JsonText`, as those of `kept` are. Scalars are as `scalar` returns
+        them, but integers that known members have are integers.
+
+    Raises:
+        ServiceError: `malformed_json`.
+        ElementError: `too_many_elements` where known members are too long.
+    """
+    read_members(body, check)
+    outline = _Outline(body, kept, frozenset(known), check)
+    document: dict[str, Any] = outline.object(past_space(body, 0), _MOST_DEPTH)
+    return document
+
+
+class _Outline:
+    """What is read of a text that was found to be JSON, from the first value on.
+
+    Args:
+        body: The text.
+        kept: The name of the members whose lists stay text.
+        known: The names of members whose values are looked at.
+        check: Called for each list or object that stays text.
+
+    Attributes:
+        position: The text is read up to here.
+    """
+
+    def __init__(
+        self, body: bytes, kept: str, known: Collection[str], check: Check
+    ) -> None:
+        self.position = 0
+        self._body = body
+        self._kept = kept
+        self._known = known
+        self._check = check
+        self._room = _OUTLINE_BYTES
+
+    def object(self, position: int, depth: int) -> dict[str, Any]:
+        """Read the object that begins at a position, and so many levels of it."""
+        found: dict[str, Any] = {}
+        self.position = position + 1
+        while self._has_next():
+            name = self._string()
+            self.position = past_space(self._body, self._next(_COLON))
+            is_known = name in self._known
+            found[name] = self._value(depth - 1) if is_known else self._passed()
+        return found
+
+    def _list(self, position: int, depth: int) -> list[Any]:
+        found: list[Any] = []
+        self.position = position + 1
+        while self._has_next():
+            found.append(self._value(depth - 1))
+        return found
+
+    def _has_next(self) -> bool:
+        """Go to the next element, or past the end of the list or object."""
+        body = self._body
+        position = past_space(body, self.position)
+        if body[position] == _COMMA:
+            position = past_space(body, position + 1)
+        self.position = position
+        if body[position] in _ENDS:
+            self.position += 1
+            return False
+        return True
+
+    def _next(self, char: int) -> int:
+        """Return the position behind a character that comes next."""
+        position = past_space(self._body, self.position)
+        assert self._body[position] == char
+        return position + 1
+
+    def _value(self, depth: int) -> Any:
+        """Read the value at the position."""
+        body, start = self._body, self.position
+        first = body[start]
+        if first == _QUOTE:
+            return self._string()
+        if first in (_OBJECT, _LIST):
+            if not depth:
+                return self._passed()
+            self._spend(1)
+            read = self.object if first == _OBJECT else self._list
+            return read(start, depth)
+        self.position = value_end(body, start)
+        self._spend(self.position - start)
+        token = body[start : self.position]
+        return int(token) if _integer(token) else value_at(body, start)
+
+    def _string(self) -> str:
+        start = self.position
+        self.position = string_end(self._body, start)
+        self._spend(self.position - start)
+        text: str = json.loads(self._body[start : self.position])
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise malformed("a string has half of a surrogate pair")
+        return text
+
+    def _passed(self) -> Any:
+        """Go past the value at the position, and return what `value_at` does."""
+        start = self.position
+        self._spend(1)
+        value = value_at(self._body, start)
+        self.position = skip_value(self._body, start, self._check)
+        if isinstance(value, JsonText):
+            return JsonText(self._body, start, self.position)
+        return value
+
+    def _spend(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise ElementError(
+                "too_many_elements",
+                pointer=None,
+                expected=f"at most {_OUTLINE_BYTES} bytes of JSON beside {self._kept}",
+                got="more",
+            )
+
+
+def outline_type_name(value: Any) -> str:
+    """Name the type of a value of an outline, without showing or counting it."""
+    if isinstance(value, JsonText):
+        return "a list" if value.is_list else "an object"
+    name = _TYPE_NAMES.get(type(value))
+    return name or json_type_name(value)
