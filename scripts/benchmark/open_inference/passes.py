@@ -32,7 +32,8 @@ Tasks = Mapping[str, Sequence[tuple[str, Task]]]
 
 def v2(session: Session) -> None:
     """Ask all that speak the protocol, pinned and as they are started."""
-    programs = session.in_turn(OURS, MLSERVER, KSERVE, PYTRITON)
+    names = (OURS, MLSERVER, KSERVE, PYTRITON)
+    programs = [session.programs[each] for each in names if each in session.programs]
     with all_running(session, programs) as servers:
         _passes(session, servers, "")
     programs = [replace(program, is_pinned=False) for program in programs]
@@ -89,7 +90,7 @@ def _load(
 def _asked(
     session: Session, servers: Running, tasks: Tasks
 ) -> list[tuple[Program, Server, Task]]:
-    """List who is asked for what, in the order of the round; all answer rightly.
+    """List who is asked for what, another one first in each round; check the answers.
 
     A server that is asked in two ways is there twice, by the name of each way.
     """

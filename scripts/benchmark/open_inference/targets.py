@@ -66,5 +66,6 @@ def v2_targets(figures: Figures) -> Iterator[Target]:
                     Key(workload, measured.case, server, measured.quantity)
                     for server in (OURS, other)
                 )
-                title = f"{workload}: {measured.shown}, ours ÷ {other}"
+                shown = other.removeprefix(f"{OURS}, ")
+                title = f"{workload}: {measured.shown}, ours ÷ {shown}"
                 yield Target(title, sign, bound, "", ratio(figures, ours, its))
