@@ -35,13 +35,13 @@ class _Answered(NamedTuple):
     """What counts an answer.
 
     Attributes:
-        count: Called once for each.
+        add: Called once for each.
         duration: Called with the seconds that it took.
         of_version: Called with these and the seconds per stage, where a version of a
             model was asked.
     """
 
-    count: Callable[[], None]
+    add: Callable[[], None]
     duration: Callable[[float], None]
     of_version: Callable[[float, Sequence[float]], None] | None
 
@@ -83,8 +83,8 @@ class Telemetry:
         series = self._answered.get(key)
         if series is None:
             series = self._answered[key] = self._make_series(*key, status)
-        count, duration, of_version = series
-        count()
+        add, duration, of_version = series
+        add()
         # The stages have just ended, where there were any.
         seconds = (state.since or perf_counter()) - state.began
         duration(seconds)

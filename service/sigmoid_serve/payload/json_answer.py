@@ -148,7 +148,7 @@ def _members(document: dict[str, Any]) -> Iterator[bytes]:
             yield b"]"
         else:
             yield _dumps(value)
-    yield b"}"
+    yield b"}" if document else b"{}"
 
 
 def _parts(shape: Sequence[int]) -> int:

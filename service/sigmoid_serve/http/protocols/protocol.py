@@ -1,7 +1,7 @@
 """What a protocol brings to the application; everything else is the native API's."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -36,6 +36,7 @@ class Protocol(NamedTuple):
         health_paths: Those that never need a key, and are answered on any connection.
         error_form: Of the errors under its prefix.
         models: That its routes name in `/openapi.json` and FastAPI does not find.
+        row_request: Makes the body that asks a model about one row, for the examples.
     """
 
     prefix: str
@@ -44,6 +45,7 @@ class Protocol(NamedTuple):
     health_paths: Sequence[str]
     error_form: ErrorForm
     models: Sequence[type[BaseModel]]
+    row_request: Callable[[Sequence[float]], Any]
 
     def is_of(self, path: str) -> bool:
         """Tell whether a path is one of its own."""

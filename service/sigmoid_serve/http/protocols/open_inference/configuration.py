@@ -25,6 +25,8 @@ _MOST_ROWS: Final = 2**31 - 1
 # BYTES is the only datatype whose name is another.
 _STRING: Final = {"BYTES": "STRING"}
 
+_NO_MODEL: Final = responses(404)
+
 router = APIRouter(
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
@@ -34,7 +36,7 @@ router = APIRouter(
 
 @router.get(
     "/v2/models/{name}/config",
-    responses=responses(404),
+    responses=_NO_MODEL,
     response_model_exclude_none=True,
 )
 async def model_configuration(request: Request, name: str) -> ModelConfiguration:
@@ -44,7 +46,7 @@ async def model_configuration(request: Request, name: str) -> ModelConfiguration
 
 @router.get(
     "/v2/models/{name}/versions/{version}/config",
-    responses=responses(404),
+    responses=_NO_MODEL,
     response_model_exclude_none=True,
 )
 async def version_configuration(

@@ -36,6 +36,8 @@ EXTENSIONS: Final = (
 )
 """Of the protocol, as Triton names them."""
 
+_NO_MODEL: Final = responses(404)
+
 router = APIRouter(
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
@@ -60,25 +62,25 @@ async def model_names(request: Request) -> ModelNames:
     return ModelNames(models=[*context_of(request).registry.models, ELEMENTWISE])
 
 
-@router.get("/v2/models/{name}", responses=responses(404))
+@router.get("/v2/models/{name}", responses=_NO_MODEL)
 async def model_metadata(request: Request, name: str) -> ModelMetadata:
     """Show the tensors of a model's newest version."""
     return _metadata(request, name, None)
 
 
-@router.get("/v2/models/{name}/versions/{version}", responses=responses(404))
+@router.get("/v2/models/{name}/versions/{version}", responses=_NO_MODEL)
 async def version_metadata(request: Request, name: str, version: str) -> ModelMetadata:
     """Show the tensors of one version of a model."""
     return _metadata(request, name, version)
 
 
-@router.get("/v2/models/{name}/ready", responses=responses(404))
+@router.get("/v2/models/{name}/ready", responses=_NO_MODEL)
 async def model_ready(request: Request, name: str) -> ModelReady:
     """Answer 200 if a model's newest version answers, else 503 with the reason."""
     return _ready(request, name, None)
 
 
-@router.get("/v2/models/{name}/versions/{version}/ready", responses=responses(404))
+@router.get("/v2/models/{name}/versions/{version}/ready", responses=_NO_MODEL)
 async def version_ready(request: Request, name: str, version: str) -> ModelReady:
     """Answer 200 if one version of a model answers, else 503 with the reason."""
     return _ready(request, name, version)
@@ -95,7 +97,7 @@ def _metadata(request: Request, name: str, number: str | None) -> ModelMetadata:
     tensors = tensors_of(version)
     return ModelMetadata(
         name=name,
-        versions=list(registry.models[name]) if version else [ELEMENTWISE_VERSION],
+        versions=list(registry.versions(name)) if version else [ELEMENTWISE_VERSION],
         platform=platform_of(version),
         inputs=list(map(_tensor, tensors.inputs)),
         outputs=list(map(_tensor, tensors.outputs)),

@@ -7,6 +7,7 @@ from sigmoid_serve.http.protocols.open_inference import (
     health,
     infer,
     metadata,
+    repository,
     routes,
     statistics,
 )
@@ -21,10 +22,13 @@ PROTOCOL: Final = Protocol(
         statistics.router,
         metadata.router,
         configuration.router,
+        repository.router,
         routes.router,
+        repository.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
     error_form=ERROR_FORM,
     models=routes.MODELS,
+    row_request=routes.row_request,
 )

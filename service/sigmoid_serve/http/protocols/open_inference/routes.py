@@ -1,6 +1,6 @@
 """The routes of infer, for what the fast path leaves to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sigmoid_serve.http.protocols.open_inference.schemas import InferBody
 from sigmoid_serve.http.protocols.open_inference.signature import (
     ELEMENTWISE,
     ELEMENTWISE_VERSION,
+    INPUT,
     find_version,
 )
 from sigmoid_serve.inference.media import JSON
@@ -42,6 +43,13 @@ router = APIRouter(
 
 MODELS: Final = (InferBody, InferResponse)
 """What a body and an answer hold; the routes read and write the bytes themselves."""
+
+
+def row_request(row: Sequence[float]) -> dict[str, Any]:
+    """Make the body that asks a model about one row."""
+    tensor = {"name": INPUT, "shape": [1, len(row)], "datatype": "FP64", "data": row}
+    return {"inputs": [tensor]}
+
 
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED: Final[dict[str, Any]] = {

@@ -5,7 +5,7 @@ before that of `metadata`.
 """
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from fastapi import APIRouter, Request
 
@@ -28,6 +28,8 @@ from sigmoid_serve.monitoring.metrics import merged_cells
 _Cells: TypeAlias = Mapping[str, Mapping[tuple[str, ...], list[float]]]
 """Of all series, by family and values of labels."""
 
+_NO_MODEL: Final = responses(404)
+
 router = APIRouter(
     tags=["open inference protocol"],
     generate_unique_id_function=operation_id,
@@ -41,14 +43,14 @@ async def all_statistics(request: Request) -> Statistics:
     return _statistics(request, [*context_of(request).registry.models, ELEMENTWISE])
 
 
-@router.get("/v2/models/{name}/stats", responses=responses(404))
+@router.get("/v2/models/{name}/stats", responses=_NO_MODEL)
 async def model_statistics(request: Request, name: str) -> Statistics:
     """Show what was counted of all versions of a model."""
     find_version(context_of(request).registry, name)
     return _statistics(request, [name])
 
 
-@router.get("/v2/models/{name}/versions/{version}/stats", responses=responses(404))
+@router.get("/v2/models/{name}/versions/{version}/stats", responses=_NO_MODEL)
 async def version_statistics(request: Request, name: str, version: str) -> Statistics:
     """Show what was counted of one version of a model."""
     context = context_of(request)
