@@ -143,7 +143,7 @@ def test_it_ends_when_nobody_waits() -> None:
     class Gone(Exception):
         pass
 
-    calls = 0
+    calls = left = 0
 
     def check() -> None:
         nonlocal calls, left
@@ -153,7 +153,6 @@ def test_it_ends_when_nobody_waits() -> None:
             raise Gone
 
     text = b'{"items": [{"data": [%b0]}]}' % (b"[]," * 2**17)
-    left = 0
     outline_strictly(text, "data", KNOWN, check)
     whole = calls
     assert whole > 10

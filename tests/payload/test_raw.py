@@ -140,7 +140,8 @@ def test_flat_or_nested(
     value: Any, shape: tuple[int, ...], came: tuple[int, ...]
 ) -> None:
     read = read_declared(value, "", np.dtype("<f4"), "float32", shape, QUICK)
-    assert (read.shape, read.dtype) == (came, np.float32)
+    assert read.shape == came
+    assert read.dtype == np.float32
 
 
 @pytest.mark.parametrize(
