@@ -29,7 +29,7 @@ ARROWS = {
     "errors sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
-    "app": "lifespan http registry repository monitoring engine admission "
+    "app": "lifespan http inference registry repository monitoring engine admission "
     "configuration",
     "lifespan": "http registry monitoring engine configuration sigmoid_models",
     "http": "inference registry repository monitoring engine admission payload json "

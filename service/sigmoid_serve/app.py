@@ -15,6 +15,8 @@ from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
 from sigmoid_serve.http.middleware import RequestContext
+from sigmoid_serve.http.protocols.table import PROTOCOLS
+from sigmoid_serve.inference.operations import OPERATIONS, OperationTable
 from sigmoid_serve.lifespan import Lifespan
 from sigmoid_serve.monitoring.metrics import new_memory
 from sigmoid_serve.monitoring.telemetry import Telemetry
@@ -24,7 +26,7 @@ from sigmoid_serve.registry.local_models import LocalModels
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
 from sigmoid_serve.registry.reloader import Reloader
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 from sigmoid_serve.registry.startup import read_at_startup, within
 from sigmoid_serve.repository.load_problems import LoadProblem
 from sigmoid_serve.repository.model_repository import (
@@ -128,7 +130,9 @@ def make_single_process(
     reloader = Reloader(
         settings.load_seconds, model_repository, models, telemetry.metrics
     )
-    app = make_app(settings, registry, telemetry, reloader.reload)
+    app = make_app(
+        settings, registry, telemetry, reload=reloader.reload, unload=reloader.unload
+    )
     readiness = app.state.context.readiness
     reloader.is_shutting_down = lambda: readiness.is_draining
     return SingleProcess(app, model_repository, models, loader, reloader)
@@ -138,7 +142,9 @@ def make_app(
     settings: Settings,
     registry: ModelRegistry,
     telemetry: Telemetry,
+    *,
     reload: ReloadFunction,
+    unload: UnloadFunction,
 ) -> FastAPI:
     """Make the application that serves what is in a registry, now or later.
 
@@ -147,24 +153,12 @@ def make_app(
         registry: Of the models.
         telemetry: Counts.
         reload: Called where an admin asks for it.
+        unload: The same.
 
     Raises:
         KeysError: The file of keys cannot be used.
     """
-    context = Context(
-        settings=settings,
-        registry=registry,
-        readiness=Readiness(registry),
-        api_keys=ApiKeys(settings.api_keys_file),
-        admission=AdmissionLimit(
-            settings.max_queue_elements,
-            settings.max_elements,
-            settings.timeout_seconds,
-        ),
-        background=BackgroundExecutor(),
-        telemetry=telemetry,
-        reload=reload,
-    )
+    context = _make_context(settings, registry, telemetry, reload, unload)
     app = FastAPI(
         title="sigmoid-serve",
         version=version("sigmoid-serve"),
@@ -179,9 +173,43 @@ def make_app(
     app.include_router(routes.router)
     app.include_router(health.router)
     app.include_router(admin.router)
+    for protocol in PROTOCOLS:
+        for router in protocol.routers:
+            app.include_router(router)
     docs.install(app)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)
     if settings.cors_origins:
         app.add_middleware(Cors, context=context, origins=settings.cors_origins)
     return app
+
+
+def _make_context(
+    settings: Settings,
+    registry: ModelRegistry,
+    telemetry: Telemetry,
+    reload: ReloadFunction,
+    unload: UnloadFunction,
+) -> Context:
+    return Context(
+        settings=settings,
+        registry=registry,
+        readiness=Readiness(registry),
+        api_keys=ApiKeys(settings.api_keys_file),
+        admission=AdmissionLimit(
+            settings.max_queue_elements,
+            settings.max_elements,
+            settings.timeout_seconds,
+        ),
+        background=BackgroundExecutor(),
+        telemetry=telemetry,
+        reload=reload,
+        unload=unload,
+        protocols=PROTOCOLS,
+        operations=OperationTable(
+            [*OPERATIONS, *(each for some in PROTOCOLS for each in some.operations)]
+        ),
+        health_paths=health.HEALTH_PATHS.union(
+            *(protocol.health_paths for protocol in PROTOCOLS)
+        ),
+    )

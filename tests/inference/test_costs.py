@@ -14,9 +14,9 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.errors import Abandoned, Expired
+from sigmoid_serve.inference import sigmoid
 from sigmoid_serve.inference.media import NPY
 from sigmoid_serve.inference.request import InferenceRequest, Limits
-from sigmoid_serve.inference.sigmoid import answer_sigmoid, quick_sigmoid
 from tests.conftest import serve
 
 
@@ -126,14 +126,15 @@ async def test_what_is_in_vain_ends_between_two_pieces(
     state.start_deadline()
     request = InferenceRequest(
         LONG[name],
-        "json",
-        "json",
+        {},
         Limits.of(Settings()),
         state,
         BackgroundExecutor(),
         lambda: None,
     )
-    assert quick_sigmoid(request) is None
+    assert sigmoid.answer_quickly(request, sigmoid.read_native_quickly) is None
     with pytest.raises(Abandoned if is_abandoned else Expired):
-        await answer_sigmoid(request)
+        await sigmoid.answer_elementwise(
+            request, sigmoid.read_native_quickly, sigmoid.read_native_strictly
+        )
     assert state.looks == 3

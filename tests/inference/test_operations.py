@@ -4,7 +4,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from sigmoid_serve.http import routes
-from sigmoid_serve.inference.operations import OPERATIONS, match_operation
+from sigmoid_serve.inference.operations import OPERATIONS, OperationTable
 
 TEMPLATES = [operation.template for operation in OPERATIONS]
 FOUND = {
@@ -32,11 +32,11 @@ def test_each_is_a_route_of_the_application() -> None:
 
 @pytest.mark.parametrize("path", FOUND)
 def test_a_path_that_leads_to_one(path: str) -> None:
-    match = match_operation(path)
+    match = OperationTable(OPERATIONS).match(path)
     assert match is not None
     assert (match.operation.template, dict(match.path)) == FOUND[path]
 
 
 @pytest.mark.parametrize("path", NOT_FOUND)
 def test_a_path_that_leads_to_none(path: str) -> None:
-    assert match_operation(path) is None
+    assert OperationTable(OPERATIONS).match(path) is None

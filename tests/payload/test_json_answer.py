@@ -103,6 +103,30 @@ def test_tensors_of_any_shapes(
             start = stop
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [],
+        [{}],
+        [{"name": "a", "data": values((10, 3), "float32"), "shape": (10, 3)}],
+        [
+            {"data": values((9,), "object"), "more": {"size": 3}},
+            {"data": values((0,), "float64"), "list": (1, [2, {"a": []}], None)},
+            {"data": values((20,), "int64"), "inner": [{"x": values((8,), "bool")}]},
+        ],
+    ],
+    ids=["none", "empty", "one", "several"],
+)
+def test_lists_of_objects(
+    monkeypatch: pytest.MonkeyPatch, entries: list[dict[str, Any]]
+) -> None:
+    document = {"name": "x", "outputs": entries, "last": 1}
+    (whole,) = encode_short(document)
+    for chunk in (1, 7, 50, 2**15):
+        monkeypatch.setattr(json_answer, "CHUNK_PARTS", chunk)
+        assert written(document) == whole
+
+
 def test_no_answer_is_longer_than_allowed() -> None:
     document = {"outputs": np.zeros(1000), "shape": (1000,)}
     length = len(written(document))
@@ -110,6 +134,8 @@ def test_no_answer_is_longer_than_allowed() -> None:
     with pytest.raises(ServiceError, match="SIGMOID_MAX_ANSWER_BYTES") as refused:
         written(document, length - 1)
     assert refused.value.code == "too_many_elements"
+    with pytest.raises(ServiceError, match=r"or for a table$"):
+        encode(document, length - 1, no_check, "a table")
 
 
 @pytest.mark.parametrize(

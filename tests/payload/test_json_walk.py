@@ -11,8 +11,8 @@ import pytest
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import JsonText, extend_pointer, no_check
-from sigmoid_serve.payload import json_walk
-from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
+from sigmoid_serve.payload.walk import json_walk
+from sigmoid_serve.payload.walk.json_walk import walk_batch, walk_tensor
 
 VALUES = ["0", "1.5", "-2e3", "65520", "1e39", "1e999", "-0.0", "9" * 30]
 ODD = ["true", "null", "NaN", '"x"', '"[1,]"', "{}", '{"a":[1,{"b":2}]}', '"\\"]"']
@@ -143,7 +143,7 @@ def test_the_first_error_of_random_batches() -> None:
         ("[[1,2],[3]]", "a list of 2", "a list of 1"),
         ('[[1,2],["[,]",3,[4,5]]]', "a list of 2", "a list of 3"),
         ("[[1],2]", "a list of 1", "a number"),
-        ('[1,{"data":[1],"shape":[1]}]', "a number", "an object as the Open Inference"),
+        ('[1,{"data":[1],"shape":[1]}]', "a number", "an object of the Open Inference"),
         ('[1,{"a":1}]', "a number", "an object"),
         ('["' + "x" * 10**6 + '"]', "a number", "a string"),
         ("[-Infinity]", "a number", "-Infinity"),

@@ -2,10 +2,17 @@
 
 from math import inf
 from time import perf_counter
+from typing import Final
 
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.stages import NO_STAGE, STAGES
 from sigmoid_serve.errors import Abandoned, Expired
+
+ELEMENTWISE: Final = "sigmoid"
+"""The model as which the elementwise sigmoid is counted; no other has this name."""
+
+ELEMENTWISE_VERSION: Final = "1"
+"""Its only version."""
 
 
 class RequestState:
@@ -18,7 +25,8 @@ class RequestState:
         admission: As given.
         route: That is asked; for the metrics.
         model: That is asked, once it is known; for the metrics.
-        model_version: That is asked of it, once it is known; for the metrics.
+        model_version: Version of the model that is asked, once it is known; for the
+            metrics. Without a model it is that of the elementwise sigmoid.
         request_id: As in `X-Request-ID`.
         began: When its head had arrived, on the clock `time.perf_counter`.
         seconds: Per stage, indexed by the constants of `stages`; 0.0 if not reached.
@@ -28,6 +36,8 @@ class RequestState:
         elements: With which it counts.
         arriving: Those of them that count as arriving.
         deadline: When its wait is over, on the clock `time.perf_counter`.
+        timeout_seconds: How long its wait may be, and
+        timeout_source: who says so.
         is_abandoned: Whether its client has gone away.
     """
 
@@ -38,6 +48,7 @@ class RequestState:
     elements = 0
     arriving = 0
     deadline = inf
+    timeout_source = "SIGMOID_TIMEOUT_SECONDS"
     is_abandoned = False
 
     def __init__(self, admission: AdmissionLimit) -> None:
@@ -46,6 +57,7 @@ class RequestState:
         self.since = 0.0
         self.began = perf_counter()
         self.admission = admission
+        self.timeout_seconds = admission.timeout_seconds
 
     def enter(self, stage: int) -> None:
         """End the stage at hand, and begin another."""
@@ -119,7 +131,20 @@ class RequestState:
 
     def start_deadline(self) -> None:
         """Let the time of the wait begin."""
-        self.deadline = perf_counter() + self.admission.timeout_seconds
+        self.deadline = perf_counter() + self.timeout_seconds
+
+    def shorten_timeout(self, seconds: float, source: str) -> None:
+        """Let the wait be no longer than this, whether it has begun or not.
+
+        Args:
+            seconds: More than its wait may be anyway changes nothing.
+            source: Who says so, for people.
+        """
+        less = self.timeout_seconds - seconds
+        if less > 0:
+            self.deadline -= less
+            self.timeout_seconds = seconds
+            self.timeout_source = source
 
     def should_stop(self, now: float) -> bool:
         """Tell whether it is in vain to go on."""
@@ -143,10 +168,10 @@ class RequestState:
         self.enter(self.stage)
         spent = zip(STAGES, self.seconds, strict=False)
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent)
-        waited = perf_counter() - self.deadline + self.admission.timeout_seconds
+        waited = perf_counter() - self.deadline + self.timeout_seconds
         return Expired(
             stage,
             f"the request waited {waited:.1f} s, at last in the stage {stage} "
-            f"({parts}); the longest wait is {self.admission.timeout_seconds:g} s "
-            "(SIGMOID_TIMEOUT_SECONDS)",
+            f"({parts}); the longest wait is {self.timeout_seconds:g} s "
+            f"({self.timeout_source})",
         )

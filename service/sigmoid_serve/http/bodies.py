@@ -11,8 +11,9 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.inference.media import Encoding
 
-# Window sizes of zlib's `inflateInit2`: for gzip (RFC 1952) and for zlib (RFC 1950).
-_WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}
+WINDOWS: Final[dict[Encoding, int]] = {"gzip": 31, "deflate": 15}
+"""Window sizes as zlib has them: for gzip (RFC 1952) and for zlib (RFC 1950)."""
+
 _INFLATED_STEP: Final = 2**20
 _FIRST_STEP: Final = 2**8
 
@@ -153,7 +154,7 @@ def _inflated(body: bytes, encoding: Encoding) -> Iterator[bytes]:
     """
     start = 0
     while True:
-        inflater = zlib.decompressobj(_WINDOWS[encoding])
+        inflater = zlib.decompressobj(WINDOWS[encoding])
         # What follows a member is copied each time: little of it after a short one.
         step, rest = _FIRST_STEP, b""
         while not inflater.eof:

@@ -3,6 +3,7 @@
 import logging
 import re
 import secrets
+from collections.abc import Sequence
 from itertools import count
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -18,11 +19,13 @@ from sigmoid_serve.engine.background import BackgroundExecutor
 from sigmoid_serve.engine.device import as_memory_error
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
-from sigmoid_serve.http.error_handlers import STATUSES, problem
+from sigmoid_serve.http.error_handlers import NATIVE, error_response, status_of
+from sigmoid_serve.http.protocols.protocol import ErrorForm, Protocol
+from sigmoid_serve.inference.operations import OperationTable
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import ReloadFunction
+from sigmoid_serve.registry.reloading import ReloadFunction, UnloadFunction
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
@@ -47,6 +50,10 @@ class Context(NamedTuple):
         background: Does what takes long.
         telemetry: What is counted.
         reload: Has a model's checkpoints read again.
+        unload: Has a model served no more.
+        protocols: That are spoken beside the native API.
+        operations: The routes of inference, of all of them.
+        health_paths: That never need a key, and are answered on any connection.
     """
 
     settings: Settings
@@ -57,6 +64,15 @@ class Context(NamedTuple):
     background: BackgroundExecutor
     telemetry: Telemetry
     reload: ReloadFunction
+    unload: UnloadFunction
+    protocols: Sequence[Protocol]
+    operations: OperationTable
+    health_paths: frozenset[str]
+
+    def error_form(self, path: str) -> ErrorForm:
+        """Return how errors of a path are told."""
+        forms = (each.error_form for each in self.protocols if each.is_of(path))
+        return next(forms, NATIVE)
 
     def record_response(self, state: RequestState, status: int, code: str) -> None:
         """Count an answer, and log it where every request is logged.
@@ -99,9 +115,15 @@ def name_request(given: bytes | None) -> str:
 
 
 def answer_to_error(
-    context: Context, state: RequestState, error: Exception
+    context: Context, state: RequestState, error: Exception, path: str
 ) -> Response | None:
     """Make the answer to any error of a request; count and log it.
+
+    Args:
+        context: Of the application.
+        state: Of the request.
+        error: What was raised.
+        path: That was asked.
 
     Returns:
         None where the client has gone away.
@@ -121,17 +143,19 @@ def answer_to_error(
         )
         detail = "the server failed; its log has more under this request_id"
         told = ServiceError("internal_error", detail)
-    record_error(context, state, told)
-    response = problem(state.request_id, told)
+    form = context.error_form(path)
+    record_error(context, state, told, status_of(told, form))
+    response = error_response(state.request_id, told, form)
     if isinstance(told, Expired) and told.stage in ("header", "body"):
         # What is still to come of the request must not be waited for.
         response.headers["Connection"] = "close"
     return response
 
 
-def record_error(context: Context, state: RequestState, error: ServiceError) -> None:
+def record_error(
+    context: Context, state: RequestState, error: ServiceError, status: int
+) -> None:
     """Count and log a request that is not answered as its sender hoped."""
-    status = STATUSES[error.code]
     context.telemetry.record_error(error)
     # Under too much load a line for each would be more of it.
     if not context.settings.access_log and error.code not in _OF_LOAD:

@@ -51,7 +51,8 @@ class Cors(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code != 200:
             grants = response.raw_headers
-            told = answer_to_error(self._context, state, self._refusal(request_headers))
+            refusal = self._refusal(request_headers)
+            told = answer_to_error(self._context, state, refusal, path="")
             assert told is not None  # its client has not gone
             told.raw_headers += [line for line in grants if line[0] not in _OF_BODY]
             response = told

@@ -19,7 +19,7 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import Context, context_of
 from sigmoid_serve.http.examples.document import add_examples
 from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.http.middleware import ASSETS, OPEN_PATHS
+from sigmoid_serve.http.middleware import ASSETS, PAGES
 from sigmoid_serve.http.openapi import ask_for_key, build_document
 from sigmoid_serve.inference.media import JSON
 
@@ -102,7 +102,8 @@ class Documents:
         # Seen from where the document is, behind a proxy too.
         document["servers"] = [{"url": context.settings.root_path or "."}]
         if context.api_keys.are_set:
-            ask_for_key(document, OPEN_PATHS)
+            open_paths = context.health_paths | PAGES
+            ask_for_key(document, open_paths, context.error_form)
         await add_examples(document, self._app, context, is_known=is_known)
         return orjson.dumps(document)
 
@@ -120,7 +121,8 @@ async def openapi(request: Request) -> Response:
     documents: Documents = request.app.state.documents
     state: RequestState = request.state.request_state
     # Before anything is loaded there is nothing to show.
-    context.registry.find(context.registry.default)
+    if context.registry.is_loading:
+        context.registry.find(context.registry.default)
     body = await documents.get(context, state, _is_known(request, context))
     return Response(body, media_type=JSON)
 

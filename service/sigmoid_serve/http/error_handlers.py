@@ -1,15 +1,18 @@
-"""The one place where errors become HTTP: a table of codes, and one body (RFC 9457)."""
+"""The one place where errors become HTTP: a table of codes, and one body (RFC 9457).
+
+A protocol has a body of its own, and may have other statuses.
+"""
 
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from sigmoid_serve.errors import Code, ServiceError, shown
+from sigmoid_serve.http.protocols.protocol import ErrorForm
 from sigmoid_serve.http.schemas import Problem
-
-PROBLEM = "application/problem+json"
 
 STATUSES: dict[Code, int] = {
     "malformed_json": 400,
@@ -54,14 +57,35 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _raise_routing_error)
 
 
-def problem(request_id: str, error: ServiceError) -> Response:
+def status_of(error: ServiceError, form: ErrorForm) -> int:
+    """Return the status of HTTP that an error has."""
+    status = STATUSES[error.code]
+    return form.statuses.get(status, status)
+
+
+def error_response(request_id: str, error: ServiceError, form: ErrorForm) -> Response:
     """Make the answer to an error.
 
     Args:
         request_id: See `sigmoid_serve.http.context`.
         error: Its texts are bounded where they are made.
+        form: Of the path that was asked.
     """
-    status = STATUSES[error.code]
+    status = status_of(error, form)
+    headers = {}
+    if error.code == "method_not_allowed":
+        headers["Allow"] = error.expected or ""
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.accept_encoding is not None:
+        headers["Accept-Encoding"] = error.accept_encoding
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    body = form.write(error, status, request_id)
+    return Response(body, status, headers, media_type=form.media_type)
+
+
+def _problem(error: ServiceError, status: int, request_id: str) -> bytes:
     body = Problem(
         type=f"urn:sigmoid-serve:{error.code}",
         title=HTTPStatus(status).phrase,
@@ -73,19 +97,11 @@ def problem(request_id: str, error: ServiceError) -> Response:
         expected=error.expected,
         got=error.got,
     )
-    headers = {}
-    if error.code == "method_not_allowed":
-        headers["Allow"] = error.expected or ""
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(error.retry_after)
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return Response(
-        orjson.dumps(body.model_dump(exclude_none=True)),
-        status,
-        headers,
-        media_type=PROBLEM,
-    )
+    return orjson.dumps(body.model_dump(exclude_none=True))
+
+
+NATIVE: Final = ErrorForm("application/problem+json", Problem, {}, _problem)
+"""Of all paths that are no protocol's."""
 
 
 async def _raise_routing_error(request: Request, error: Exception) -> Response:

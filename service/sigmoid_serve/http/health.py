@@ -17,6 +17,9 @@ router = APIRouter(
     responses=problem_responses(500),
 )
 
+HEALTH_PATHS: Final = frozenset(("/livez", "/readyz", "/startupz"))
+"""The probes' paths, which never need a key."""
+
 # With what is around them, the answer of a probe is below 4 KiB.
 _MOST_REASON_BYTES: Final = 3900
 _MOST_REASONS: Final = 40
@@ -57,10 +60,10 @@ def _health(
     if reasons:
         response.status_code = 503
     status: Literal["ok", "unavailable"] = "unavailable" if reasons else "ok"
-    return Health(status=status, reasons=_bounded([*reasons, *remarks]) or None)
+    return Health(status=status, reasons=bounded([*reasons, *remarks]) or None)
 
 
-def _bounded(reasons: Sequence[str]) -> list[str]:
+def bounded(reasons: Sequence[str]) -> list[str]:
     """Shorten them, where all would be too long for the answer of a probe."""
     kept = [*reasons[:_MOST_REASONS], *more(len(reasons), _MOST_REASONS)]
     if len(orjson.dumps(kept)) <= _MOST_REASON_BYTES:

@@ -1,7 +1,7 @@
 """Inference on the ASGI path: from a request of FastAPI's to one of `inference`."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final, get_type_hints
 
 from fastapi import Request, Response
@@ -91,6 +91,7 @@ class PiecesResponse(Response):
         self.raw_headers = [
             (b"content-type", response.media_type.encode()),
             (b"content-length", b"%d" % length),
+            *response.headers,
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,12 +137,28 @@ class _Watch:
         self._state.is_abandoned = message["type"] == "http.disconnect"
 
 
-async def respond(request: Request, answer: Answer) -> Response:
+def check_native_media(headers: Mapping[bytes, bytes]) -> None:
+    """Refuse what the native API neither reads nor writes, before a body is received.
+
+    Raises:
+        ServiceError: `unsupported_media_type` or `not_acceptable`.
+    """
+    request_media(headers.get(b"content-type"))
+    answer_media(headers.get(b"accept"))
+
+
+async def respond(
+    request: Request,
+    answer: Answer,
+    check_headers: Callable[[Mapping[bytes, bytes]], object],
+) -> Response:
     """Receive the body of a request, and answer it.
 
     Args:
         request: To a route of inference.
         answer: From the request of inference to its response.
+        check_headers: Given the headers by names in lower case, raises a
+            `ServiceError` where they are not right.
 
     Raises:
         ServiceError: The request is not right, or there is no room for it.
@@ -150,9 +167,8 @@ async def respond(request: Request, answer: Answer) -> Response:
     context = context_of(request)
     state: RequestState = request.state.request_state
     headers = combine_headers(request.scope["headers"])
-    content_type = request_media(headers.get(b"content-type"))
+    check_headers(headers)
     encodings = request_encodings(headers.get(b"content-encoding"))
-    accept = answer_media(headers.get(b"accept"))
     settings = context.settings
     body = await receive_body(
         request.receive, headers, settings.max_body_bytes, settings.body_seconds, state
@@ -165,7 +181,7 @@ async def respond(request: Request, answer: Answer) -> Response:
             body = await _inflated(context, state, body, encoding)
         limits = Limits.of(settings)
         asked = InferenceRequest(
-            body, content_type, accept, limits, state, context.background, watch.start
+            body, headers, limits, state, context.background, watch.start
         )
         return PiecesResponse(await answer(asked))
     finally:

@@ -8,13 +8,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context, answer_to_error, name_request
 from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.inference.operations import match_operation
 from sigmoid_serve.monitoring.telemetry import OK
 
 ASSETS: Final = "/docs/assets"
 
-# Probes have no key, and a browser that opens a page cannot show one.
-OPEN_PATHS: Final = ("/livez", "/readyz", "/startupz", "/", "/docs", "/openapi.json")
+# A browser that opens a page cannot show a key.
+PAGES: Final = frozenset(("/", "/docs", "/openapi.json"))
 
 
 class RequestContext:
@@ -27,6 +26,7 @@ class RequestContext:
     def __init__(self, app: ASGIApp, context: Context) -> None:
         self.app = app
         self.context = context
+        self._open_paths = context.health_paths | PAGES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -36,7 +36,8 @@ class RequestContext:
         context = self.context
         headers = combine_headers(scope["headers"])
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        match = match_operation(path) if scope["method"] == "POST" else None
+        is_post = scope["method"] == "POST"
+        match = context.operations.match(path) if is_post else None
         state = RequestState(context.admission)
         state.route = match.operation.template if match else "other"
         state.request_id = name_request(headers.get(b"x-request-id"))
@@ -59,7 +60,7 @@ class RequestContext:
             await send(message)
 
         try:
-            if path not in OPEN_PATHS and not path.startswith(f"{ASSETS}/"):
+            if path not in self._open_paths and not path.startswith(f"{ASSETS}/"):
                 context.api_keys.authorize(
                     headers.get(b"authorization"), for_admin=False
                 )
@@ -67,7 +68,7 @@ class RequestContext:
         except Exception as error:
             if match is None:
                 _note_route(state, routed, context)
-            response = answer_to_error(context, state, error)
+            response = answer_to_error(context, state, error, path)
             if response and not started:
                 message = {"headers": response.raw_headers}
                 _add_headers(message, state, is_timed=match is not None)

@@ -1,6 +1,6 @@
 """`/openapi.json`: the request and response models that validate, and live examples."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from fastapi import FastAPI
@@ -9,7 +9,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from sigmoid_serve.http.error_handlers import PROBLEM, STATUSES
+from sigmoid_serve.http.error_handlers import NATIVE, STATUSES
+from sigmoid_serve.http.protocols.protocol import ErrorForm
 from sigmoid_serve.http.schemas import (
     PredictResponse,
     Problem,
@@ -21,6 +22,7 @@ from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
 
 _REF = "#/components/schemas/{model}"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_OF_ADMINS = ("/reload", "/load", "/unload")
 _ERRORS = (400, 406, 408, 413, 415, 422, 429, 431, 500, 503, 504)
 
 
@@ -29,16 +31,21 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
+def reference(model: type[BaseModel]) -> dict[str, Any]:
+    """Refer to the schema of a model that the document has."""
+    return {"$ref": _REF.format(model=model.__name__)}
+
+
 def inference_operation(
     request: type[BaseModel], *responses: type[BaseModel]
 ) -> dict[str, Any]:
     """Describe an operation whose route reads the raw body itself."""
-    refs = [{"$ref": _REF.format(model=response.__name__)} for response in responses]
+    refs = [reference(response) for response in responses]
     return {
         "requestBody": {
             "required": True,
             "content": {
-                JSON: {"schema": {"$ref": _REF.format(model=request.__name__)}},
+                JSON: {"schema": reference(request)},
                 NPY: _BINARY,
             },
         },
@@ -56,12 +63,19 @@ def inference_operation(
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of an operation of the native API."""
+    return error_responses(NATIVE, *statuses)
+
+
+def error_responses(form: ErrorForm, *statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation, each with the codes that it may have."""
-    ref = _REF.format(model=Problem.__name__)
+    codes: dict[int, list[str]] = {}
+    for code, native in STATUSES.items():
+        codes.setdefault(form.statuses.get(native, native), []).append(code)
     return {
         str(status): {
-            "description": ", ".join(c for c, s in STATUSES.items() if s == status),
-            "content": {PROBLEM: {"schema": {"$ref": ref}}},
+            "description": ", ".join(codes[status]),
+            "content": {form.media_type: {"schema": reference(form.model)}},
         }
         for status in statuses
     }
@@ -82,6 +96,11 @@ def build_document(app: FastAPI) -> dict[str, Any]:
         SigmoidResponse,
         SigmoidBatchResponse,
         Problem,
+        *(
+            model
+            for protocol in app.state.context.protocols
+            for model in (protocol.error_form.model, *protocol.models)
+        ),
     )
     _, definitions = models_json_schema(
         [(model, "validation") for model in shown], ref_template=_REF
@@ -98,13 +117,24 @@ def build_document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
-    """Say which operations need a key, and how it is sent."""
+def ask_for_key(
+    document: dict[str, Any],
+    open_paths: Collection[str],
+    error_form: Callable[[str], ErrorForm],
+) -> None:
+    """Say which operations need a key, and how it is sent.
+
+    Args:
+        document: As `build_document` makes it.
+        open_paths: That need none.
+        error_form: Tells how errors of a path are told.
+    """
     document["components"]["securitySchemes"] = {
         "key": {
             "type": "http",
             "scheme": "bearer",
-            "description": "A key of SIGMOID_API_KEYS_FILE; reloads need an admin's.",
+            "description": "A key of SIGMOID_API_KEYS_FILE; to change what is served "
+            "needs an admin's.",
         }
     }
     for path, operations in document["paths"].items():
@@ -113,8 +143,9 @@ def ask_for_key(document: dict[str, Any], open_paths: Collection[str]) -> None:
             operation["security"] = [] if is_open else [{"key": []}]
             if is_open:
                 continue
-            statuses = (401, 403) if path.endswith("/reload") else (401,)
-            responses = operation["responses"] | problem_responses(*statuses)
+            statuses = (401, 403) if path.endswith(_OF_ADMINS) else (401,)
+            told = error_responses(error_form(path), *statuses)
+            responses = operation["responses"] | told
             operation["responses"] = dict(sorted(responses.items()))
 
 

@@ -1,5 +1,6 @@
 """The routes of the native API. They name fields and nothing else."""
 
+from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any
@@ -9,9 +10,10 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from sigmoid_models.card import ModelCard
+from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
 from sigmoid_serve.errors import shown
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.inference import InferenceRoute, respond
+from sigmoid_serve.http.inference import InferenceRoute, check_native_media, respond
 from sigmoid_serve.http.openapi import (
     inference_operation,
     operation_id,
@@ -30,10 +32,10 @@ from sigmoid_serve.http.schemas import (
     SigmoidBatchResponse,
     SigmoidResponse,
 )
-from sigmoid_serve.inference.predict import answer_predict
+from sigmoid_serve.inference import predict as rows
+from sigmoid_serve.inference import sigmoid as elements
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
-from sigmoid_serve.inference.sigmoid import answer_sigmoid
-from sigmoid_serve.registry.registry import ModelRegistry
+from sigmoid_serve.registry.registry import ModelVersion
 from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 inference = APIRouter(
@@ -86,16 +88,28 @@ async def predict_version(
 @inference.post("/sigmoid", **_SIGMOID)
 async def sigmoid(request: Request) -> Response:
     """Compute the sigmoid of every element of a tensor, or of several tensors."""
-    return await respond(request, answer_sigmoid)
+    request.state.request_state.model_version = ELEMENTWISE_VERSION
+    answer = partial(
+        elements.answer_elementwise,
+        read_quick=elements.read_native_quickly,
+        read_strict=elements.read_native_strictly,
+    )
+    return await respond(request, answer, check_native_media)
 
 
 async def _predict(
     request: Request, query: PredictQuery, name: str, version: str | None
 ) -> Response:
     found = context_of(request).registry.find(name, version)
-    request.state.request_state.model = found.name
-    answer = partial(answer_predict, version=found, output=query.output)
-    return await respond(request, answer)
+    state = request.state.request_state
+    state.model, state.model_version = found.name, found.number
+    answer = partial(
+        rows.answer_rows,
+        version=found,
+        read_quick=partial(rows.read_native_quickly, output=query.output),
+        read_strict=partial(rows.read_native_strictly, output=query.output),
+    )
+    return await respond(request, answer, check_native_media)
 
 
 @router.get("/models", tags=["models"], response_model_exclude_defaults=True)
@@ -104,7 +118,7 @@ async def list_models(request: Request) -> ModelList:
     registry = context_of(request).registry
     return ModelList(
         default=registry.default,
-        models=[_served(registry, name) for name in registry.models],
+        models=[_served(versions) for versions in registry.models.values()],
         passed_over=[
             PassedOver(
                 name=shown(each.name),
@@ -121,11 +135,12 @@ async def list_models(request: Request) -> ModelList:
 async def get_model(request: Request, name: str) -> Card:
     """Show the card of a model's newest version."""
     registry = context_of(request).registry
-    newest = registry.find(name)
+    versions = registry.versions(name)
+    newest = next(iter(versions.values()))
     card = newest.engine.card
     activation, scaler = card.activation, card.scaler
     return Card(
-        **_served(registry, name).model_dump(),
+        **_served(versions).model_dump(),
         task=card.task,
         features=card.architecture.features,
         feature_names=list(card.features) if card.features else None,
@@ -167,12 +182,12 @@ async def home(request: Request) -> RedirectResponse:
     return RedirectResponse(f"{root_path}/docs" if root_path else "docs")
 
 
-def _served(registry: ModelRegistry, name: str) -> ServedModel:
-    newest = registry.find(name)
+def _served(versions: Mapping[str, ModelVersion]) -> ServedModel:
+    newest = next(iter(versions.values()))
     return ServedModel(
-        name=name,
+        name=newest.name,
         version=newest.number,
-        versions=list(registry.models[name]),
+        versions=list(versions),
         state=newest.state,
         device=str(newest.engine.device),
     )

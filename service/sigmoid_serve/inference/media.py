@@ -36,13 +36,12 @@ _MOST_PARTS: Final = 200
 
 # The ranges that have a type, the most specific first (RFC 9110, section 12.5.1).
 _RANGES: dict[Media, tuple[str, ...]] = {
-    "json": (JSON, "application/*", "*/*"),
-    "npy": (NPY, "*/*"),
+    "json": (JSON, "application/*", "*/*", "*"),
+    "npy": (NPY, "*/*", "*"),
 }
 
 # Java's HttpURLConnection writes `*; q=.2`.
 _WEIGHT: Final = re.compile(r"0(\.[0-9]*)?|\.[0-9]+|1(\.0*)?")
-_ANY: Final = {"*": "*/*"}
 
 
 @lru_cache(_CACHED)
@@ -54,13 +53,12 @@ def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, 
     """
     text = _text(content_encoding_header) or ""
     if _has_too_many_parts(text):
-        raise _unsupported(shown(text), f"{_MOST_PARTS} encodings at most")
+        raise _unsupported_encoding(shown(text))
     names = [name.strip().lower() for name in text.split(",")]
     encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
     found = tuple(encoding for encoding in encodings if encoding)
     if len(encodings) < len(names) or len(found) > _MOST_ENCODINGS:
-        expected = "Content-Encoding gzip, deflate or none"
-        raise _unsupported(f"Content-Encoding {shown(text)}", expected)
+        raise _unsupported_encoding(shown(text))
     return found
 
 
@@ -98,17 +96,14 @@ def answer_media(accept_header: bytes | None) -> Media:
         ServiceError: `not_acceptable`.
     """
     accept = (_text(accept_header) or "").strip() or "*/*"
-    if _has_too_many_parts(accept):
+    weights = read_weights(accept)
+    if weights is None:
         raise ServiceError(
             "not_acceptable",
             f"Accept may have {_MOST_PARTS} ranges and parameters, this one has more",
             expected=f"at most {_MOST_PARTS} ranges and parameters",
             got="more",
         )
-    weights: dict[str, tuple[float, int]] = {}
-    for position, item in enumerate(accept.split(",")):
-        name, *parameters = (part.strip().lower() for part in item.split(";"))
-        weights.setdefault(_ANY.get(name, name), (_weight(parameters), -position))
     wanted: dict[tuple[float, int], Media] = {}
     for media, ranges in _RANGES.items():
         weight = next((weights[name] for name in ranges if name in weights), (0.0, 0))
@@ -122,6 +117,23 @@ def answer_media(accept_header: bytes | None) -> Media:
             got=shown(accept),
         )
     return wanted[max(wanted)]
+
+
+def read_weights(text: str) -> dict[str, tuple[float, int]] | None:
+    """Read what is accepted: names, each with a weight (RFC 9110, section 12.4.2).
+
+    Returns:
+        For each name, in lower case, its weight from 0 to 1, and then a number that is
+        the greater, the earlier it stands. What is no weight counts as 0. None where
+        more is named than anybody would on purpose.
+    """
+    if _has_too_many_parts(text):
+        return None
+    weights: dict[str, tuple[float, int]] = {}
+    for position, item in enumerate(text.split(",")):
+        name, *parameters = (part.strip().lower() for part in item.split(";"))
+        weights.setdefault(name, (_weight(parameters), -position))
+    return weights
 
 
 def _text(header: bytes | None) -> str | None:
@@ -148,3 +160,15 @@ def _unsupported(got: str, expected: str) -> ServiceError:
         expected=expected,
         got=got,
     )
+
+
+def _unsupported_encoding(name: str) -> ServiceError:
+    expected, got = "Content-Encoding gzip, deflate or none", f"Content-Encoding {name}"
+    error = ServiceError(
+        "unsupported_media_type",
+        f"expected {expected}, got {got}",
+        expected=expected,
+        got=got,
+    )
+    error.accept_encoding = "gzip, deflate"
+    return error

@@ -2,37 +2,22 @@
 
 The fast path takes a request by this table, without the web framework. A route that
 stands in it is also a route of FastAPI's, which takes what the fast path declines. A
-protocol brings rows of its own: a template, and what `predicting` makes of its two
-functions.
+protocol brings rows of its own: a template, and what `asking_model` or
+`asking_elementwise` makes of how it reads a request.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from sigmoid_serve.engine.engine import Prediction, RowError
 from sigmoid_serve.engine.jobs import Outcome
-from sigmoid_serve.inference.predict import (
-    is_soon_written,
-    point_at,
-    quick_features,
-    write_prediction,
-)
+from sigmoid_serve.inference import predict, sigmoid
 from sigmoid_serve.inference.request import InferenceRequest, InferenceResponse
-from sigmoid_serve.inference.sigmoid import quick_sigmoid
-from sigmoid_serve.payload.tensors import Features
-from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
+from sigmoid_serve.registry.registry import ModelRegistry
 
 Respond = Callable[[InferenceResponse | Exception], None]
 """Called once with the response or an error."""
-
-Read = Callable[[InferenceRequest, ModelVersion], Features | None]
-"""Reads rows from the body; None where that takes long, or something may be wrong."""
-
-Write = Callable[
-    [InferenceRequest, ModelVersion, Features, Prediction], InferenceResponse
-]
-"""Writes the response to rows."""
 
 
 class Done(NamedTuple):
@@ -71,12 +56,11 @@ class Operation(NamedTuple):
     begin: Begin
 
 
-def predicting(read: Read, write: Write) -> Begin:
+def asking_model(read: predict.QuickRead) -> Begin:
     """Make what answers short requests to a model.
 
     Args:
-        read: From the bytes of a body to rows.
-        write: From what the model says of them to the bytes of a response.
+        read: From a request to rows, and how the response to them is written.
     """
 
     def begin(
@@ -88,10 +72,13 @@ def predicting(read: Read, write: Write) -> Begin:
         state = request.state
         name = path.get("name", registry.default)
         version = registry.find(name, path.get("version"))
-        state.model = version.name
+        state.model, state.model_version = version.name, version.number
         batcher = version.batcher
-        features = None if version.fault else read(request, version)
-        if features is None or not is_soon_written(features, version):
+        question = None if version.fault else read(request, version)
+        if question is None:
+            return None
+        features, write = question
+        if not predict.is_soon_written(features, version):
             return None
         state.reserve(features.values.size)
         state.start_deadline()
@@ -101,12 +88,12 @@ def predicting(read: Read, write: Write) -> Begin:
             if isinstance(outcome, Prediction):
                 # Others of the batch wait behind this call, whatever happens in it.
                 try:
-                    response = write(request, version, features, outcome)
+                    response = write(outcome)
                 except Exception as error:
                     response = error
             else:
                 if isinstance(outcome, RowError):
-                    point_at(outcome, request, features)
+                    outcome.pointer = features.pointer(*outcome.index)
                 response = outcome
             respond(response)
 
@@ -116,21 +103,30 @@ def predicting(read: Read, write: Write) -> Begin:
     return begin
 
 
-def _begin_sigmoid(
-    request: InferenceRequest,
-    _registry: ModelRegistry,
-    _path: Mapping[str, str],
-    _respond: Respond,
-) -> Done | None:
-    response = quick_sigmoid(request)
-    return response and Done(response)
+def asking_elementwise(read: sigmoid.QuickRead) -> Begin:
+    """Make what answers short requests for the sigmoid of tensors.
+
+    Args:
+        read: From a request to tensors, and how the response is written.
+    """
+
+    def begin(
+        request: InferenceRequest,
+        _registry: ModelRegistry,
+        _path: Mapping[str, str],
+        _respond: Respond,
+    ) -> Done | None:
+        response = sigmoid.answer_quickly(request, read)
+        return response and Done(response)
+
+    return begin
 
 
-_begin_predict = predicting(quick_features, write_prediction)
+_begin_predict = asking_model(predict.read_native_quickly)
 
 OPERATIONS = (
     Operation("/predict", _begin_predict),
-    Operation("/sigmoid", _begin_sigmoid),
+    Operation("/sigmoid", asking_elementwise(sigmoid.read_native_quickly)),
     Operation("/models/{name}/predict", _begin_predict),
     Operation("/models/{name}/versions/{version}/predict", _begin_predict),
 )
@@ -148,17 +144,24 @@ class Match(NamedTuple):
     path: Mapping[str, str]
 
 
-def match_operation(path: str) -> Match | None:
-    """Find the route that a path leads to, if it is one of inference."""
-    for operation, pattern in _PATTERNS:
-        found = pattern.fullmatch(path)
-        if found:
-            return Match(operation, found.groupdict())
-    return None
+class OperationTable:
+    """The routes of inference of an application.
+
+    Args:
+        operations: Of two that a path leads to, the first is meant.
+    """
+
+    def __init__(self, operations: Iterable[Operation]) -> None:
+        self._patterns = [(each, _pattern(each.template)) for each in operations]
+
+    def match(self, path: str) -> Match | None:
+        """Find the route that a path leads to, if it is one of inference."""
+        for operation, pattern in self._patterns:
+            found = pattern.fullmatch(path)
+            if found:
+                return Match(operation, found.groupdict())
+        return None
 
 
 def _pattern(template: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template)))
-
-
-_PATTERNS = [(each, _pattern(each.template)) for each in OPERATIONS]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from sigmoid_serve.admission.stages import ENCODE, PARSE
 from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
 from sigmoid_serve.engine.engine import Prediction, RowError
 from sigmoid_serve.errors import ServiceError
-from sigmoid_serve.inference.media import MEDIA_TYPES
+from sigmoid_serve.inference.media import MEDIA_TYPES, Media
 from sigmoid_serve.inference.request import (
     FEW_DIMENSIONS,
     SOON_ELEMENTS,
@@ -27,37 +27,62 @@ from sigmoid_serve.inference.schemas import (
     read_quickly,
     read_strictly,
 )
+from sigmoid_serve.payload.features import Features, check_features
 from sigmoid_serve.payload.json_answer import encode, encode_short, refuse_long
 from sigmoid_serve.payload.npy import read_npy
-from sigmoid_serve.payload.tensors import Features, check_features, check_limits
+from sigmoid_serve.payload.tensors import check_limits
 from sigmoid_serve.registry.registry import ModelVersion
 
 Output = Literal["probabilities", "logits"]
 
 
-async def answer_predict(
-    request: InferenceRequest, version: ModelVersion, output: Output
+class Question(NamedTuple):
+    """What a model is asked.
+
+    Attributes:
+        features: The rows.
+        write: Writes the response; may raise a `ServiceError`.
+    """
+
+    features: Features
+    write: Callable[[Prediction], InferenceResponse]
+
+
+QuickRead = Callable[[InferenceRequest, ModelVersion], Question | None]
+"""Reads a request; None where that takes long, or something may be wrong."""
+
+StrictRead = Callable[[InferenceRequest, ModelVersion], Question]
+"""Reads a request; raises a `ServiceError` that says what is wrong."""
+
+
+async def answer_rows(
+    request: InferenceRequest,
+    version: ModelVersion,
+    read_quick: QuickRead,
+    read_strict: StrictRead,
 ) -> InferenceResponse:
-    """Classify the rows of a request.
+    """Classify the rows of a request, however long that takes.
 
     Args:
         request: The request.
         version: The model that is asked.
-        output: Which array an `.npy` answer holds.
+        read_quick: Reads the request, in most cases.
+        read_strict: Reads it where the other does not.
 
     Raises:
         ServiceError: The model is not ready, or the request is not right.
         Abandoned: The client went away meanwhile.
     """
     state = request.state
-    state.model = version.name
+    state.model, state.model_version = version.name, version.number
     if version.fault:
         raise ServiceError(
             "not_ready", f"model {version.name} is not ready: {version.fault}"
         )
-    features = quick_features(request, version)
-    if features is None:
-        features = await read_soon_or_offload(request, read_features, request, version)
+    question = read_quick(request, version)
+    if question is None:
+        question = await read_soon_or_offload(request, read_strict, request, version)
+    features = question.features
     state.reserve(features.values.size)
     rows = features.rows()
     if not version.batcher.is_inline(len(rows)):
@@ -65,40 +90,67 @@ async def answer_predict(
     try:
         prediction = await version.batcher.predict(rows, state)
     except RowError as error:
-        point_at(error, request, features)
+        error.pointer = features.pointer(*error.index)
         raise
-    arguments = (request, version, features, prediction, output)
     if is_soon_written(features, version):
-        return write_prediction(*arguments)
-    return await offload(request, write_prediction, *arguments)
+        return question.write(prediction)
+    return await offload(request, question.write, prediction)
 
 
-def quick_features(request: InferenceRequest, version: ModelVersion) -> Features | None:
-    """Read the rows of a request to a model, if that is done soon.
+def is_soon_written(features: Features, version: ModelVersion) -> bool:
+    """Tell whether the answer to some rows is written within a few milliseconds."""
+    values = features.values
+    elements = values.size // values.shape[-1] * version.engine.outputs
+    return 0 < elements <= SOON_ELEMENTS and values.ndim <= FEW_DIMENSIONS
+
+
+def read_native_quickly(
+    request: InferenceRequest, version: ModelVersion, output: Output = "probabilities"
+) -> Question | None:
+    """Read a request of the native API, if that is done soon.
+
+    Args:
+        request: The request.
+        version: The model that is asked.
+        output: Which array an `.npy` answer holds.
 
     Returns:
         None where it is not, or where something may be wrong.
-
-    Raises:
-        ServiceError: The request is not right.
     """
     if len(request.body) > OFFLOAD_ABOVE_BYTES:
         return None
-    return _features(request, version, read_quickly)
+    return _question(request, version, output, read_quickly)
 
 
-def read_features(request: InferenceRequest, version: ModelVersion) -> Features:
-    """Read the rows of a request to a model.
+def read_native_strictly(
+    request: InferenceRequest, version: ModelVersion, output: Output = "probabilities"
+) -> Question:
+    """Read a request of the native API.
 
     Raises:
-        ServiceError: The request is not right.
+        ServiceError: It is not right.
     """
     check = request.state.check
-    features = _features(request, version, partial(read_quickly, check=check))
+    quick = partial(read_quickly, check=check)
+    question = _question(request, version, output, quick)
+    if question is None:
+        strict = partial(read_strictly, check=check)
+        question = _question(request, version, output, strict)
+    assert question is not None
+    return question
+
+
+def _question(
+    request: InferenceRequest,
+    version: ModelVersion,
+    output: Output,
+    read: Callable[..., Any],
+) -> Question | None:
+    features = _features(request, version, read)
     if features is None:
-        features = _features(request, version, partial(read_strictly, check=check))
-    assert features is not None
-    return features
+        return None
+    write = partial(_write, request, version, output, features, request.accept)
+    return Question(features, write)
 
 
 def _features(
@@ -112,7 +164,7 @@ def _features(
         values, _ = read_npy(request.body, max_elements)
         check_features(values.shape, count, None)
         check_limits(values.shape, None, max_rank, max_rows)
-        return Features(np.ascontiguousarray(values, dtype=np.float64))
+        return Features(np.ascontiguousarray(values, dtype=np.float64), place=None)
     document = read(
         PredictRequest,
         request.body,
@@ -125,48 +177,20 @@ def _features(
     return features
 
 
-def _unravelled(index: tuple[int, ...], shape: tuple[int, ...]) -> list[int]:
-    """Turn a row, or a row and a feature, into a place in the tensor."""
-    place: list[int] = []
-    row = index[0]
-    for size in reversed(shape[:-1]):
-        row, position = divmod(row, size)
-        place.insert(0, position)
-    return [*place, *index[1:]]
-
-
-def point_at(error: RowError, request: InferenceRequest, features: Features) -> None:
-    """Say where in the body the row stands that an error is about."""
-    if request.content_type == "json":
-        place = _unravelled(error.index, features.values.shape)
-        error.pointer = features.pointer(place)
-
-
-def is_soon_written(features: Features, version: ModelVersion) -> bool:
-    """Tell whether the answer to some rows is written within a few milliseconds."""
-    values = features.values
-    elements = values.size // values.shape[-1] * version.engine.outputs
-    return 0 < elements <= SOON_ELEMENTS and values.ndim <= FEW_DIMENSIONS
-
-
-def write_prediction(
+def _write(
     request: InferenceRequest,
     version: ModelVersion,
+    output: Output,
     features: Features,
+    accept: Media,
     prediction: Prediction,
-    output: Output = "probabilities",
 ) -> InferenceResponse:
-    """Write the response to all rows of a request.
-
-    Raises:
-        ServiceError: It is too long.
-    """
     request.state.enter(ENCODE)
     if features.values.ndim != 2:
         prediction = prediction.reshaped(features.values.shape[:-1])
     logits, likely, labels = prediction
     most_bytes = request.limits.max_answer_bytes
-    if request.accept == "npy":
+    if accept == "npy":
         return npy_response(logits if output == "logits" else likely, most_bytes)
     document: dict[str, Any] = {
         "model": version.name,

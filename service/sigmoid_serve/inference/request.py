@@ -1,6 +1,6 @@
 """A request to an inference route and its answer, on any way that it may take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from numpy.typing import NDArray
@@ -9,7 +9,13 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.admission.stages import QUEUE
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.engine.background import Arguments, BackgroundExecutor, Result
-from sigmoid_serve.inference.media import MEDIA_TYPES, HeaderLines, Media
+from sigmoid_serve.inference.media import (
+    MEDIA_TYPES,
+    HeaderLines,
+    Media,
+    answer_media,
+    request_media,
+)
 from sigmoid_serve.payload.json_answer import too_long
 from sigmoid_serve.payload.npy import write_npy
 
@@ -56,25 +62,33 @@ class Limits(NamedTuple):
 
 
 class InferenceRequest(NamedTuple):
-    """A request to an inference route, as far as its headers tell.
+    """A request to an inference route.
 
     Attributes:
         body: All of its bytes.
-        content_type: What the body is written in.
-        accept: What the answer shall be written in.
+        headers: By names in lower case.
         limits: More is refused.
         state: The request's, in the queue.
-        worker: Does what takes long.
+        background: Does what takes long.
         watch: Called before a wait, to notice if the client goes away meanwhile.
     """
 
     body: bytes
-    content_type: Media
-    accept: Media
+    headers: Mapping[bytes, bytes]
     limits: Limits
     state: RequestState
     background: BackgroundExecutor
     watch: Callable[[], None]
+
+    @property
+    def content_type(self) -> Media:
+        """What the body is written in, natively; may raise a `ServiceError`."""
+        return request_media(self.headers.get(b"content-type"))
+
+    @property
+    def accept(self) -> Media:
+        """What the answer is wanted in, natively; may raise a `ServiceError`."""
+        return answer_media(self.headers.get(b"accept"))
 
 
 class InferenceResponse(NamedTuple):

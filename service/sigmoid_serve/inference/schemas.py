@@ -33,7 +33,8 @@ from sigmoid_serve.json.body import parse_quickly, parse_strictly
 from sigmoid_serve.json.text import Check, no_check
 from sigmoid_serve.payload import tensors
 from sigmoid_serve.payload.array_text import Tensors
-from sigmoid_serve.payload.tensors import Features, Reading
+from sigmoid_serve.payload.features import Features
+from sigmoid_serve.payload.tensors import Reading
 
 
 class ValidationContext(NamedTuple):

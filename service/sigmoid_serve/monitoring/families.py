@@ -52,6 +52,32 @@ FAMILIES: Final = {
             "sigmoid_rows_total", "counter", "Rows whose logits were computed.", _MODEL
         ),
         Family(
+            "sigmoid_model_requests_total",
+            "counter",
+            "Requests to a version of a model that were answered; the result is "
+            "success or failure.",
+            (*_MODEL, "result"),
+        ),
+        Family(
+            "sigmoid_model_request_seconds_total",
+            "counter",
+            "Seconds from when the headers of these requests had arrived until their "
+            "responses were made.",
+            (*_MODEL, "result"),
+        ),
+        Family(
+            "sigmoid_model_stage_seconds_total",
+            "counter",
+            "Seconds that the requests to it that succeeded spent in a stage.",
+            (*_MODEL, "stage"),
+        ),
+        Family(
+            "sigmoid_model_batches_total",
+            "counter",
+            "Batches of rows that were computed.",
+            _MODEL,
+        ),
+        Family(
             "sigmoid_requests_rejected_total",
             "counter",
             "Requests that were rejected because of overload or the service's state.",
@@ -74,6 +100,12 @@ FAMILIES: Final = {
             "sigmoid_reloads_total",
             "counter",
             "Reloads of a model; the result is success or failure.",
+            ("model", "result"),
+        ),
+        Family(
+            "sigmoid_unloads_total",
+            "counter",
+            "Unloads of a model; the result is success or failure.",
             ("model", "result"),
         ),
         Family(
@@ -135,6 +167,13 @@ FAMILIES: Final = {
             "sigmoid_model_golden_error",
             "gauge",
             "Worst |got - want| / max(1, |want|) of the model's golden rows.",
+            _MODEL,
+            merge="max",
+        ),
+        Family(
+            "sigmoid_model_last_success_timestamp_seconds",
+            "gauge",
+            "When it last answered a request that succeeded, as a Unix time.",
             _MODEL,
             merge="max",
         ),

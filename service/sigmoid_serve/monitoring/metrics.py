@@ -42,7 +42,8 @@ from sigmoid_serve.monitoring.families import FAMILIES, Family, Kind
 logger = logging.getLogger("sigmoid_serve")
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-SLAB_BYTES: Final = 2**17
+# A version of a model takes 1.3 to 2.5 KiB, by the length of its name.
+SLAB_BYTES: Final = 2**19
 
 _WORD: Final = 8
 _MERGE: Final[dict[str, Callable[[float, float], float]]] = {
@@ -53,7 +54,6 @@ _MERGE: Final[dict[str, Callable[[float, float], float]]] = {
 
 _Cells: TypeAlias = "memoryview[float]"
 _Key: TypeAlias = tuple[str, ...]
-
 
 _MOST_CELLS: Final = max(family.cells for family in FAMILIES.values())
 
@@ -245,12 +245,16 @@ class _Collector:
         self._memory = memory
 
     def collect(self) -> list[Metric]:
-        merged = _merged(self._memory)
+        merged = merged_cells(self._memory)
         return [_metric(family, merged[name]) for name, family in FAMILIES.items()]
 
 
-def _merged(memory: Buffer) -> dict[str, dict[_Key, list[float]]]:
-    """Merge the cells of all slabs; by family and values of its labels."""
+def merged_cells(memory: Buffer) -> dict[str, dict[_Key, list[float]]]:
+    """Merge the cells of all processes; by family and values of its labels.
+
+    Args:
+        memory: As given to `Metrics`.
+    """
     merged: dict[str, dict[_Key, list[float]]] = {name: {} for name in FAMILIES}
     for slab in _slabs(memory):
         cells = slab.cast("d")

@@ -1,13 +1,14 @@
 """What is counted of requests, batches and models, under the names of `families`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from time import perf_counter, time
+from typing import NamedTuple
 
 from typing_extensions import Buffer
 
 from sigmoid_serve.admission.limit import AdmissionLimit
-from sigmoid_serve.admission.request_state import RequestState
+from sigmoid_serve.admission.request_state import ELEMENTWISE, RequestState
 from sigmoid_serve.admission.stages import STAGES
 from sigmoid_serve.errors import Abandoned, Expired, ServiceError
 from sigmoid_serve.monitoring.metrics import Metrics
@@ -21,6 +22,28 @@ _REJECTS = (
     "out_of_memory",
     "too_many_connections",
 )
+
+_GAUGES_OF_MODEL = (
+    "sigmoid_model_load_seconds",
+    "sigmoid_model_loaded_timestamp_seconds",
+    "sigmoid_model_golden_error",
+    "sigmoid_model_last_success_timestamp_seconds",
+)
+
+
+class _Answered(NamedTuple):
+    """What counts an answer.
+
+    Attributes:
+        add: Called once for each.
+        duration: Called with the seconds that it took.
+        of_version: Called with these and the seconds per stage, where a version of a
+            model was asked.
+    """
+
+    add: Callable[[], None]
+    duration: Callable[[float], None]
+    of_version: Callable[[float, Sequence[float]], None] | None
 
 
 class Telemetry:
@@ -38,9 +61,7 @@ class Telemetry:
     def __init__(self, memory: Buffer, slab: int) -> None:
         self.memory = memory
         self.metrics = metrics = Metrics(memory, slab)
-        self._answered: dict[
-            tuple[str, str, str], tuple[Callable[[], None], Callable[[float], None]]
-        ] = {}
+        self._answered: dict[tuple[str, str, str, str], _Answered] = {}
         self._usage = ProcessUsage(metrics)
         self._stages = [
             metrics.histogram("sigmoid_request_stage_duration_seconds", stage).observe
@@ -58,21 +79,17 @@ class Telemetry:
             status: Of HTTP.
             code: `ok`, or that of the problem.
         """
-        key = (state.route, state.model, code)
+        key = (state.route, state.model, state.model_version, code)
         series = self._answered.get(key)
         if series is None:
-            route, model, _ = key
-            metrics = self.metrics
-            series = self._answered[key] = (
-                metrics.counter(
-                    "sigmoid_requests_total", route, model, str(status), code
-                ).add,
-                metrics.histogram("sigmoid_request_duration_seconds", route).observe,
-            )
-        count, duration = series
-        count()
+            series = self._answered[key] = self._make_series(*key, status)
+        add, duration, of_version = series
+        add()
         # The stages have just ended, where there were any.
-        duration((state.since or perf_counter()) - state.began)
+        seconds = (state.since or perf_counter()) - state.began
+        duration(seconds)
+        if of_version:
+            of_version(seconds, state.seconds)
         parse, queue, infer, encode = self._stages
         parsing, waiting, inferring, encoding, _ = state.seconds
         if parsing:
@@ -83,6 +100,64 @@ class Telemetry:
             infer(inferring)
         if encoding:
             encode(encoding)
+
+    def _make_series(
+        self, route: str, model: str, number: str, code: str, status: int
+    ) -> _Answered:
+        metrics = self.metrics
+        of_version = None
+        if number:
+            # The native route of the elementwise sigmoid names no model.
+            place = model or ELEMENTWISE, number
+            make = self._on_success if code == OK else self._on_failure
+            of_version = make(*place)
+        return _Answered(
+            metrics.counter(
+                "sigmoid_requests_total", route, model, str(status), code
+            ).add,
+            metrics.histogram("sigmoid_request_duration_seconds", route).observe,
+            of_version,
+        )
+
+    def _on_success(
+        self, model: str, number: str
+    ) -> Callable[[float, Sequence[float]], None]:
+        counter = self.metrics.counter
+        place = model, number
+        count = counter("sigmoid_model_requests_total", *place, "success").add
+        total = counter("sigmoid_model_request_seconds_total", *place, "success").add
+        parse, queue, infer, encode = (
+            counter("sigmoid_model_stage_seconds_total", *place, stage).add
+            for stage in STAGES
+        )
+        name = "sigmoid_model_last_success_timestamp_seconds"
+        last = self.metrics.gauge(name, *place).set
+
+        def succeeded(seconds: float, stages: Sequence[float]) -> None:
+            count()
+            total(seconds)
+            parsing, waiting, inferring, encoding, _ = stages
+            parse(parsing)
+            queue(waiting)
+            infer(inferring)
+            encode(encoding)
+            last(time())
+
+        return succeeded
+
+    def _on_failure(
+        self, model: str, number: str
+    ) -> Callable[[float, Sequence[float]], None]:
+        counter = self.metrics.counter
+        place = model, number, "failure"
+        count = counter("sigmoid_model_requests_total", *place).add
+        total = counter("sigmoid_model_request_seconds_total", *place).add
+
+        def failed(seconds: float, _stages: Sequence[float]) -> None:
+            count()
+            total(seconds)
+
+        return failed
 
     def record_error(self, error: Exception) -> None:
         """Count what an error is counted as, beside its answer."""
@@ -97,10 +172,12 @@ class Telemetry:
     def on_batch(self, model: str, number: str) -> Callable[[int], None]:
         """Make the function that counts the batches of a version of a model."""
         rows_total = self.metrics.counter("sigmoid_rows_total", model, number)
+        batches = self.metrics.counter("sigmoid_model_batches_total", model, number)
         batch_rows = self._batch_rows
 
         def count(rows: int) -> None:
             rows_total.add(rows)
+            batches.add()
             batch_rows.observe(rows)
 
         return count
@@ -124,11 +201,7 @@ class Telemetry:
 
     def remove_model(self, model: str, number: str) -> None:
         """Note that a model is served no more."""
-        for name in (
-            "sigmoid_model_load_seconds",
-            "sigmoid_model_loaded_timestamp_seconds",
-            "sigmoid_model_golden_error",
-        ):
+        for name in _GAUGES_OF_MODEL:
             self.metrics.gauge(name, model, number).forget()
 
     def update_gauges(self, queue: AdmissionLimit, is_ready: bool) -> None:

@@ -32,6 +32,9 @@ MOST_EMPTY_LISTS: Final = 2**16
 # How many tensors are looked at together; most may be left for the next time.
 _TENSORS_AT_ONCE: Final = 2**12
 
+# What to ask for where an answer in JSON is too long.
+_COMPACT: Final = "application/x-npy"
+
 _ZERO: Final = b"0"
 
 
@@ -45,14 +48,18 @@ def least_bytes(shape: Sequence[int]) -> int:
     return 2 * (count_lists(shape) + prod(shape))
 
 
-def encode(document: dict[str, Any], most_bytes: int, check: Check) -> list[bytes]:
+def encode(
+    document: dict[str, Any], most_bytes: int, check: Check, compact: str = _COMPACT
+) -> list[bytes]:
     """Write an object whose members are JSON values, arrays or tensors.
 
     Args:
         document: Arrays hold floats of 16 to 64 bits, integers, booleans or strings.
-            A value may be a fragment, which was written before.
+            A value may be a fragment, which was written before. A list is one of
+            objects such as this.
         most_bytes: The most bytes of the text.
         check: Called again and again; it may raise, and so end the work.
+        compact: What to ask for where it would be longer.
 
     Returns:
         The text, in one piece or more.
@@ -66,7 +73,7 @@ def encode(document: dict[str, Any], most_bytes: int, check: Check) -> list[byte
         check()
         written += len(piece)
         if written > most_bytes:
-            raise too_long(most_bytes)
+            raise too_long(most_bytes, compact)
         pieces.append(piece)
     return pieces
 
@@ -76,18 +83,21 @@ def encode_short(document: dict[str, Any]) -> list[bytes]:
     return [_dumps(document)]
 
 
-def refuse_long(shapes: Sequence[Sequence[int]], most_bytes: int) -> None:
+def refuse_long(
+    shapes: Sequence[Sequence[int]], most_bytes: int, compact: str = _COMPACT
+) -> None:
     """Raise for an answer that would be too long as JSON, before it is made.
 
     Args:
         shapes: The shapes of its arrays.
         most_bytes: The most bytes of its text.
+        compact: What to ask for instead.
 
     Raises:
         ServiceError: `too_many_elements`.
     """
     if sum(map(least_bytes, shapes)) > most_bytes:
-        raise too_long(most_bytes)
+        raise too_long(most_bytes, compact)
     for shape in shapes:
         lists = 0 if prod(shape) else count_lists(shape)
         if lists > MOST_EMPTY_LISTS:
@@ -95,17 +105,22 @@ def refuse_long(shapes: Sequence[Sequence[int]], most_bytes: int) -> None:
                 "too_many_elements",
                 pointer=None,
                 expected=f"at most {MOST_EMPTY_LISTS} empty lists in an answer in JSON "
-                "(Accept: application/x-npy has no such limit)",
+                f"({compact} has no such limit)",
                 got=f"a shape of {lists}",
             )
 
 
-def too_long(most_bytes: int) -> ServiceError:
-    """Make the error of an answer that is longer than answers may be."""
+def too_long(most_bytes: int, compact: str = _COMPACT) -> ServiceError:
+    """Make the error of an answer that is longer than answers may be.
+
+    Args:
+        most_bytes: That it may have.
+        compact: What to ask for instead.
+    """
     return ServiceError(
         "too_many_elements",
         f"the answer would be longer than {most_bytes} bytes "
-        "(SIGMOID_MAX_ANSWER_BYTES); ask for less at once, or for application/x-npy",
+        f"(SIGMOID_MAX_ANSWER_BYTES); ask for less at once, or for {compact}",
         expected=f"a request whose answer has at most {most_bytes} bytes",
         got="more",
     )
@@ -124,9 +139,16 @@ def _members(document: dict[str, Any]) -> Iterator[bytes]:
             yield b"]"
         elif isinstance(value, np.ndarray):
             yield from _pieces(value)
+        elif isinstance(value, list):
+            yield b"["
+            for position, element in enumerate(value):
+                if position:
+                    yield b","
+                yield from _members(element)
+            yield b"]"
         else:
             yield _dumps(value)
-    yield b"}"
+    yield b"}" if document else b"{}"
 
 
 def _parts(shape: Sequence[int]) -> int:

@@ -15,43 +15,18 @@ import numpy as np
 
 from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
-from sigmoid_serve.json.text import Check, JsonText, extend_pointer, json_type_name
+from sigmoid_serve.json.text import Check, JsonText, json_type_name
 from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
+from sigmoid_serve.payload.features import Features, check_features
 from sigmoid_serve.payload.json_errors import BEYOND, number_error
-from sigmoid_serve.payload.json_walk import walk_batch, walk_tensor
 from sigmoid_serve.payload.records import (
     read_records,
     record_row,
     walk_record,
     walk_records,
 )
-
-
-class Features(NamedTuple):
-    """Rows for a network.
-
-    Attributes:
-        values: Raw features in float64, `(..., features)`, finite.
-        names: The names of the features, if the rows came as records.
-    """
-
-    values: Float64Array
-    names: Sequence[str] | None = None
-
-    def rows(self) -> Float64Array:
-        """Lay them out as `(rows, features)`."""
-        values = self.values
-        if values.ndim == 1:  # to add an axis takes less time
-            return values[np.newaxis]
-        return values if values.ndim == 2 else values.reshape(-1, values.shape[-1])
-
-    def pointer(self, index: Sequence[int]) -> str:
-        """Return the JSON Pointer of the element of `values` at `index`."""
-        names: list[str | int] = list(index)
-        if self.names and len(index) == self.values.ndim:
-            names[-1] = self.names[index[-1]]
-        return extend_pointer("/inputs", *names)
+from sigmoid_serve.payload.walk.json_walk import walk_batch, walk_tensor
 
 
 class Reading(NamedTuple):
@@ -216,29 +191,6 @@ def check_limits(
             pointer=pointer,
             expected=f"at most {max_rows} rows (SIGMOID_MAX_ROWS)",
             got=f"{math.prod(shape[:-1])}",
-        )
-
-
-def check_features(shape: Sequence[int], count: int, pointer: str | None) -> None:
-    """Raise for a shape whose last dimension is not the network's.
-
-    Raises:
-        ElementError: `rank` or `features`.
-    """
-    if not shape:
-        raise ElementError(
-            "rank",
-            pointer=pointer,
-            expected=f"a list of {count} features, or lists of such lists",
-            got="a bare number",
-        )
-    if shape[-1] != count:
-        first_row = pointer and extend_pointer(pointer, *[0] * (len(shape) - 1))
-        raise ElementError(
-            "features",
-            pointer=first_row,
-            expected=f"{count} features in the last dimension",
-            got=f"{shape[-1]}",
         )
 
 

@@ -115,9 +115,10 @@ def say_goodbye(settings: Settings) -> None:
 
 def describe_served(registry: ModelRegistry) -> Served:
     """Say what this process serves, now that its models are loaded."""
-    default = registry.default
-    names = [default, *(name for name in registry.models if name != default)]
-    newest = [next(iter(registry.models[name].values())) for name in names]
+    models = registry.models
+    # The default one first, unless it was unloaded before this process started.
+    names = sorted(models, key=lambda name: name != registry.default)
+    newest = [next(iter(models[name].values())) for name in names]
     width = max(len(_title(each)) for each in newest[:_MOST_MODELS])
     first = newest[0]
     return Served(

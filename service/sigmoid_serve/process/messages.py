@@ -2,8 +2,9 @@
 
 A worker sends `WorkerConnected`, is told what to `Serve`, and sends its `LoadResult`.
 An update of a model is `Prepare` to all workers; each replies `Prepared`; then `Commit`
-or `Abort` to all, and each replies `Committed`. A worker that was asked for a reload
-sends a `ReloadRequest`, and gets a `ReloadResult`.
+or `Abort` to all, and each replies `Committed`. An update without files unloads the
+model. A worker that was asked for a change sends a `ReloadRequest` or an
+`UnloadRequest`, and gets a `ChangeResult`.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from typing import NamedTuple
 
 from sigmoid_serve.errors import Code
 from sigmoid_serve.process.announcement import Served
+from sigmoid_serve.registry.registry import Unloaded
 from sigmoid_serve.repository.load_problems import LoadProblem
 from sigmoid_serve.repository.model_repository import CheckpointContent
 
@@ -22,27 +24,41 @@ class Serve(NamedTuple):
         contents: Of the files of all models.
         default: Name of the default model; if empty, the first that can be served.
         passed_over: The problems of other files.
+        unloaded: The models that were unloaded.
         is_known: Whether other workers serve all of the files.
     """
 
     contents: Sequence[CheckpointContent]
     default: str
     passed_over: Sequence[LoadProblem]
+    unloaded: Unloaded
     is_known: bool
 
 
 class Prepare(NamedTuple):
-    """To a worker: load all versions of a model, but do not serve them yet."""
+    """To a worker: load all versions of a model, but do not serve them yet.
+
+    Attributes:
+        update: Its number.
+        contents: Of the model's files; none of a model that is to be unloaded.
+    """
 
     update: int
     contents: Sequence[CheckpointContent]
 
 
 class Commit(NamedTuple):
-    """To a worker: serve what it prepared; these are the problems of all models now."""
+    """To a worker: serve what it prepared, and what is unloaded no more.
+
+    Attributes:
+        update: Its number.
+        passed_over: The problems of all models now.
+        unloaded: All models that are unloaded now.
+    """
 
     update: int
     passed_over: Sequence[LoadProblem]
+    unloaded: Unloaded
 
 
 class Abort(NamedTuple):
@@ -58,8 +74,8 @@ class Drain(NamedTuple):
     seconds: float
 
 
-class ReloadResult(NamedTuple):
-    """To a worker: the result of its `ReloadRequest`; no code for success."""
+class ChangeResult(NamedTuple):
+    """To a worker: the result of what it asked for; no code for success."""
 
     request: int
     code: Code | None
@@ -99,6 +115,13 @@ class Committed(NamedTuple):
 
 class ReloadRequest(NamedTuple):
     """To the supervisor: a client of the worker asks for the reload of a model."""
+
+    request: int
+    name: str
+
+
+class UnloadRequest(NamedTuple):
+    """To the supervisor: a client of the worker asks to serve a model no more."""
 
     request: int
     name: str

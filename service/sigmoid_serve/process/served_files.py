@@ -2,7 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from sigmoid_serve.registry.reloading import FoundFiles, ReloadError, check_update
+from sigmoid_serve.registry.registry import Unloaded
+from sigmoid_serve.registry.reloading import (
+    FoundFiles,
+    ReloadError,
+    check_update,
+    unloaded_after,
+)
 from sigmoid_serve.repository.load_problems import LoadProblem, listed, replaced
 from sigmoid_serve.repository.model_repository import CheckpointContent
 
@@ -17,6 +23,7 @@ class ServedFiles:
 
     Attributes:
         models: The contents of each model, by its name.
+        unloaded: The models that were unloaded; replaced as a whole.
         passed_over: The problems; at first also those of what is no model at all.
         default: Name of the default model; empty until a worker has loaded it.
     """
@@ -27,6 +34,7 @@ class ServedFiles:
         self.models: dict[str, list[CheckpointContent]] = {}
         for content in contents:
             self.models.setdefault(content.file.name, []).append(content)
+        self.unloaded: Unloaded = {}
         self.passed_over = tuple(problems)
         self.default = ""
         self._accepted: tuple[LoadProblem, ...] = ()
@@ -74,8 +82,12 @@ class ServedFiles:
         return FoundFiles(contents, problems)
 
     def commit(self, name: str, accepted: FoundFiles) -> None:
-        """Note what all workers serve of a model from now on."""
-        self.models[name], problems = accepted
+        """Note what all workers serve of a model from now on; no files unload it."""
+        contents, problems = accepted
+        gone = () if contents else _hashes(self.models.pop(name))
+        self.unloaded = unloaded_after(self.unloaded, name, gone)
+        if contents:
+            self.models[name] = contents
         self._accepted = replaced(self._accepted, name, problems)
         self.pass_over(name, problems)
 

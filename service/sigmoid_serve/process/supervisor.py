@@ -10,10 +10,11 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from socket import socketpair
 from types import FrameType
+from typing import Any
 
 from sigmoid_serve.configuration.settings import ServingError, Settings
 from sigmoid_serve.errors import ServiceError
@@ -23,11 +24,12 @@ from sigmoid_serve.monitoring.line_writer import exit_at_once, line_writer
 from sigmoid_serve.monitoring.logs import count_dropped_lines, is_for_terminal
 from sigmoid_serve.process.announcement import Announcement, say_goodbye
 from sigmoid_serve.process.messages import (
+    ChangeResult,
     Drain,
     LoadResult,
     ReloadRequest,
-    ReloadResult,
     Serve,
+    UnloadRequest,
     WorkerConnected,
 )
 from sigmoid_serve.process.pool import WorkerPool
@@ -156,8 +158,14 @@ class Supervisor:
         if not self._pool.has_served:
             self._announcement.expect_models()
             self._told_early.add(worker.process.pid)
-        models = served_files.contents(), served_files.default, served_files.passed_over
-        self._pool.register(worker, Serve(*models, is_known=self._pool.has_served))
+        message = Serve(
+            served_files.contents(),
+            served_files.default,
+            served_files.passed_over,
+            served_files.unloaded,
+            is_known=self._pool.has_served,
+        )
+        self._pool.register(worker, message)
 
     def _handle(self, worker: Worker, message: object) -> None:
         has_exited = self._pool.workers.get(worker.number) is not worker
@@ -174,7 +182,11 @@ class Supervisor:
             case LoadResult(str(error)):
                 raise ServingError(error)
             case ReloadRequest(request, name):
-                self._pool.run_in_background(self._reload(worker, request, name))
+                change = self._reloader.reload(name)
+                self._pool.run_in_background(self._change(worker, request, change))
+            case UnloadRequest(request, name):
+                change = self._reloader.unload(name)
+                self._pool.run_in_background(self._change(worker, request, change))
         self._register_waiting()
 
     def _on_loaded(self, worker: Worker, result: LoadResult) -> None:
@@ -193,16 +205,18 @@ class Supervisor:
             return
         self._pool.mark_serving(worker)
 
-    async def _reload(self, worker: Worker, request: int, name: str) -> None:
-        """Reload a model in all workers or in none, and send the result to one."""
-        result = ReloadResult(request, None, "")
+    async def _change(
+        self, worker: Worker, request: int, change: Coroutine[Any, Any, None]
+    ) -> None:
+        """Change a model in all workers or in none, and send the result to one."""
+        result = ChangeResult(request, None, "")
         try:
-            await self._reloader.reload(name)
+            await change
         except ServiceError as error:
-            result = ReloadResult(request, error.code, error.detail)
-        # Whatever it is, it concerns this reload alone.
+            result = ChangeResult(request, error.code, error.detail)
+        # Whatever it is, it concerns this change alone.
         except Exception as error:
-            logger.error("unexpected error in a reload", exc_info=error)
+            logger.error("unexpected error in the change of a model", exc_info=error)
             detail = "the server failed; its log has more"
-            result = ReloadResult(request, "internal_error", detail)
+            result = ChangeResult(request, "internal_error", detail)
         self._pool.send(worker, result)

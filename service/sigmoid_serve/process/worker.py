@@ -57,7 +57,13 @@ def worker_main(
     try:
         parts = make_parts(settings, memory, number)
         count_dropped_lines(parts.telemetry.metrics)
-        app = make_app(settings, parts.registry, parts.telemetry, channel.reload)
+        app = make_app(
+            settings,
+            parts.registry,
+            parts.telemetry,
+            reload=channel.reload,
+            unload=channel.unload,
+        )
         balance = Balance(connections, number)
         exit_overdue = partial(exit_at_once, 0)
         server = Server(app, balance=balance, on_overdue=exit_overdue)

@@ -20,6 +20,7 @@ from sigmoid_serve.process.announcement import describe_served
 from sigmoid_serve.process.link import WorkerLink
 from sigmoid_serve.process.messages import (
     Abort,
+    ChangeResult,
     Commit,
     Committed,
     Drain,
@@ -27,12 +28,12 @@ from sigmoid_serve.process.messages import (
     Prepare,
     Prepared,
     ReloadRequest,
-    ReloadResult,
     Serve,
+    UnloadRequest,
     WorkerConnected,
 )
 from sigmoid_serve.registry.daemon_threads import DaemonThreads, TooManyThreadsError
-from sigmoid_serve.registry.loading import freeze, load_failure
+from sigmoid_serve.registry.loading import freeze, give_back_memory, load_failure
 from sigmoid_serve.registry.registry import ModelVersion
 from sigmoid_serve.registry.updating import ModelUpdater
 from sigmoid_serve.repository.load_problems import LoadProblem, load_problem
@@ -45,7 +46,7 @@ logger = logging.getLogger("sigmoid_serve")
 
 
 class WorkerChannel:
-    """Handles the supervisor's messages, and asks it for reloads.
+    """Handles the supervisor's messages, and asks it for changes.
 
     Args:
         link: To the supervisor.
@@ -64,7 +65,7 @@ class WorkerChannel:
         self._shutdown_seconds = shutdown_seconds
         self.has_loaded = Event()
         self._request_numbers = count()
-        self._pending_reloads: dict[int, tuple[AbstractEventLoop, Future[None]]] = {}
+        self._pending_changes: dict[int, tuple[AbstractEventLoop, Future[None]]] = {}
         self._threads = DaemonThreads()
         self._lock = Lock()
         # The versions of each update; None while it is being loaded.
@@ -77,17 +78,30 @@ class WorkerChannel:
         Raises:
             ServiceError: It keeps its running versions.
         """
+        await self._ask(ReloadRequest, name)
+
+    async def unload(self, name: str) -> None:
+        """Have a model served no more in any worker.
+
+        Raises:
+            ServiceError: It goes on serving.
+        """
+        await self._ask(UnloadRequest, name)
+
+    async def _ask(
+        self, kind: type[ReloadRequest] | type[UnloadRequest], name: str
+    ) -> None:
         # The models answer requests a moment before the supervisor knows of it.
         while not self.has_loaded.is_set():
             await asyncio.sleep(_CHECK_SECONDS)
         request = next(self._request_numbers)
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._pending_reloads[request] = loop, future
+        self._pending_changes[request] = loop, future
         if self._is_closed:
-            self._finish_reload(request, "draining", "this process is shutting down")
+            self._finish_change(request, "draining", "this process is shutting down")
         # Another thread may be sending, and the supervisor may be stopped.
-        message = ReloadRequest(request, name)
+        message = kind(request, name)
         Thread(target=self._send, args=(message,), daemon=True).start()
         await future
 
@@ -123,8 +137,8 @@ class WorkerChannel:
         self._is_closed = True
         self._drain(server, 0)
         self._link.close()
-        for request in list(self._pending_reloads):
-            self._finish_reload(request, "draining", "this process is shutting down")
+        for request in list(self._pending_changes):
+            self._finish_change(request, "draining", "this process is shutting down")
         sleep(self._shutdown_seconds)
         exit_at_once(1)
 
@@ -146,8 +160,8 @@ class WorkerChannel:
             case Drain(seconds):
                 server.ends_alone = False
                 self._drain(server, seconds)
-            case ReloadResult():
-                self._finish_reload(*message)
+            case ChangeResult():
+                self._finish_change(*message)
 
     def _drain(self, server: Server, seconds: float) -> None:
         with self._lock:
@@ -156,11 +170,11 @@ class WorkerChannel:
         server.drain(seconds)
 
     def _serve(self, updater: ModelUpdater, message: Serve, is_whole: bool) -> None:
-        contents, default, passed_over, is_known = message
+        contents, default, passed_over, unloaded, is_known = message
         try:
             if not is_whole:
                 raise ServingError("the models need more memory than there is")
-            problems = updater.start(contents, passed_over, default)
+            problems = updater.start(contents, passed_over, default, unloaded)
             if problems and is_known:
                 raise ServingError(problems[0].sentence)
             freeze()
@@ -179,6 +193,10 @@ class WorkerChannel:
         update, contents = message
         with self._lock:
             self._updates[update] = None
+        if not contents and self.has_loaded.is_set():
+            # An unload has nothing to wait for, however many loads hang.
+            self._finish_prepare(update, (), ())
+            return
         try:
             if not is_whole:
                 raise MemoryError
@@ -196,6 +214,14 @@ class WorkerChannel:
             versions, problems = updater.prepare(contents)
         except Exception as error:
             problems = _load_problems(contents, error)
+        self._finish_prepare(update, versions, problems)
+
+    def _finish_prepare(
+        self,
+        update: int,
+        versions: Sequence[ModelVersion],
+        problems: Sequence[LoadProblem],
+    ) -> None:
         with self._lock:
             if update not in self._updates:
                 return  # it was aborted meanwhile
@@ -208,17 +234,18 @@ class WorkerChannel:
                 versions = self._updates.pop(message.update)
             if versions is None:
                 raise LookupError("it was not loaded")
-            updater.commit(versions, message.passed_over)
+            updater.commit(versions, message.passed_over, message.unloaded)
         # The other workers serve it: a new process has to replace this one.
         except Exception as error:
             logger.critical(
-                "unexpected error in the commit of a reload, exiting", exc_info=error
+                "unexpected error in the commit of an update, exiting", exc_info=error
             )
             exit_at_once(1)
         self._send(Committed(message.update))
+        give_back_memory()
 
-    def _finish_reload(self, request: int, code: Code | None, detail: str) -> None:
-        loop, future = self._pending_reloads.pop(request)
+    def _finish_change(self, request: int, code: Code | None, detail: str) -> None:
+        loop, future = self._pending_changes.pop(request)
 
         def end() -> None:
             if future.done():

@@ -93,7 +93,7 @@ class Loader:
             except Exception as error:
                 problem = load_failure(content.file, error)
                 problems.append(problem._replace(sha256=content.sha256))
-        _give_back_memory()
+        give_back_memory()
         return LoadedVersions(versions, problems)
 
     def _load(self, content: CheckpointContent) -> ModelVersion:
@@ -212,8 +212,8 @@ def load_failure(file: CheckpointFile, error: Exception) -> LoadProblem:
     return load_problem(*file[:3], finding, "the log has more")
 
 
-def _give_back_memory() -> None:
-    """Return what the allocator has kept of the memory that loading took."""
+def give_back_memory() -> None:
+    """Return what the allocator has kept of the memory of what is gone."""
     # Only glibc has it: pieces of up to 32 MiB would stay with the process.
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -2,11 +2,17 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from sigmoid_serve.registry.daemon_threads import DaemonThreads, TooManyThreadsError
-from sigmoid_serve.registry.loading import LoadedVersions
+from sigmoid_serve.registry.loading import LoadedVersions, give_back_memory
 from sigmoid_serve.registry.registry import ModelRegistry
-from sigmoid_serve.registry.reloading import FoundFiles, ReloadError, check_update
+from sigmoid_serve.registry.reloading import (
+    FoundFiles,
+    ReloadError,
+    check_update,
+    unloaded_after,
+)
 from sigmoid_serve.registry.updating import ModelUpdater
 from sigmoid_serve.repository.load_problems import (
     LoadProblem,
@@ -57,6 +63,11 @@ class LocalModels:
         return self._registry.models
 
     @property
+    def unloaded(self) -> Collection[str]:
+        """Name the models that were unloaded."""
+        return self._registry.unloaded
+
+    @property
     def passed_over(self) -> Sequence[LoadProblem]:
         """List the problems of all models."""
         return self._registry.passed_over
@@ -84,12 +95,23 @@ class LocalModels:
         )
         self._prepared[name] = prepared
 
+    async def prepare_unload(self, name: str) -> None:
+        """Be ready to serve a model no more; see `registry.reloader`."""
+        self._prepared[name] = LoadedVersions([], [])
+
     async def commit(self, name: str) -> Sequence[LoadProblem]:
         """Serve the prepared versions of a model; return its problems."""
         versions, problems = self._prepared.pop(name)
-        passed_over = replaced(self.passed_over, name, problems)
-        self._updater.commit(versions, passed_over)
+        registry = self._registry
+        gone = () if versions else registry.models[name]
+        self._updater.commit(
+            versions,
+            replaced(self.passed_over, name, problems),
+            unloaded_after(registry.unloaded, name, gone),
+        )
         self._accepted = replaced(self._accepted, name, problems)
+        with suppress(TooManyThreadsError, MemoryError):
+            self._threads.start(give_back_memory)  # it may take some time
         return problems
 
     async def abort(self, name: str, problems: Sequence[LoadProblem] | None) -> None:

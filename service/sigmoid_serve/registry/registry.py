@@ -1,9 +1,10 @@
 """Which models and versions are served."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 import orjson
 
@@ -12,7 +13,12 @@ from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.repository.load_problems import LoadProblem, describe_problems
 
-_MOST_TOLD = 2
+Unloaded = Mapping[str, Sequence[str]]
+"""The versions of each model that was unloaded, by its name, the newest first."""
+
+NONE_UNLOADED: Final[Unloaded] = MappingProxyType({})
+
+_MOST_TOLD: Final = 2
 
 
 @dataclass(frozen=True)
@@ -45,16 +51,21 @@ class ModelVersion:
         return "failed" if self.fault else "ready"
 
     @cached_property
-    def named_outputs(self) -> orjson.Fragment | None:
-        """What each output is the probability of, as JSON; None where nothing says it.
+    def output_names(self) -> Sequence[str] | None:
+        """What each output is the probability of; None where nothing says it.
 
         One output is the probability of the second of two classes.
         """
         card = self.engine.card
         if card.classes is None:
             return None
-        names = card.classes[1:] if card.task == "binary" else card.classes
-        return orjson.Fragment(orjson.dumps(names))
+        return card.classes[1:] if card.task == "binary" else card.classes
+
+    @cached_property
+    def named_outputs(self) -> orjson.Fragment | None:
+        """The names of the outputs as JSON."""
+        names = self.output_names
+        return None if names is None else orjson.Fragment(orjson.dumps(names))
 
 
 class ModelRegistry:
@@ -64,14 +75,17 @@ class ModelRegistry:
     version goes when the last request that it answers is gone.
 
     Attributes:
-        default: Name of the model that `/predict` asks.
+        default: Name of the model that `/predict` asks, also while it is unloaded.
         models: By name, then by version, the newest first; never changed, but replaced.
+        unloaded: The versions of each model that was unloaded, by its name, the newest
+            first; replaced as a whole.
         passed_over: What is there and cannot be served; replaced as a whole.
     """
 
     def __init__(self) -> None:
         self.default = ""
         self.models: dict[str, dict[str, ModelVersion]] = {}
+        self.unloaded = NONE_UNLOADED
         self.passed_over: Sequence[LoadProblem] = ()
 
     @property
@@ -80,12 +94,16 @@ class ModelRegistry:
         return not self.models
 
     def put(
-        self, versions: Iterable[ModelVersion], default: str = ""
+        self,
+        versions: Iterable[ModelVersion],
+        unloaded: Unloaded,
+        default: str = "",
     ) -> list[ModelVersion]:
         """Serve models from now on, each with these versions and no others.
 
         Args:
-            versions: Of one model or more; none twice.
+            versions: Of some models; none twice.
+            unloaded: All models that are unloaded from now on.
             default: Becomes the default model, where it is given.
 
         Returns:
@@ -94,32 +112,53 @@ class ModelRegistry:
         given: dict[str, dict[str, ModelVersion]] = {}
         for version in sorted(versions, key=lambda v: (v.name, -int(v.number))):
             given.setdefault(version.name, {})[version.number] = version
+        models = {
+            name: served
+            for name, served in sorted({**self.models, **given}.items())
+            if name not in unloaded
+        }
         gone = [
             version
-            for name in given
-            for version in self.models.get(name, {}).values()
-            if given[name].get(version.number) is not version
+            for name, served in self.models.items()
+            for version in served.values()
+            if models.get(name, {}).get(version.number) is not version
         ]
         self.default = default or self.default
-        self.models = dict(sorted({**self.models, **given}.items()))
+        # Others may be asking meanwhile: at any time it is served, unloaded, or both.
+        self.unloaded = {**self.unloaded, **unloaded}
+        self.models = models
+        self.unloaded = unloaded
         return gone
+
+    def versions(self, name: str) -> Mapping[str, ModelVersion]:
+        """Return all versions of a model by their numbers, the newest first.
+
+        Raises:
+            ServiceError: `model_not_found`; `not_ready` while nothing is loaded, for
+                what was unloaded, and for what is there and cannot be served.
+        """
+        found = self.models.get(name)
+        if found is None:
+            self._refuse_unloaded(name)
+            found = self.models.get(name)  # it may have been loaded meanwhile
+        if found is not None:
+            return found
+        if self.is_loading:
+            raise ServiceError("not_ready", "the models are being loaded")
+        self._refuse_passed_over(name)
+        raise ServiceError(
+            "model_not_found",
+            f"there is no model {shown(name)}; GET /models lists them",
+        )
 
     def find(self, name: str, version: str | None = None) -> ModelVersion:
         """Return a version, by default the newest.
 
         Raises:
-            ServiceError: `model_not_found` or `version_not_found`; `not_ready` while
-                nothing is loaded, and for what is there and cannot be served.
+            ServiceError: See `versions`; and `version_not_found`, or `not_ready` for
+                one that is there and cannot be served.
         """
-        if name not in self.models:
-            if self.is_loading:
-                raise ServiceError("not_ready", "the models are being loaded")
-            self._refuse_passed_over(name)
-            raise ServiceError(
-                "model_not_found",
-                f"there is no model {shown(name)}; GET /models lists them",
-            )
-        versions = self.models[name]
+        versions = self.models.get(name) or self.versions(name)
         if version is None:
             return next(iter(versions.values()))
         if version not in versions:
@@ -130,6 +169,14 @@ class ModelRegistry:
                 f"GET /models/{name} lists them",
             )
         return versions[version]
+
+    def _refuse_unloaded(self, name: str) -> None:
+        if name in self.unloaded:
+            raise ServiceError(
+                "not_ready",
+                f"model {name} is not served: it was unloaded; "
+                f"POST /v2/repository/models/{name}/load loads it",
+            )
 
     def _refuse_passed_over(self, name: str, version: str | None = None) -> None:
         problems = [

@@ -1,8 +1,8 @@
-"""Reloads of models, by two-phase commit and each within a time limit."""
+"""Reloads and unloads of models, in two phases and each within a time limit."""
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar, TypeVarTuple
@@ -17,8 +17,9 @@ from sigmoid_serve.registry.reloading import (
     ReloadError,
     find_contents,
     names_to_reload,
-    record_reload,
+    record_change,
     reload_service_error,
+    require_another,
 )
 from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over
 from sigmoid_serve.repository.model_repository import ModelRepository, ScanResult
@@ -50,6 +51,10 @@ class ServedModels(Protocol):
         """Name the models that serve."""
 
     @property
+    def unloaded(self) -> Collection[str]:
+        """Name the models that were unloaded."""
+
+    @property
     def passed_over(self) -> Sequence[LoadProblem]:
         """List the problems of all models."""
 
@@ -59,6 +64,9 @@ class ServedModels(Protocol):
         Raises:
             ReloadError: The model keeps its running versions.
         """
+
+    async def prepare_unload(self, name: str) -> None:
+        """Be ready to serve a model no more: an update to no versions."""
 
     async def commit(self, name: str) -> Sequence[LoadProblem]:
         """Serve the prepared versions of a model; return its problems."""
@@ -73,7 +81,7 @@ class ServedModels(Protocol):
 
 
 class Reloader:
-    """Reloads models; one that takes too long is given up and delays no other.
+    """Changes models; a change that takes too long is given up and delays no other.
 
     Args:
         seconds: Longest time for each model.
@@ -112,7 +120,17 @@ class Reloader:
         """
         if self._reload_all_task:  # it was asked for before
             await asyncio.wait({self._reload_all_task}, timeout=_PATIENCE_SECONDS)
-        await self._reload(name)
+        await self._run(self._reload(name))
+
+    async def unload(self, name: str) -> None:
+        """Serve the model of a name no more, until it is reloaded by its name.
+
+        One that is unloaded already stays so.
+
+        Raises:
+            ServiceError: It goes on serving, or it does not serve at all.
+        """
+        await self._run(self._unload(name))
 
     def reload_all(self) -> None:
         """Start to reload all models that serve, have files or were passed over."""
@@ -143,10 +161,11 @@ class Reloader:
 
     async def _reload_quietly(self, name: str, scanned: ScanResult) -> None:
         with suppress(ServiceError):  # it is in the log
-            await self._reload(name, scanned)
+            await self._run(self._reload(name, scanned))
 
-    async def _reload(self, name: str, scanned: ScanResult | None = None) -> None:
-        task = asyncio.create_task(self._change(name, scanned))
+    async def _run(self, change: Coroutine[Any, Any, None]) -> None:
+        """Make a change; while the process is shutting down, only one under commit."""
+        task = asyncio.create_task(change)
         while not task.done():
             await asyncio.wait({task}, timeout=_CHECK_SECONDS)
             if self.is_shutting_down() and task not in self._committing:
@@ -155,38 +174,71 @@ class Reloader:
             raise ServiceError("draining", "this process is shutting down; ask another")
         task.result()
 
-    async def _change(self, name: str, scanned: ScanResult | None) -> None:
+    async def _reload(self, name: str, scanned: ScanResult | None = None) -> None:
         models = self._models
         async with self._slots.acquire(name):
-            if not models.has_begun:
-                raise ServiceError("not_ready", "the models are being loaded")
+            self._require_begun()
+            if scanned and name in models.unloaded:
+                return  # of all models, those that were unloaded stay so
             is_served = name in models.served
             try:
-                await self._prepare(name, scanned, is_served)
+                await self._prepare(name, self._load(name, scanned, is_served))
                 problems = await self._commit(name)
             except ReloadError as error:
                 await models.abort(name, error.problems)
                 told = reload_service_error(name, error, is_served=is_served)
-                record_reload(self._metrics, name, told.detail)
+                record_change(self._metrics, "reload", name, told.detail)
                 raise told from None
             except ServiceError:
                 await models.abort(name, ())
                 raise
-        record_reload(self._metrics, name, None)
+        record_change(self._metrics, "reload", name, None)
         log_passed_over(problems)
 
-    async def _prepare(
+    async def _unload(self, name: str) -> None:
+        models = self._models
+        async with self._slots.acquire(name):
+            self._require_begun()
+            if name in models.unloaded:
+                return
+            if name not in models.served:
+                detail = f"there is no model {shown(name)} that is served"
+                raise ServiceError(
+                    "model_not_found", f"{detail}; GET /models lists those that are"
+                )
+            try:
+                await self._prepare(name, models.prepare_unload(name))
+                # Of two at once, the second finds that it is the last.
+                require_another(name, models.served)
+                await self._commit(name)
+            except ReloadError as error:
+                await models.abort(name, None)
+                detail = f"unload of {name} failed, it goes on serving: {error}"
+                record_change(self._metrics, "unload", name, detail)
+                raise ServiceError("not_ready", detail) from None
+            except ServiceError:
+                await models.abort(name, None)
+                raise
+        record_change(self._metrics, "unload", name, None)
+
+    def _require_begun(self) -> None:
+        if not self._models.has_begun:
+            raise ServiceError("not_ready", "the models are being loaded")
+
+    async def _load(
         self, name: str, scanned: ScanResult | None, is_served: bool
     ) -> None:
-        """Find and load the files of a model; any failure is a `ReloadError`."""
+        """Find and load the files of a model."""
+        scanned = scanned or await self._run_in_thread(self._model_repository.scan)
+        find = partial(find_contents, is_served=is_served)
+        found = await self._run_in_thread(find, scanned, name)
+        await self._models.prepare(name, found)
+
+    async def _prepare(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Prepare an update in the time that it has; any failure is a `ReloadError`."""
         try:
             async with asyncio.timeout(self._seconds):
-                scanned = scanned or await self._run_in_thread(
-                    self._model_repository.scan
-                )
-                find = partial(find_contents, is_served=is_served)
-                found = await self._run_in_thread(find, scanned, name)
-                await self._models.prepare(name, found)
+                await work
         except (ReloadError, ServiceError):
             raise
         except TimeoutError:
@@ -225,5 +277,5 @@ class Reloader:
 def _unexpected_reason(name: str, error: Exception) -> str:
     if as_memory_error(error):
         return "it needs more memory than there is"
-    logger.error("unexpected error in the reload of %s", shown(name), exc_info=error)
+    logger.error("unexpected error in the update of %s", shown(name), exc_info=error)
     return f"it failed ({type(error).__name__}); the log has more"

@@ -1,11 +1,12 @@
-"""Rules of a reload: whether a model may be replaced by what its files are now."""
+"""Rules of reloads and unloads: what a model may be replaced by, and which may go."""
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from sigmoid_serve.errors import ServiceError, shown
 from sigmoid_serve.monitoring.metrics import Metrics
+from sigmoid_serve.registry.registry import Unloaded
 from sigmoid_serve.repository.load_problems import LoadProblem, log_passed_over
 from sigmoid_serve.repository.model_repository import (
     CheckpointContent,
@@ -16,6 +17,11 @@ from sigmoid_serve.repository.naming import is_version
 
 ReloadFunction = Callable[[str], Awaitable[None]]
 """Reloads the model of a name; raises a `ServiceError` if it keeps its versions."""
+
+UnloadFunction = Callable[[str], Awaitable[None]]
+"""Serves the model of a name no more; raises a `ServiceError` if it goes on serving."""
+
+Change: TypeAlias = Literal["reload", "unload"]
 
 logger = logging.getLogger("sigmoid_serve")
 
@@ -99,6 +105,35 @@ def _number(each: LoadProblem) -> int:
     return int(each.version) if each.version and is_version(each.version) else -1
 
 
+def require_another(name: str, served: Collection[str]) -> None:
+    """Check that a model is not the last that serves.
+
+    Raises:
+        ServiceError: `last_model`.
+    """
+    if all(each == name for each in served):
+        raise ServiceError(
+            "last_model",
+            f"model {name} is the last that is served and cannot be unloaded; "
+            "load another first, or stop the service",
+        )
+
+
+def unloaded_after(
+    unloaded: Unloaded, name: str, versions: Iterable[str]
+) -> dict[str, tuple[str, ...]]:
+    """Say which models are unloaded after a change of one.
+
+    Args:
+        unloaded: Before it.
+        name: Of the model.
+        versions: That it had, if it was unloaded; none where it serves.
+    """
+    others = {each: tuple(had) for each, had in unloaded.items() if each != name}
+    newest_first = tuple(sorted(versions, key=int, reverse=True))
+    return {**others, name: newest_first} if newest_first else others
+
+
 def reload_service_error(
     name: str, error: ReloadError, *, is_served: bool
 ) -> ServiceError:
@@ -107,14 +142,16 @@ def reload_service_error(
     return ServiceError("not_ready", f"reload of {shown(name)} failed{kept}: {error}")
 
 
-def record_reload(metrics: Metrics, name: str, failure: str | None) -> None:
-    """Count a reload, and log how it ended; `failure` says why it did not succeed."""
+def record_change(
+    metrics: Metrics, change: Change, name: str, failure: str | None
+) -> None:
+    """Count a change, and log how it ended; `failure` says why it did not succeed."""
     result = "failure" if failure else "success"
-    metrics.counter("sigmoid_reloads_total", shown(name), result).add()
+    metrics.counter(f"sigmoid_{change}s_total", shown(name), result).add()
     if failure:
         logger.error("%s", failure)
     else:
-        logger.info("model %s reloaded", name)
+        logger.info("model %s %sed", name, change)
 
 
 def names_to_reload(

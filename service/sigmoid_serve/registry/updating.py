@@ -2,14 +2,20 @@
 
 An update is prepared: its files are loaded, warmed up and verified, beside the versions
 that serve. Only if all is well it is committed: they replace those versions, all at
-once. If several processes serve, all of them prepare before any commits.
+once. An update without files unloads the model. If several processes serve, all of them
+prepare before any commits.
 """
 
 from collections.abc import Iterable, Sequence
 
 from sigmoid_serve.monitoring.telemetry import Telemetry
 from sigmoid_serve.registry.loading import LoadedVersions, Loader
-from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
+from sigmoid_serve.registry.registry import (
+    NONE_UNLOADED,
+    ModelRegistry,
+    ModelVersion,
+    Unloaded,
+)
 from sigmoid_serve.registry.startup import require_named_models
 from sigmoid_serve.repository.load_problems import LoadProblem, listed, load_problem
 from sigmoid_serve.repository.model_repository import CheckpointContent
@@ -36,6 +42,7 @@ class ModelUpdater:
         contents: Sequence[CheckpointContent],
         passed_over: Iterable[LoadProblem],
         default: str = "",
+        unloaded: Unloaded = NONE_UNLOADED,
     ) -> list[LoadProblem]:
         """Load and serve the first models.
 
@@ -45,6 +52,7 @@ class ModelUpdater:
             contents: Of the files of all versions of all models.
             passed_over: The problems of files that could not be read.
             default: Name of the default model; by default the first that is loaded.
+            unloaded: Models that were unloaded; none of the files is of one of them.
 
         Returns:
             The problems of files that could not be loaded.
@@ -60,7 +68,8 @@ class ModelUpdater:
         )
         # Before the models: with the first of them the process is not loading any more.
         self.pass_over(listed(all_problems))
-        self.commit(versions, listed(all_problems), default or versions[0].name)
+        default = default or versions[0].name
+        self.commit(versions, listed(all_problems), unloaded, default)
         return problems
 
     def prepare(self, contents: Sequence[CheckpointContent]) -> LoadedVersions:
@@ -82,13 +91,15 @@ class ModelUpdater:
         self,
         versions: Sequence[ModelVersion],
         passed_over: Sequence[LoadProblem],
+        unloaded: Unloaded,
         default: str = "",
     ) -> None:
-        """Serve the versions of an update.
+        """Serve the versions of an update, and what is unloaded no more.
 
         Args:
             versions: All that each of their models has from now on.
             passed_over: The problems of all models.
+            unloaded: All models that are unloaded from now on.
             default: Becomes the default model, if it is given.
         """
         known = {
@@ -96,7 +107,7 @@ class ModelUpdater:
             for served in self.registry.models.values()
             for version in served.values()
         }
-        for gone in self.registry.put(versions, default):
+        for gone in self.registry.put(versions, unloaded, default):
             self._telemetry.remove_model(gone.name, gone.number)
         for version in versions:
             if id(version) not in known:

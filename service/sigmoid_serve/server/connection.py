@@ -4,7 +4,7 @@ Short requests take the fast path; uvicorn runs the application for all others.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.server import ServerState
@@ -23,9 +23,6 @@ from sigmoid_serve.server.lifetime import LAST_SECONDS, Lifetime
 from sigmoid_serve.server.short_request import ShortRequest, Wiring
 from sigmoid_serve.server.unread import SHORT_BYTES as SHORT_ANSWER_BYTES
 from sigmoid_serve.sockets.connection_limits import ConnectionSlot, too_many
-
-# What is answered on every connection.
-_HEALTH: Final = (b"/livez", b"/readyz", b"/startupz")
 
 
 class Connection(Lifetime):
@@ -121,13 +118,18 @@ class Connection(Lifetime):
         else:
             self._take_fast_path(short, short.body)
 
+    @property
+    def _path(self) -> str:
+        """The path that is asked, as far as the request says it."""
+        return (self.url or b"").partition(b"?")[0].decode("latin-1")
+
     def head_error(self) -> ServiceError | None:
         """Refuse what is asked beyond the limits of connections, but for health."""
         if not self.slot.exceeded:
             return None
         self.is_last = True
         is_read = self.parser.get_method() in (b"GET", b"HEAD")
-        if is_read and self.url.partition(b"?")[0] in _HEALTH:
+        if is_read and self._path in self.context.health_paths:
             return None
         return too_many(self.slot.exceeded)
 
@@ -207,13 +209,17 @@ class Connection(Lifetime):
         state = short.state
         message: heads.Message | None = None
         if isinstance(outcome, InferenceResponse):
-            message = heads.message(
+            head, pieces = heads.message(
                 200, outcome.media_type.encode(), outcome.pieces, state
             )
+            for line in outcome.headers:
+                head += b"%b: %b\r\n" % line
+            message = head, pieces
             if not self.transport.is_closing():
                 self.context.record_response(state, 200, OK)
         else:
-            response = answer_to_error(self.context, state, outcome)
+            path = short.match.operation.template
+            response = answer_to_error(self.context, state, outcome, path)
             if response:
                 message = heads.problem_message(response, state)
         if message:
@@ -276,7 +282,7 @@ class Connection(Lifetime):
         state.route = state.route or "other"
         given = combine_headers(self.headers or ()).get(b"x-request-id")
         state.request_id = name_request(given)
-        response = answer_to_error(self.context, state, error)
+        response = answer_to_error(self.context, state, error, self._path)
         if response:
             self._write(*heads.problem_message(response, state), "1.1")
         state.release()

@@ -17,18 +17,18 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.engine.background import OFFLOAD_ABOVE_BYTES
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import Context, name_request
-from sigmoid_serve.inference.media import answer_media, request_media
 from sigmoid_serve.inference.operations import (
     Done,
     Match,
     Pending,
     Respond,
-    match_operation,
 )
 from sigmoid_serve.inference.request import InferenceRequest, Limits
 
 # Names have at most 64 characters.
 _MOST_TARGET_BYTES: Final = 2**8
+
+_CACHED_TARGETS: Final = 64
 
 
 class FastPath:
@@ -46,6 +46,7 @@ class FastPath:
         settings = context.settings
         self.max_body_bytes = min(settings.max_body_bytes, OFFLOAD_ABOVE_BYTES)
         self._registry = context.registry
+        self._match = lru_cache(_CACHED_TARGETS)(context.operations.match)
         self._limits = Limits.of(settings)
         self._api_keys = context.api_keys
         self._admission = context.admission
@@ -62,7 +63,10 @@ class FastPath:
         Args:
             target: Path and query, as in the request line.
         """
-        return _match(target) if len(target) <= _MOST_TARGET_BYTES else None
+        if len(target) > _MOST_TARGET_BYTES:
+            return None
+        # A byte beyond ASCII is in no path of ours.
+        return self._match(target.decode("latin-1"))
 
     def accepts_headers(self, headers: Mapping[bytes, bytes], length: int) -> bool:
         """Tell whether a request may be one that is answered here, by its headers.
@@ -117,25 +121,11 @@ class FastPath:
         state.route = match.operation.template
         try:
             request = InferenceRequest(
-                body,
-                request_media(headers.get(b"content-type")),
-                answer_media(headers.get(b"accept")),
-                self._limits,
-                state,
-                self._background,
-                _nothing,
+                body, headers, self._limits, state, self._background, _nothing
             )
             return match.operation.begin(request, self._registry, match.path, respond)
         except ServiceError:
             return None
-
-
-@lru_cache(64)
-def _match(target: bytes) -> Match | None:
-    try:
-        return match_operation(target.decode("ascii"))
-    except UnicodeDecodeError:
-        return None
 
 
 def _nothing() -> None:

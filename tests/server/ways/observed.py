@@ -17,8 +17,14 @@ from tests.server.ways.wire import MADE_ID, Answer, Dialogue, Line
 _SECONDS: Final = 10
 _STEP: Final = 0.002
 
-# How many rows were computed at once depends on what else had just arrived.
-_OF_THE_MOMENT: Final = ("sigmoid_batch_rows",)
+# How many rows were computed at once depends on what else had just arrived; how long
+# that took, on the machine.
+_OF_THE_MOMENT: Final = (
+    "sigmoid_batch_rows",
+    "sigmoid_model_batches",
+    "sigmoid_model_request_seconds",
+    "sigmoid_model_stage_seconds",
+)
 
 Counts = Counter[tuple[str, tuple[tuple[str, str], ...]]]
 """By the name and the labels of a series."""

@@ -18,7 +18,8 @@ from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.error_handlers import problem
+from sigmoid_serve.http.error_handlers import NATIVE, error_response
+from sigmoid_serve.http.protocols.protocol import ErrorForm
 from sigmoid_serve.inference.media import JSON
 
 REQUEST_ID: Final = "example"
@@ -115,7 +116,7 @@ async def ask(
     try:
         await AsyncExitStackMiddleware(app.router)(scope, receive, send)
     except ServiceError as error:
-        return problem_of(error)
+        return problem_of(error, context.error_form(path))
     finally:
         state.release()
     media = dict(sent[0]["headers"]).get(b"content-type", JSON.encode()).decode()
@@ -123,9 +124,9 @@ async def ask(
     return Answered(sent[0]["status"], media.partition(";")[0], body)
 
 
-def problem_of(error: ServiceError) -> Answered:
+def problem_of(error: ServiceError, form: ErrorForm = NATIVE) -> Answered:
     """Answer to an error as the server does."""
-    response = problem(REQUEST_ID, error)
+    response = error_response(REQUEST_ID, error, form)
     return Answered(
         response.status_code, response.media_type or "", bytes(response.body)
     )

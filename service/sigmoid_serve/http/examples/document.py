@@ -10,7 +10,7 @@ from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.admission.request_state import RequestState
 from sigmoid_serve.http.context import Context
-from sigmoid_serve.http.error_handlers import PROBLEM
+from sigmoid_serve.http.error_handlers import NATIVE
 from sigmoid_serve.http.examples.asking import aside, ask
 from sigmoid_serve.http.examples.faults import (
     Problem,
@@ -23,6 +23,7 @@ from sigmoid_serve.http.examples.faults import (
 from sigmoid_serve.http.examples.inference import (
     Exchanges,
     predict_exchanges,
+    protocol_exchanges,
     shown_models,
     sigmoid_exchanges,
 )
@@ -66,11 +67,30 @@ async def add_examples(
             found = {name: one for name, one in found.items() if name.endswith(": row")}
         _put_exchanges(paths[path]["post"], found)
     _put_exchanges(paths["/sigmoid"]["post"], await sigmoid_exchanges(app, inside))
+    await _add_of_protocols(paths, app, inside, versions)
     for path, operations in paths.items():
         if is_known or operations.get("get", {}).get("tags") == ["health"]:
             await _put_answers(app, inside, path, operations, versions)
-        problems = await _problems(app, context, path, versions[0])
-        _put_problems(operations.get("post") or operations["get"], problems)
+        if context.error_form(path) is NATIVE:
+            problems = await _problems(app, context, path, versions[0])
+            _put_problems(operations.get("post") or operations["get"], problems)
+
+
+async def _add_of_protocols(
+    paths: Mapping[str, Any],
+    app: FastAPI,
+    inside: Context,
+    versions: list[ModelVersion],
+) -> None:
+    """Put requests of protocols in, as the models have them."""
+    for protocol in inside.protocols:
+        for template in {each.template for each in protocol.operations} & paths.keys():
+            found: Exchanges = {}
+            for version in versions:
+                found |= await protocol_exchanges(
+                    app, inside, protocol, template, version
+                )
+            _put_exchanges(paths[template]["post"], found)
 
 
 def _name_parameters(paths: Mapping[str, Any], versions: list[ModelVersion]) -> None:
@@ -190,7 +210,7 @@ async def _problems(
         problems += await inference_problems(app, inside, example)
     if "{name}" in path and not is_reload:
         method = "POST" if path.endswith("/predict") else "GET"
-        problems += await model_problems(app, inside, method, path, default.number)
+        problems += await model_problems(app, inside, method, path, default)
     if context.api_keys.are_set or is_reload:
         problems += key_problems(context.api_keys, for_admin=is_reload)
     return problems
@@ -202,7 +222,7 @@ def _put_problems(operation: Operation, problems: list[Problem]) -> None:
         by_status.setdefault(status, {})[code] = example
     for status, examples in by_status.items():
         if str(status) in operation["responses"]:
-            _put(operation, status, PROBLEM, examples)
+            _put(operation, status, NATIVE.media_type, examples)
 
 
 def _put(

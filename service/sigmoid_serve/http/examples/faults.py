@@ -16,7 +16,7 @@ from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.examples.asking import Answered, ask, problem_of
 from sigmoid_serve.inference.media import NPY
 from sigmoid_serve.registry.readiness import Readiness
-from sigmoid_serve.registry.registry import ModelRegistry
+from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 from sigmoid_serve.registry.reloading import (
     ReloadError,
     find_contents,
@@ -131,7 +131,7 @@ async def inference_problems(
 
 
 async def model_problems(
-    app: FastAPI, context: Context, method: str, template: str, version: str
+    app: FastAPI, context: Context, method: str, template: str, shown: ModelVersion
 ) -> list[Problem]:
     """Ask for a model that is not there, for a version, and for one too early.
 
@@ -140,18 +140,18 @@ async def model_problems(
         context: See `asking.aside`.
         method: Of HTTP.
         template: Of the path.
-        version: Of the default model.
+        shown: The model that the examples show first.
     """
     body = SOME_BODY if method == "POST" else b""
-    path = template.format(name=NO_MODEL, version=version)
+    path = template.format(name=NO_MODEL, version=shown.number)
     no_model = await ask(app, context, method, path, body)
     problems = [Problem(f"a request to {path}", no_model)]
     if "{version}" in template:
-        path = template.format(name=context.registry.default, version=NO_VERSION)
+        path = template.format(name=shown.name, version=NO_VERSION)
         no_version = await ask(app, context, method, path, body)
         problems.append(Problem(f"a request to {path}", no_version))
     elif method == "GET":
-        path = template.format(name=context.registry.default)
+        path = template.format(name=shown.name)
         problems += await _loading_problems(app, context, method, path)
     return problems
 

@@ -1,7 +1,6 @@
 """Examples of inference that are right: requests, and what is answered to them."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -10,6 +9,7 @@ from fastapi import FastAPI
 from sigmoid_models.card import ModelCard
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.examples.asking import ask
+from sigmoid_serve.http.protocols.protocol import Protocol
 from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 
 MOST_MODELS: Final = 8
@@ -37,10 +37,10 @@ Exchanges = dict[str, Exchange]
 
 
 def shown_models(registry: ModelRegistry) -> list[ModelVersion]:
-    """Choose the models that are shown: the default, then others by name."""
-    names = [name for name in registry.models if name != registry.default]
-    chosen = islice([registry.default, *names], MOST_MODELS)
-    return [registry.find(name) for name in chosen]
+    """Choose the models that are shown: the default if it serves, others by name."""
+    models = registry.models
+    names = sorted(models, key=lambda name: name != registry.default)
+    return [next(iter(models[name].values())) for name in names[:MOST_MODELS]]
 
 
 async def predict_exchanges(
@@ -54,6 +54,30 @@ async def predict_exchanges(
     requests = {
         f"{version.name}: {kind}": value
         for kind, value in _predict_requests(version.engine.card).items()
+    }
+    return await _exchanges(app, context, path, requests)
+
+
+async def protocol_exchanges(
+    app: FastAPI,
+    context: Context,
+    protocol: Protocol,
+    template: str,
+    version: ModelVersion,
+) -> Exchanges:
+    """Ask a model about a row, as a protocol does, if it is not too long to show.
+
+    Args:
+        app: Answers.
+        context: See `asking.aside`.
+        protocol: Of the path.
+        template: Of the path.
+        version: That is asked.
+    """
+    path = template.format(name=version.name, version=version.number)
+    rows = list(_predict_requests(version.engine.card).values())[:1]
+    requests = {
+        f"{version.name}: row": protocol.row_request(row["inputs"]) for row in rows
     }
     return await _exchanges(app, context, path, requests)
 

@@ -17,10 +17,14 @@ from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import SPACE, Check, JsonText, scalar, value_at
 from sigmoid_serve.payload.array_shape import MAX_RANK
 from sigmoid_serve.payload.array_text import Tensors
-from sigmoid_serve.payload.first_error import first_error, scalars_error, value_error
 from sigmoid_serve.payload.json_errors import BEYOND, too_many_error
-from sigmoid_serve.payload.json_rows import read_numbers, read_rows
-from sigmoid_serve.payload.nesting import Nesting
+from sigmoid_serve.payload.walk.first_error import (
+    first_error,
+    scalars_error,
+    value_error,
+)
+from sigmoid_serve.payload.walk.json_rows import read_numbers, read_rows
+from sigmoid_serve.payload.walk.nesting import Nesting
 
 # Python objects for this much are made within a few milliseconds.
 _STRETCH_BYTES: Final = 2**16

@@ -11,7 +11,7 @@ from sigmoid_models.dtype import DtypeName
 from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import SPACE, count_rest, json_type_name, scalar
 from sigmoid_serve.payload.json_errors import number_error
-from sigmoid_serve.payload.nesting import Nesting
+from sigmoid_serve.payload.walk.nesting import Nesting
 
 
 def value_error(value: Any, nesting: Nesting) -> ElementError:

@@ -1,0 +1,1 @@
+"""The strict way through the text of a tensor: all its numbers, or the first error."""
