@@ -5,6 +5,7 @@ absent. What a validator must know beside the body comes as the validation's con
 `BodyContext`. Pointers of its errors begin at the field.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from numpy.typing import NDArray
@@ -64,9 +65,15 @@ BodyContext = tuple[Expectation, Reading]
 
 def _check_shape(shape: list[int], info: ValidationInfo) -> tuple[int, ...]:
     context: Any = info.context
-    _, features, max_elements, max_rank, max_rows = context[0]
+    return _checked(tuple(shape), context[0])
+
+
+# Clients send the same few shapes again and again; errors are not kept.
+@lru_cache(64)
+def _checked(shape: tuple[int, ...], expected: Expectation) -> tuple[int, ...]:
+    _, features, max_elements, max_rank, max_rows = expected
     check_declared(shape, "", features, max_elements, max_rank, max_rows)
-    return tuple(shape)
+    return shape
 
 
 def _read_data(value: Any, info: ValidationInfo) -> NDArray[Any] | None:
