@@ -63,9 +63,10 @@ BodyContext = tuple[Expectation, Reading]
 """What the validators know beside the body."""
 
 
-def _check_shape(shape: list[int], info: ValidationInfo) -> tuple[int, ...]:
+def _check_shape(shape: list[int], info: ValidationInfo) -> tuple[int, ...] | None:
     context: Any = info.context
-    return _checked(tuple(shape), context[0])
+    # Of a tensor that cannot be read at all, that is said first.
+    return _checked(tuple(shape), context[0]) if "datatype" in info.data else None
 
 
 # Clients send the same few shapes again and again; errors are not kept.
@@ -109,15 +110,15 @@ class _Model(BaseModel):
 class InferInput(_Model):
     """The input tensor: its numbers as `data`, or its bytes behind the JSON."""
 
-    # Shape and datatype before the data, as its validator knows only what is before it.
+    # In this order, as a validator knows only what is before it.
     name: Literal["inputs"]
+    datatype: DatatypeName
     shape: Annotated[
         list[Annotated[int, Field(ge=0, le=LARGEST_SIZE)]],
         FailFast(),
         AfterValidator(_check_shape),
         Field(description="Of a model, the last dimension is its features."),
     ]
-    datatype: DatatypeName
     parameters: InputParameters = None
     data: Annotated[
         NDArray[Any] | None,
@@ -147,7 +148,7 @@ def _check_twice(
                 "unknown_field",
                 pointer=f"/{position}/name",
                 expected="each output once",
-                got=f"{shown(name)} a second time",
+                got=f"{shown(name)} twice",
             )
     return outputs
 
