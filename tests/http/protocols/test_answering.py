@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.protocols.open_inference.answering import Output, write_infer
-from sigmoid_serve.http.protocols.open_inference.reading import RequestedOutput
+from sigmoid_serve.http.protocols.open_inference.forms import RequestedOutput
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.json.text import no_check
 from sigmoid_serve.payload import json_answer

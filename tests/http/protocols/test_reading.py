@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sigmoid_serve.errors import ServiceError
+from sigmoid_serve.http.protocols.open_inference import reading
 from sigmoid_serve.http.protocols.open_inference.datatypes import DATATYPES
+from sigmoid_serve.http.protocols.open_inference.forms import RequestedOutput
 from sigmoid_serve.http.protocols.open_inference.reading import (
     InferRequest,
-    RequestedOutput,
     json_bytes,
     read_quickly,
     read_strictly,
 )
 from sigmoid_serve.http.protocols.open_inference.schemas import Expectation
-from sigmoid_serve.json import outline
 from sigmoid_serve.json.text import no_check
 
 OUTPUTS = ("probabilities", "logits", "labels")
@@ -149,7 +149,7 @@ def test_flat_and_nested(
     small: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(outline, "_SMALL_BYTES", small)
+    monkeypatch.setattr(reading, "_SMALL_BYTES", small)
     request = read(body({"shape": shape, "data": data}))
     assert request.values.shape == tuple(shape)
     assert request.values.reshape(-1).tolist() == np.ravel(data).tolist()
@@ -366,7 +366,7 @@ FAULTS: dict[str, tuple[bytes, str, str | None]] = {
 def test_what_is_wrong_is_told(
     name: str, small: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outline, "_SMALL_BYTES", small)
+    monkeypatch.setattr(reading, "_SMALL_BYTES", small)
     text, code, pointer = FAULTS[name]
     error = refused(text)
     assert (error.code, error.pointer) == (code, pointer)
@@ -537,7 +537,7 @@ def test_what_is_read_quickly_is_read_so_strictly(
         with suppress(ServiceError):
             strict = plain(read_strictly(content, None, MODEL, no_check))
         with monkeypatch.context() as patch:
-            patch.setattr(outline, "_SMALL_BYTES", small)
+            patch.setattr(reading, "_SMALL_BYTES", small)
             found = read_quickly(content, None, MODEL)
         assert found is None or plain(found) == strict
         accepted += strict is not None

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sigmoid_models.dtype import DtypeName, shortened
 from sigmoid_serve.http.protocols.open_inference.classification import classify
-from sigmoid_serve.http.protocols.open_inference.reading import RequestedOutput
+from sigmoid_serve.http.protocols.open_inference.forms import RequestedOutput
 from sigmoid_serve.inference.media import MEDIA_TYPES
 from sigmoid_serve.inference.request import InferenceResponse, is_short
 from sigmoid_serve.json.text import Check

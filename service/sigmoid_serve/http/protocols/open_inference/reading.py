@@ -7,7 +7,6 @@ what is wrong. What both take has the same values.
 """
 
 import math
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -23,17 +22,20 @@ from sigmoid_serve.http.protocols.open_inference.fields.binary import (
     framing_error,
 )
 from sigmoid_serve.http.protocols.open_inference.fields.errors import field_error
+from sigmoid_serve.http.protocols.open_inference.forms import (
+    Form,
+    RequestedOutput,
+    all_outputs,
+    form_of,
+    read_form,
+)
 from sigmoid_serve.http.protocols.open_inference.schemas import (
     KNOWN_NAMES,
     Expectation,
     InferBody,
-    InferInput,
-    InferRequestedOutput,
 )
 from sigmoid_serve.json.outline import (
-    LIST,
     find_list,
-    outline_around,
     outline_strictly,
 )
 from sigmoid_serve.json.text import Check, JsonText, no_check
@@ -44,10 +46,6 @@ from sigmoid_serve.payload.tensors import Reading
 # Lists of more bytes are read faster as text than as a parser's objects.
 _SMALL_BYTES: Final = 4096
 
-# What clients say beside their values is mostly short, and the same again and again.
-_CACHED: Final = 64
-_CACHED_BYTES: Final = 1024
-
 # More digits than any length has.
 _MOST_DIGITS: Final = 19
 
@@ -56,21 +54,6 @@ _RAW: Final = DATATYPES["FP32"]
 
 # Of a body that is no JSON, so much is searched for a sign of bytes behind the JSON.
 _SEARCHED_BYTES: Final = 4096
-
-
-class RequestedOutput(NamedTuple):
-    """An output that is answered.
-
-    Attributes:
-        name: Its name.
-        is_binary: Whether it is answered as bytes behind the JSON.
-        classes: How many of the largest values are asked for, by Triton's extension for
-            classification; 0 for the output itself.
-    """
-
-    name: str
-    is_binary: bool
-    classes: int
 
 
 class InferRequest(NamedTuple):
@@ -93,26 +76,6 @@ class InferRequest(NamedTuple):
     datatype: Datatype
     is_flat: bool
     is_json: bool
-    outputs: tuple[RequestedOutput, ...]
-
-
-class _Form(NamedTuple):
-    """What a body says beside its values.
-
-    Attributes:
-        id: See `InferRequest`.
-        timeout_seconds: See there.
-        shape: Of the input, as declared.
-        datatype: Of the input, as declared.
-        size: Of the input behind the JSON, in bytes; None where it is not declared.
-        outputs: See there.
-    """
-
-    id: str
-    timeout_seconds: float
-    shape: tuple[int, ...]
-    datatype: Datatype
-    size: int | None
     outputs: tuple[RequestedOutput, ...]
 
 
@@ -167,8 +130,6 @@ def read_quickly(
             value = JsonText(text, start, stop)
             if stop - start <= _SMALL_BYTES:
                 value = orjson.loads(text[start:stop])
-        is_short = len(before) + len(after) <= _CACHED_BYTES
-        read_form = _cached_form if is_short else _read_form
         form = read_form(before, after, expected)
         if form is None:
             return None
@@ -184,32 +145,6 @@ def read_quickly(
         return _with_numbers(form, values)
     except (ElementError, Unverified, orjson.JSONDecodeError):
         return None
-
-
-def _read_form(before: bytes, after: bytes, expected: Expectation) -> _Form | None:
-    """Read a body but for its values, in a fast way."""
-    document = outline_around(before, after, "data")
-    if document is None:
-        return None
-    if after:
-        inputs = document.get("inputs")
-        given = inputs[0] if type(inputs) is list and inputs else None
-        if type(given) is not dict or given.get("data") is not LIST:
-            return None
-        given["data"] = None  # it is read beside
-    reading = Reading(expected.max_elements, False, no_check)
-    try:
-        # What `model_validate` calls, without its handling of options.
-        valid: InferBody = InferBody.__pydantic_validator__.validate_python(
-            document, context=(expected, reading)
-        )
-    except ValidationError:
-        return None
-    return _form(valid, expected)
-
-
-# The requests of a client are mostly the same but for the values.
-_cached_form = lru_cache(_CACHED)(_read_form)
 
 
 def read_strictly(
@@ -244,7 +179,7 @@ def read_strictly(
         refusals.append(field_error(error, document))
     if refusals:
         raise refusals.pop()
-    form, values = _form(valid, expected), valid.inputs[0].data
+    form, values = form_of(valid, expected), valid.inputs[0].data
     has_data = values is not None
     if values is None or form.size is not None or rest:
         return _with_bytes(form, rest, json_bytes, has_data=has_data)
@@ -281,26 +216,11 @@ def _raw_request(data: memoryview, expected: Expectation) -> InferRequest:
     shape = (rows, features) if features else (rows,)
     check_declared(shape, None, features, max_elements, max_rank, max_rows)
     values = read_raw(data, _RAW.stored, _RAW.dtype, shape, None)
-    outputs = _all_outputs(expected.outputs, True)
+    outputs = all_outputs(expected.outputs, True)
     return InferRequest("", math.inf, values, _RAW, False, False, outputs)
 
 
-def _form(body: InferBody, expected: Expectation) -> _Form:
-    given: InferInput = body.inputs[0]
-    parameters = body.parameters or {}
-    microseconds = parameters.get("timeout")
-    size: Any = given.parameters and given.parameters.get("binary_data_size")
-    return _Form(
-        body.id or "",
-        microseconds / 1e6 if microseconds else math.inf,
-        tuple(given.shape),
-        DATATYPES[given.datatype],
-        size,
-        _outputs(body.outputs, bool(parameters.get("binary_data_output")), expected),
-    )
-
-
-def _with_numbers(form: _Form, values: NDArray[Any]) -> InferRequest:
+def _with_numbers(form: Form, values: NDArray[Any]) -> InferRequest:
     """Add numbers of JSON to what is said of them, in their shape or flat."""
     name, seconds, shape, datatype, _, outputs = form
     is_flat = values.ndim == 1
@@ -310,7 +230,7 @@ def _with_numbers(form: _Form, values: NDArray[Any]) -> InferRequest:
 
 
 def _with_bytes(
-    form: _Form, rest: memoryview, json_bytes: int | None, *, has_data: bool = False
+    form: Form, rest: memoryview, json_bytes: int | None, *, has_data: bool = False
 ) -> InferRequest:
     """Add the bytes behind the JSON to what is said of them.
 
@@ -321,29 +241,3 @@ def _with_bytes(
     check_rest(shape, datatype, size, len(rest), json_bytes, has_data=has_data)
     values = read_raw(rest, datatype.stored, datatype.dtype, shape, INPUT_POINTER)
     return InferRequest(name, seconds, values, datatype, False, False, outputs)
-
-
-def _outputs(
-    asked: list[InferRequestedOutput] | None, is_binary: bool, expected: Expectation
-) -> tuple[RequestedOutput, ...]:
-    if not asked:
-        return _all_outputs(expected.outputs, is_binary)
-    outputs = []
-    for output in asked:
-        parameters = output.parameters or {}
-        own = parameters.get("binary_data")
-        outputs.append(
-            RequestedOutput(
-                output.name,
-                is_binary if own is None else own,
-                parameters.get("classification") or 0,
-            )
-        )
-    return tuple(outputs)
-
-
-@lru_cache(16)
-def _all_outputs(
-    names: tuple[str, ...], is_binary: bool
-) -> tuple[RequestedOutput, ...]:
-    return tuple(RequestedOutput(name, is_binary, 0) for name in names)
