@@ -103,7 +103,7 @@ class LocalModels:
         """Serve the prepared versions of a model; return its problems."""
         versions, problems = self._prepared.pop(name)
         registry = self._registry
-        gone = () if versions else registry.models[name]
+        gone = () if versions else tuple(registry.models[name])
         self._updater.commit(
             versions,
             replaced(self.passed_over, name, problems),
