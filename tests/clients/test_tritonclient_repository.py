@@ -1,7 +1,6 @@
 """Triton's client loads and unloads models, and counts; with several workers too."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,8 +8,10 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import new_key
 from tests.clients.triton import KINDS, drawn, natively, opened, tensor
+from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.running import serving, until_ready
 
@@ -35,16 +36,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     path = folder / "keys.txt"
     path.write_text("".join(f"{line}\n" for _, line in keys))
     log = folder / "log"
-    with serving(log, SIGMOID_WORKERS="2", SIGMOID_API_KEYS_FILE=str(path)) as (
-        process,
-        address,
-    ):
+    variables = {"SIGMOID_WORKERS": "2", "SIGMOID_API_KEYS_FILE": str(path)}
+    with serving(log, **variables) as (_, address):
         with httpx.Client(base_url=address) as client:
             until_ready(client)
         until(lambda: log.read_text().count("Started server process") == 2)
         yield Service(address, *(key for key, _ in keys))
-        process.terminate()
-        process.wait()
 
 
 def states(triton: Any, service: Service) -> dict[str, tuple[str, str]]:
@@ -146,20 +143,15 @@ def test_statistics_are_those_of_all_workers(kind: str, service: Service) -> Non
         assert counted(triton, service, "digits")["inference_count"] == more + 5
 
 
-def test_pages_cannot_change_what_is_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_cannot_change_what_is_served(kind: str) -> None:
     """Where there are no keys, everyone may but pages of browsers."""
-    with serving(tmp_path / "log") as (process, address):
-        with httpx.Client(base_url=address) as client:
-            until_ready(client)
-        for kind in KINDS:
-            with opened(kind, address) as triton:
-                triton.unload_model("digits")
-                page = {"Origin": "http://pages.example"}
-                with pytest.raises(InferenceServerException, match="Origin") as caught:
-                    triton.load_model("digits", headers=page)
-                assert caught.value.status() == "403"
-                assert triton.is_model_ready("digits") is False
-                triton.load_model("digits")
-                assert triton.is_model_ready("digits") is True
-        process.terminate()
-        process.wait()
+    with serve(Settings()) as server, opened(kind, server.base_url) as triton:
+        triton.unload_model("digits")
+        page = {"Origin": "http://pages.example"}
+        with pytest.raises(InferenceServerException, match="Origin") as caught:
+            triton.load_model("digits", headers=page)
+        assert caught.value.status() == "403"
+        assert triton.is_model_ready("digits") is False
+        triton.load_model("digits")
+        assert triton.is_model_ready("digits") is True

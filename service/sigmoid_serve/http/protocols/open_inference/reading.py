@@ -218,7 +218,7 @@ def _request(
 ) -> InferRequest:
     given: InferInput = body.inputs[0]
     datatype, shape, values = DATATYPES[given.datatype], given.shape, given.data
-    size = given.parameters and given.parameters.get("binary_data_size")
+    size = (given.parameters or {}).get("binary_data_size")
     is_json = is_flat = False
     if values is None or size is not None or rest:
         check_rest(given, datatype, size, len(rest), json_bytes)
