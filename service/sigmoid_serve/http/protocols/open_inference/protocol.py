@@ -2,16 +2,15 @@
 
 from typing import Final
 
-from sigmoid_serve.http.protocols.open_inference import (
+from sigmoid_serve.http.protocols.open_inference import infer, routes
+from sigmoid_serve.http.protocols.open_inference.errors import ERROR_FORM
+from sigmoid_serve.http.protocols.open_inference.management import (
     configuration,
     health,
-    infer,
     metadata,
     repository,
-    routes,
     statistics,
 )
-from sigmoid_serve.http.protocols.open_inference.errors import ERROR_FORM
 from sigmoid_serve.http.protocols.protocol import Protocol
 
 PROTOCOL: Final = Protocol(
@@ -24,7 +23,6 @@ PROTOCOL: Final = Protocol(
         configuration.router,
         repository.router,
         routes.router,
-        repository.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
