@@ -1,6 +1,7 @@
 """Triton's client loads and unloads models, and counts; with several workers too."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -155,3 +156,30 @@ def test_pages_cannot_change_what_is_served(kind: str) -> None:
         assert triton.is_model_ready("digits") is False
         triton.load_model("digits")
         assert triton.is_model_ready("digits") is True
+
+
+def test_a_server_that_stops(tmp_path: Path) -> None:
+    """It is not ready, but answers as before while it drains; then nobody is there."""
+    long = {"SIGMOID_DRAIN_SECONDS": "50", "SIGMOID_SHUTDOWN_SECONDS": "60"}
+    with serving(tmp_path / "log", **long) as (process, address):
+        for kind in KINDS:
+            with opened(kind, address) as triton:
+                assert triton.is_server_ready() is True
+        process.terminate()
+        for kind in KINDS:
+            with opened(kind, address) as triton:
+                until(lambda: triton.is_server_ready() is False)
+                assert triton.is_server_live() is True
+                assert triton.infer("digits", [tensor(ROW)]).as_numpy("logits").size
+                with pytest.raises(InferenceServerException) as caught:
+                    triton.load_model("digits")
+                assert caught.value.status() == "503"
+                assert "shutting down" in caught.value.message()
+        process.terminate()
+        process.wait()
+        for kind in KINDS:
+            with (
+                opened(kind, address) as triton,
+                pytest.raises(OSError, match=r"[Cc]onnect"),
+            ):
+                triton.infer("digits", [tensor(ROW)])
