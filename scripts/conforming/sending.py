@@ -6,7 +6,7 @@ import httpx
 
 from conforming.case import Case, Request
 
-_SHOWN = 300
+_SHOWN = 160
 # Of the client itself; a case says all that it sends.
 _QUIET = {"Accept-Encoding": "", "User-Agent": "conformance"}
 

@@ -78,8 +78,9 @@ def _quickly(
 def _strictly(request: InferenceRequest, version: ModelVersion | None) -> InferRequest:
     request.state.enter(PARSE)
     framing = json_bytes(request.headers.get(LENGTH))
-    expected = _expected(request, version)
-    return read_strictly(request.body, framing, expected, request.state.check)
+    asked = (request.body, framing, _expected(request, version))
+    check = request.state.check
+    return read_quickly(*asked, check) or read_strictly(*asked, check)
 
 
 def _shorten_timeout(request: InferenceRequest, asked: InferRequest) -> None:

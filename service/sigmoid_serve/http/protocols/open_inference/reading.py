@@ -164,7 +164,9 @@ def read_strictly(
         document = outline_strictly(text, "data", KNOWN_NAMES, check)
     except ServiceError as error:
         if json_bytes is None and b'"binary_data_size"' in body[:_SEARCHED_BYTES]:
-            error.detail += f"; where bytes follow it, {LENGTH_HEADER} says its length"
+            error.detail += (
+                f"; where bytes follow the JSON, {LENGTH_HEADER} is its length"
+            )
         raise
     context = (expected, Reading(expected.max_elements, True, check))
     # Raised outside `except`, as for the native requests: inside, our error and
@@ -217,8 +219,9 @@ def _request(
     body: InferBody, rest: memoryview, json_bytes: int | None, expected: Expectation
 ) -> InferRequest:
     given: InferInput = body.inputs[0]
-    datatype, shape, values = DATATYPES[given.datatype], given.shape, given.data
-    size = (given.parameters or {}).get("binary_data_size")
+    datatype, values = DATATYPES[given.datatype], given.data
+    shape = tuple(given.shape)
+    size: Any = (given.parameters or {}).get("binary_data_size")
     is_json = is_flat = False
     if values is None or size is not None or rest:
         check_rest(given, datatype, size, len(rest), json_bytes)

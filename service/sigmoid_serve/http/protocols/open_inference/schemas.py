@@ -89,7 +89,7 @@ def _check_name(name: str, info: ValidationInfo) -> str:
         raise ElementError(
             "unknown_field",
             pointer="",
-            expected=f"the name of an output, {' or '.join(names)}",
+            expected=f"the name of an output ({', '.join(names)})",
             got=shown(name),
         )
     return name
