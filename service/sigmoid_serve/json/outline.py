@@ -27,10 +27,7 @@ from sigmoid_serve.json.text import (
     value_end,
 )
 
-# Lists of longer bodies stay text, which is read faster than a parser's lists.
-_SMALL_BYTES: Final = 4096
-
-# The most bytes beside a list that stays text, in the fast way and in the strict one.
+# The most bytes beside a list, in the fast way and in the strict one.
 _AROUND_BYTES: Final = 4096
 _OUTLINE_BYTES: Final = 2**16
 
@@ -46,6 +43,9 @@ _integer = re.compile(rb"-?[0-9]{1,20}+").fullmatch
 # Stands for a list; nobody who writes a body knows it.
 _STAND_IN: Final = secrets.token_hex(16)
 
+LIST: Final = object()
+"""Stands for the list in what `outline_around` returns."""
+
 _QUOTE, _COMMA = b'",'
 _OBJECT, _LIST = b"{["
 _ENDS: Final = b"]}"
@@ -53,49 +53,61 @@ _ENDS: Final = b"]}"
 _TYPE_NAMES: Final[dict[type, str]] = {list: "a list", dict: "an object"}
 
 
-def outline_quickly(body: bytes, kept: str) -> dict[str, Any] | None:
-    """Read the outline of a body in the fast way, if that can be verified.
+def find_list(body: bytes, kept: str) -> tuple[int, int] | None:
+    """Find the first list of numbers that may be the value of a member of a name.
+
+    A list of numbers ends before the next string and the next end of an object.
 
     Args:
         body: The whole body.
-        kept: The name of the members whose lists stay text.
+        kept: The name of the member.
 
     Returns:
-        The fields; in a long body, one list is a `JsonText` that need not be JSON. None
-        if the body could not be verified: it may have an error or not.
+        Where it begins and ends, if it is one; see `outline_around`.
     """
-    if len(body) <= _SMALL_BYTES:
-        document = _without_duplicates(body)
-        return None if document is None else document[0]
     name = b'"%b"' % kept.encode()
     place = -1
     for _ in range(_MOST_PLACES):
         place = body.find(name, place + 1)
-        found = _list_after(body, place + len(name)) if place >= 0 else None
+        if place < 0:
+            return None
+        found = _list_after(body, place + len(name))
         if found:
-            return _around_list(body, found.end(), kept)
+            start = found.end()
+            ends = (body.find(b'"', start), body.find(b"}", start))
+            stop = min((end for end in ends if end > 0), default=start)
+            stop = body.rfind(b"]", start, stop) + 1
+            return (start, stop) if stop > start else None
     return None
 
 
-def _around_list(body: bytes, start: int, kept: str) -> dict[str, Any] | None:
-    """Parse what stands around the list that begins at a place.
+def outline_around(before: bytes, after: bytes, kept: str) -> dict[str, Any] | None:
+    """Parse what stands around a list, if that can be verified.
 
-    A list of numbers ends before the next string and the next end of an object. A
-    string is put in its place that is nowhere else. So the member that has it for its
-    value had the list, and the list was not inside a string.
+    A string is put in the place of the list that is nowhere else. So the member that
+    has it for its value had the list, and the list was not inside a string.
+
+    Args:
+        before: What is before the list; the whole body where there is none.
+        after: What is behind it; empty where there is none.
+        kept: The name of the member that has it.
+
+    Returns:
+        The fields, where the member that had the list has `LIST`. None if the body
+        could not be verified: it may have an error or not.
     """
-    ends = [end for end in (body.find(b'"', start), body.find(b"}", start)) if end > 0]
-    stop = body.rfind(b"]", start, min(ends, default=start)) + 1
-    if stop <= start or len(body) - (stop - start) > _AROUND_BYTES:
+    if len(before) + len(after) > _AROUND_BYTES:
         return None
-    stand_in = _STAND_IN.encode()
-    found = _without_duplicates(b'%b"%b"%b' % (body[:start], stand_in, body[stop:]))
+    if not after:
+        found = _without_duplicates(before)
+        return found and found[0]
+    found = _without_duplicates(b'%b"%b"%b' % (before, _STAND_IN.encode(), after))
     if found is None:
         return None
     document, objects = found
     for each in objects:
         if each.get(kept) == _STAND_IN:
-            each[kept] = JsonText(body, start, stop)
+            each[kept] = LIST
             return document
     return None
 

@@ -232,6 +232,11 @@ FAULTS: dict[str, tuple[bytes, str, str | None]] = {
     "lower case": (body({"datatype": "fp32"}), "dtype", "/inputs/0/datatype"),
     "BYTES": (body({"datatype": "BYTES"}), "dtype", "/inputs/0/datatype"),
     "BOOL": (body({"datatype": "BOOL"}), "dtype", "/inputs/0/datatype"),
+    "BYTES of another shape": (
+        body({"datatype": "BYTES", "shape": [1], "data": ["x"]}),
+        "dtype",
+        "/inputs/0/datatype",
+    ),
     "count": (body({"data": [1, 2]}), "ragged", "/inputs/0/data"),
     "nesting": (body({"data": [[1], [2], [3]]}), "ragged", "/inputs/0/data"),
     "ragged": (

@@ -129,16 +129,16 @@ def _write_rows(
         prediction = prediction.reshaped(asked.values.shape[:-1])
     logits, likely, labels = prediction
     names = version.output_names
-    outputs = {
-        "probabilities": Output("probabilities", "FP32", likely, names),
-        "logits": Output("logits", "FP32", logits, names),
-        "labels": Output("labels", _LABELS[labels.dtype.kind], labels),
+    parts = {
+        "probabilities": (likely, "FP32", names),
+        "logits": (logits, "FP32", names),
+        "labels": (labels, _LABELS[labels.dtype.kind], None),
     }
     return write_infer(
         version.name,
         version.number,
         asked.id,
-        [(outputs[each.name], each) for each in asked.outputs],
+        [Output(each, *parts[each.name]) for each in asked.outputs],
         request.limits.max_answer_bytes,
         state.check,
     )
@@ -171,7 +171,7 @@ def _elements(request: InferenceRequest, asked: InferRequest) -> Elements:
             ELEMENTWISE,
             ELEMENTWISE_VERSION,
             asked.id,
-            [(Output(each.name, name, outputs), each) for each in asked.outputs],
+            [Output(each, outputs, name) for each in asked.outputs],
             request.limits.max_answer_bytes,
             check,
         )
