@@ -6,11 +6,16 @@ from typing import Any, Final
 
 import httpx
 import numpy as np
+from numpy.typing import NDArray
 
 from calling.environments import HERE, ClientError, python_environment, run
 
 _ROWS: Final = ([0.5] * 64, [position / 64 for position in range(64)])
-_OUTPUTS: Final = ("probabilities", "logits")
+_OUTPUTS: Final[dict[str, Any]] = {
+    "probabilities": np.float32,
+    "logits": np.float32,
+    "labels": str,
+}
 
 
 class KServeClient:
@@ -71,8 +76,9 @@ class MLServerClient:
                 position = answer["parameters"]["batch_index"]
                 _expect("error" not in answer, "no error", answer)
                 for output in answer["outputs"]:
-                    got = np.array(output["data"], np.float32)
-                    want = np.array(wanted[output["name"]][position], np.float32)
+                    name = output["name"]
+                    got: NDArray[Any] = np.array(output["data"], _OUTPUTS[name])
+                    want = np.ravel(wanted[name][position]).astype(got.dtype)
                     _expect(got.tolist() == want.tolist(), want, got)
         (answer,) = self._infer(url, key, folder, [_request([_ROWS[0][:63]])], [])
         _expect("64 features" in answer["error"]["msg"], "64 features", answer)

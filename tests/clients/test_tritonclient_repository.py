@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from tritonclient.utils import InferenceServerException
 
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import new_key
 from tests.clients.triton import KINDS, drawn, natively, opened, tensor
+from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.running import serving, until_ready
 
@@ -35,16 +37,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     path = folder / "keys.txt"
     path.write_text("".join(f"{line}\n" for _, line in keys))
     log = folder / "log"
-    with serving(log, SIGMOID_WORKERS="2", SIGMOID_API_KEYS_FILE=str(path)) as (
-        process,
-        address,
-    ):
+    variables = {"SIGMOID_WORKERS": "2", "SIGMOID_API_KEYS_FILE": str(path)}
+    with serving(log, **variables) as (_, address):
         with httpx.Client(base_url=address) as client:
             until_ready(client)
         until(lambda: log.read_text().count("Started server process") == 2)
         yield Service(address, *(key for key, _ in keys))
-        process.terminate()
-        process.wait()
 
 
 def states(triton: Any, service: Service) -> dict[str, tuple[str, str]]:
@@ -146,20 +144,42 @@ def test_statistics_are_those_of_all_workers(kind: str, service: Service) -> Non
         assert counted(triton, service, "digits")["inference_count"] == more + 5
 
 
-def test_pages_cannot_change_what_is_served(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_pages_cannot_change_what_is_served(kind: str) -> None:
     """Where there are no keys, everyone may but pages of browsers."""
-    with serving(tmp_path / "log") as (process, address):
-        with httpx.Client(base_url=address) as client:
-            until_ready(client)
+    with serve(Settings()) as server, opened(kind, server.base_url) as triton:
+        triton.unload_model("digits")
+        page = {"Origin": "http://pages.example"}
+        with pytest.raises(InferenceServerException, match="Origin") as caught:
+            triton.load_model("digits", headers=page)
+        assert caught.value.status() == "403"
+        assert triton.is_model_ready("digits") is False
+        triton.load_model("digits")
+        assert triton.is_model_ready("digits") is True
+
+
+def test_a_server_that_stops(tmp_path: Path) -> None:
+    """It is not ready, but answers as before while it drains; then nobody is there."""
+    long = {"SIGMOID_DRAIN_SECONDS": "50", "SIGMOID_SHUTDOWN_SECONDS": "60"}
+    with serving(tmp_path / "log", **long) as (process, address):
         for kind in KINDS:
             with opened(kind, address) as triton:
-                triton.unload_model("digits")
-                page = {"Origin": "http://pages.example"}
-                with pytest.raises(InferenceServerException, match="Origin") as caught:
-                    triton.load_model("digits", headers=page)
-                assert caught.value.status() == "403"
-                assert triton.is_model_ready("digits") is False
-                triton.load_model("digits")
-                assert triton.is_model_ready("digits") is True
+                assert triton.is_server_ready() is True
+        process.terminate()
+        for kind in KINDS:
+            with opened(kind, address) as triton:
+                until(lambda: triton.is_server_ready() is False)
+                assert triton.is_server_live() is True
+                assert triton.infer("digits", [tensor(ROW)]).as_numpy("logits").size
+                with pytest.raises(InferenceServerException) as caught:
+                    triton.load_model("digits")
+                assert caught.value.status() == "503"
+                assert "shutting down" in caught.value.message()
         process.terminate()
         process.wait()
+        for kind in KINDS:
+            with (
+                opened(kind, address) as triton,
+                pytest.raises(OSError, match=r"[Cc]onnect"),
+            ):
+                triton.infer("digits", [tensor(ROW)])

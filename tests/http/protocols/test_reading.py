@@ -111,6 +111,20 @@ def test_what_may_be_absent_or_is_passed_over(fields: dict[str, Any]) -> None:
     assert (request.id, request.timeout_seconds) == ("", math.inf)
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        {"parameters": {}},
+        {"parameters": None},
+        {"parameters": {"binary_data_size": None}},
+        {"parameters": {"more": "x"}, "more": None},
+    ],
+    ids=str,
+)
+def test_what_may_be_absent_of_a_tensor(tensor: dict[str, Any]) -> None:
+    assert plain(read(body(tensor))) == plain(read(body()))
+
+
 @pytest.mark.parametrize("datatype", DATATYPES)
 def test_json_and_binary_give_equal_bits(datatype: str) -> None:
     stored = DATATYPES[datatype].stored  # type: ignore[index]

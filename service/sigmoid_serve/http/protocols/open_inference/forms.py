@@ -104,7 +104,7 @@ def form_of(body: InferBody, expected: Expectation) -> Form:
     given: InferInput = body.inputs[0]
     parameters = body.parameters or {}
     microseconds = parameters.get("timeout")
-    size: Any = given.parameters and given.parameters.get("binary_data_size")
+    size: Any = (given.parameters or {}).get("binary_data_size")
     return Form(
         body.id or "",
         microseconds / 1e6 if microseconds else math.inf,
