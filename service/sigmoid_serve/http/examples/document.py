@@ -151,13 +151,17 @@ async def _put_answer(
     versions: list[ModelVersion],
 ) -> None:
     method = "POST" if path.endswith("/reload") else "GET"
-    names = ["answer"]
+    filled = {"answer": path}
     if "{name}" in path:
-        names = [each.name for each in versions if not _is_long(each.engine.card)]
+        filled = {
+            each.name: path.format(name=each.name, version=each.number)
+            for each in versions
+            if not _is_long(each.engine.card)
+        }
     examples = {}
     media = JSON
-    for name in names:
-        answered = await ask(app, inside, method, path.replace("{name}", name))
+    for name, place in filled.items():
+        answered = await ask(app, inside, method, place)
         if answered.status != 200:  # such as of a model that is gone by now
             continue
         value, media = answered.value, answered.media_type
