@@ -32,8 +32,8 @@ ARROWS = {
     "app": "lifespan http inference registry repository monitoring engine admission "
     "configuration",
     "lifespan": "http registry monitoring engine configuration sigmoid_models",
-    "http": "inference registry repository monitoring engine admission configuration "
-    "errors sigmoid_models sigmoid_models.files",
+    "http": "inference registry repository monitoring engine admission payload json "
+    "configuration errors sigmoid_models sigmoid_models.files",
     "inference": "registry engine admission payload json configuration errors "
     "sigmoid_models",
     "registry": "repository monitoring engine configuration errors sigmoid_models "

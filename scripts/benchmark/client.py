@@ -70,7 +70,8 @@ class Connection:
             Seconds from before the first byte was sent until the last had come.
 
         Raises:
-            BenchmarkError: The answer is no 200, or its length is not declared.
+            BenchmarkError: The answer is no 200, or neither is its length declared nor
+                does it come in chunks.
             OSError: The connection broke.
         """
         start = perf_counter()
@@ -80,11 +81,12 @@ class Connection:
             received += self._read(received)
             end = self._buffer.find(b"\r\n\r\n", 0, min(received, _HEAD_BYTES))
         self.head = bytes(self._buffer[:end])
-        self._body = slice(end + 4, end + 4 + _declared_length(self.head))
-        missing = self._body.stop - len(self._buffer)
-        self._buffer.extend(bytes(max(0, missing)))
-        while received < self._body.stop:
-            received += self._read(received)
+        _require_ok(self.head)
+        if _header(self.head, b"transfer-encoding").lower() == b"chunked":
+            self._body = self._read_chunks(end + 4, received)
+        else:
+            self._body = slice(end + 4, end + 4 + _declared_length(self.head))
+            self._read_until(self._body.stop, received)
         return perf_counter() - start
 
     def body(self) -> bytes:
@@ -95,6 +97,26 @@ class Connection:
         """Return a header of the last answer, or an empty text."""
         return _header(self.head, name.encode()).decode()
 
+    def _read_chunks(self, start: int, received: int) -> slice:
+        """Read chunks that begin at a place, and put their data there in one piece."""
+        place, end, size = start, start, -1
+        while size:
+            while (line_end := self._buffer.find(b"\r\n", place, received)) < 0:
+                received = self._read_until(received + 1, received)
+            size = int(self._buffer[place:line_end].partition(b";")[0], 16)
+            data, place = line_end + 2, line_end + 2 + size + 2
+            received = self._read_until(place, received)
+            self._buffer[end : end + size] = self._buffer[data : data + size]
+            end += size
+        return slice(start, end)
+
+    def _read_until(self, end: int, received: int) -> int:
+        """Read until so many bytes have come; return how many have."""
+        self._buffer.extend(bytes(max(0, end - len(self._buffer))))
+        while received < end:
+            received += self._read(received)
+        return received
+
     def _read(self, start: int) -> int:
         with memoryview(self._buffer) as view:
             count = self._socket.recv_into(view[start:])
@@ -103,10 +125,13 @@ class Connection:
         return count
 
 
-def _declared_length(head: bytes) -> int:
+def _require_ok(head: bytes) -> None:
     status = head.split(b"\r\n")[0]
     if b" 200" not in status:
         raise BenchmarkError(f"a server answered {status.decode()!r} and not 200")
+
+
+def _declared_length(head: bytes) -> int:
     length = _header(head, b"content-length")
     if not length.isdigit():
         raise BenchmarkError("a server's answer has no Content-Length")

@@ -3,10 +3,9 @@
 from statistics import median
 from typing import NamedTuple
 
-from benchmark.figures import Figures, Key
+from benchmark.figures import RATE, Figures, Key
 from benchmark.programs import OTHER, OURS
 from benchmark.table import Table
-from benchmark.targets import RATE
 
 # Of one connection alone, whose rate a single stall lowers, the median latency too.
 _ALONE = "1"

@@ -3,6 +3,8 @@
 from statistics import median
 from typing import NamedTuple
 
+RATE = "requests per second"
+
 
 class Key(NamedTuple):
     """Names a figure.

@@ -95,6 +95,13 @@ def normal(*shape: int) -> Floats:
     return values
 
 
+def logits_of(network: Network, values: Floats) -> Floats:
+    """Compute what the answer's logits must be."""
+    with torch.no_grad():
+        logits: Floats = network(torch.from_numpy(values)).numpy()
+    return logits
+
+
 def json_request(path: str, values: Floats) -> Request:
     """Write `{"inputs": …}`, each number in the fewest digits that name its float32."""
     body = orjson.dumps({"inputs": values}, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -105,40 +112,21 @@ def predict_task(path: str, rows: int, network: Network | None = None) -> Task:
     """Ask for the logits of some rows of a network, `classifier()` by default."""
     network = network or classifier()
     values = normal(rows, network.fc1.in_features)
-    with torch.no_grad():
-        logits: Floats = network(torch.from_numpy(values)).numpy()
+    logits = logits_of(network, values)
     return Task(
         json_request(path, values),
-        lambda body: _is_close(_from_json(body, "logits"), logits),
+        lambda body: is_close(_from_json(body, "logits"), logits),
     )
 
 
 def npy_predict_task(path: str, rows: int, network: Network) -> Task:
     """Ask for the logits of some rows of a network as `.npy`, in and out."""
     values = normal(rows, network.fc1.in_features)
-    with torch.no_grad():
-        logits: Floats = network(torch.from_numpy(values)).numpy()
+    logits = logits_of(network, values)
     return Task(
         _npy_request(f"{path}?output=logits", values),
-        lambda body: _is_close(np.load(io.BytesIO(body)), logits),
+        lambda body: is_close(np.load(io.BytesIO(body)), logits),
     )
-
-
-def v2_predict_task(path: str, rows: int) -> Task:
-    """Ask for the same in the Open Inference Protocol, version 2."""
-    values, wanted = normal(rows, FEATURES), predict_task(path, rows)
-    tensor = {"name": "rows", "shape": list(values.shape), "datatype": "FP32"}
-    body = orjson.dumps(
-        {"inputs": [{**tensor, "data": values.ravel()}]},
-        option=orjson.OPT_SERIALIZE_NUMPY,
-    )
-
-    def is_right(answer: bytes) -> bool:
-        logits = orjson.loads(answer)["outputs"][0]
-        flat = np.asarray(logits["data"]).reshape(logits["shape"])
-        return wanted.is_right(orjson.dumps({"logits": flat.tolist()}))
-
-    return Task(Request("POST", path, body, (("Content-Type", JSON),)), is_right)
 
 
 def sigmoid_task(*shape: int) -> Task:
@@ -146,7 +134,7 @@ def sigmoid_task(*shape: int) -> Task:
     values = normal(*shape)
     return Task(
         json_request("/sigmoid", values),
-        lambda body: _is_close(_from_json(body, "outputs"), _sigmoid(values)),
+        lambda body: is_close(_from_json(body, "outputs"), exact_sigmoid(values)),
     )
 
 
@@ -155,7 +143,7 @@ def npy_sigmoid_task(*shape: int) -> Task:
     values = normal(*shape)
     return Task(
         _npy_request("/sigmoid", values),
-        lambda body: _is_close(np.load(io.BytesIO(body)), _sigmoid(values)),
+        lambda body: is_close(np.load(io.BytesIO(body)), exact_sigmoid(values)),
     )
 
 
@@ -178,7 +166,8 @@ def empty_task(task: Task) -> Task:
     return Task(task.request, lambda body: body == b"{}")
 
 
-def _sigmoid(values: Floats) -> Floats:
+def exact_sigmoid(values: Floats) -> Floats:
+    """Compute the sigmoid in float64 and round it once."""
     exact = 1 / (1 + np.exp(-values.astype(np.float64)))
     rounded: Floats = exact.astype(np.float32)
     return rounded
@@ -188,7 +177,8 @@ def _from_json(body: bytes, name: str) -> Floats:
     return np.asarray(orjson.loads(body)[name], dtype=np.float32)
 
 
-def _is_close(got: Floats, wanted: Floats) -> bool:
+def is_close(got: Floats, wanted: Floats) -> bool:
+    """Tell whether an array has the right shape and values, within 1e-5."""
     return got.shape == wanted.shape and np.allclose(
         got, wanted, rtol=_TOLERANCE, atol=_TOLERANCE
     )

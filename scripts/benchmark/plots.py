@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from benchmark.figures import Figures, Key, cases, middle, ratio, servers
+from benchmark.figures import RATE, Figures, Key, cases, middle, ratio, servers
 from benchmark.growth import FORMATS
 from benchmark.programs import OURS, TUTORIAL
-from benchmark.targets import RATE, W1_REQUIRED
+from benchmark.targets import W1_REQUIRED
 
 # Okabe and Ito, "Color Universal Design", 2008: https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")

@@ -7,11 +7,13 @@ from typing import NamedTuple
 
 from benchmark import BenchmarkError
 from benchmark.client import Request
-from benchmark.payloads import Task, empty_task, predict_task, v2_predict_task
+from benchmark.open_inference.tasks import json_predict_task
+from benchmark.payloads import Task, empty_task, predict_task
 from benchmark.servers import Program
 from benchmark.trees import INSTALLED, Tree
 
 OURS, OTHER = "ours", "other"
+MLSERVER, KSERVE, PYTRITON = "mlserver", "kserve", "pytriton"
 TUTORIAL, TYPED, EMPTY = "tutorial", "tutorial, typed", "empty"
 _PEERS = Path(__file__).parent / "peers"
 # What the file of the tutorial does not say.
@@ -27,7 +29,8 @@ class Peer(NamedTuple):
     """A server of another maker.
 
     Attributes:
-        package: Its name in `--peers`, among packages, and of the script here.
+        package: Its name in `--peers` and among packages; of the script here too, with
+            `_` for `-`.
         name: As the tables show it.
         predict: Makes the request that asks for the logits of some rows.
         options: Of the script.
@@ -51,11 +54,9 @@ PEERS = (
     Peer("mosec", "mosec", _mosec),
     Peer("mosec", "mosec, batches", _mosec, ("batches",)),
     Peer("litserve", "litserve", _native),
-    Peer(
-        "mlserver",
-        "mlserver",
-        lambda rows: v2_predict_task("/v2/models/model/infer", rows),
-    ),
+    Peer("mlserver", MLSERVER, json_predict_task),
+    Peer("kserve", KSERVE, json_predict_task),
+    Peer("nvidia-pytriton", PYTRITON, json_predict_task),
 )
 
 
@@ -118,5 +119,6 @@ def _script(
     options: tuple[str, ...] = (),
 ) -> Callable[[int], list[str]]:
     # -P, lest `import mosec` find the script of that name beside it.
-    script = [python, "-P", str(_PEERS / f"{file}.py"), str(checkpoint)]
+    path = _PEERS / f"{file.replace('-', '_')}.py"
+    script = [python, "-P", str(path), str(checkpoint)]
     return lambda port: [*script, str(port), *options]

@@ -101,6 +101,17 @@ def running(program: Program) -> Iterator[Server]:
             _stop(process)
 
 
+@contextmanager
+def on_all_cores() -> Iterator[None]:
+    """Let the client use all cores, as one does that nobody has pinned."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_CORES)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
 def core_list(cores: Iterable[int]) -> str:
     """Write cores as taskset reads them."""
     return ",".join(map(str, cores))

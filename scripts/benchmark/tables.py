@@ -2,10 +2,16 @@
 
 from collections.abc import Sequence
 
-from benchmark.figures import Figures, Key, cases, middle, ratio, servers
+from benchmark.figures import RATE, Figures, Key, cases, middle, ratio, servers
 from benchmark.growth import FORMATS
 from benchmark.networks.tables import large_tables
 from benchmark.networks.through_http import FORMATS as LARGE_FORMATS
+from benchmark.open_inference.passes import (
+    BATCH,
+    ROWS,
+    SIGMOID,
+    STARTED,
+)
 from benchmark.programs import OURS
 from benchmark.table import (
     Table,
@@ -16,7 +22,6 @@ from benchmark.table import (
     value_cell,
 )
 from benchmark.target import Target
-from benchmark.targets import RATE
 
 
 def all_tables(figures: Figures) -> list[Table]:
@@ -46,8 +51,23 @@ def all_tables(figures: Figures) -> list[Table]:
             )
             for workload, form in LARGE_FORMATS.items()
         ),
+        *_v2(figures),
     ]
     return [table for table in tables if table.rows]
+
+
+def _v2(figures: Figures) -> list[Table]:
+    tables = []
+    for suffix, where in (("", ""), (STARTED, ", as started, on all cores")):
+        rows, batch, sigmoid = (f"{name}{suffix}" for name in (ROWS, BATCH, SIGMOID))
+        tables += [
+            _load(figures, rows, f"v2: one row as JSON{where}"),
+            _load(figures, batch, f"v2: 1024 rows as binary FP32{where}"),
+            _seconds(
+                figures, sigmoid, f"v2: sigmoid of 1000 × 1000 as binary FP32{where}"
+            ),
+        ]
+    return tables
 
 
 def targets_table(targets: Sequence[Target]) -> Table:

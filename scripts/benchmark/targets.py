@@ -1,9 +1,10 @@
 """What must hold, and whether it does."""
 
-from benchmark.figures import Figures, Key, middle, ratio, servers
+from benchmark.figures import RATE, Figures, Key, middle, ratio, servers
 from benchmark.growth import DEPTHS, FORMATS, THREADS
 from benchmark.liveness import DIFFERENCE
 from benchmark.networks.targets import large_targets
+from benchmark.open_inference.targets import v2_targets
 from benchmark.programs import EMPTY, OURS, TUTORIAL
 from benchmark.single import FLOOR, SUM
 from benchmark.target import Target
@@ -17,7 +18,6 @@ from benchmark.throughput import (
 
 AS_STARTED_REQUIRED = {"W1": 4.8, "W2": 27, "W4": 1.8}
 W1_REQUIRED = {1: 1.8, 8: 3.0, 31: 4.0, 32: 4.8, 64: 4.5, 256: 4.5}
-RATE = "requests per second"
 
 
 def measured_targets(figures: Figures) -> list[Target]:
@@ -30,6 +30,7 @@ def measured_targets(figures: Figures) -> list[Target]:
         *_growth(figures),
         _depth(figures),
         *large_targets(figures),
+        *v2_targets(figures),
     ]
     return [target for target in every if target.measured is not None]
 

@@ -1,1 +1,1 @@
-"""Clients generated from `/openapi.json`, and what calls a server with them."""
+"""Clients that are not made for this server, and what calls it with them."""

@@ -72,9 +72,11 @@ class ServiceError(Exception):
         expected: What would have been right there.
         got: What kind of thing was there; never the payload itself.
         retry_after: Seconds after which to ask again, where that may help.
+        accept_encoding: Content codings of a body that are read, where another came.
     """
 
     retry_after: int | None = None
+    accept_encoding: str | None = None
 
     def __init__(
         self,

@@ -493,7 +493,9 @@ def test_encodings_that_are_not_known(served: Served, encoding: str) -> None:
     problem = answer.json()
     assert (problem["status"], problem["code"]) == (415, "unsupported_media_type")
     assert "gzip, deflate" in problem["detail"]
+    assert "Content-Type" not in problem["detail"]
     assert len(problem["detail"]) < 400
+    assert answer.headers["accept-encoding"] == "gzip, deflate"
     assert send(served, GOOD, "identity").status_code == 200
 
 

@@ -106,7 +106,7 @@ FOREIGN: list[tuple[dict[str, Any], str, tuple[str, ...]]] = [
     (
         {"id": "1", "inputs": ROWS},
         "unknown_field",
-        ("Open Inference Protocol", "leave it out"),
+        ("Open Inference Protocol", "/v2/models/NAME/infer"),
     ),
     ({"nothing known": 1}, "unknown_field", ("got the field nothing known",)),
 ]
@@ -138,6 +138,7 @@ def test_tensors_of_the_open_inference_protocol(
     problem = client.post(path, json={"inputs": [TENSOR]}).json()
     assert (problem["code"], problem["pointer"]) == (code, pointer)
     assert "Open Inference Protocol" in problem["detail"]
+    assert "/v2/models/NAME/infer" in problem["detail"]
     assert "the data alone" in problem["detail"]
 
 

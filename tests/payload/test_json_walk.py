@@ -143,7 +143,7 @@ def test_the_first_error_of_random_batches() -> None:
         ("[[1,2],[3]]", "a list of 2", "a list of 1"),
         ('[[1,2],["[,]",3,[4,5]]]', "a list of 2", "a list of 3"),
         ("[[1],2]", "a list of 1", "a number"),
-        ('[1,{"data":[1],"shape":[1]}]', "a number", "an object as the Open Inference"),
+        ('[1,{"data":[1],"shape":[1]}]', "a number", "an object of the Open Inference"),
         ('[1,{"a":1}]', "a number", "an object"),
         ('["' + "x" * 10**6 + '"]', "a number", "a string"),
         ("[-Infinity]", "a number", "-Infinity"),

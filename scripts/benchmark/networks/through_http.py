@@ -5,10 +5,9 @@ answer. The same server does that for a network of the same ends with a single u
 between them.
 """
 
-import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from time import perf_counter, sleep
 
@@ -30,7 +29,7 @@ from benchmark.payloads import (
     write_checkpoint,
 )
 from benchmark.programs import EMPTY, OURS, ours
-from benchmark.servers import ALL_CORES, Server, running
+from benchmark.servers import ALL_CORES, Server, on_all_cores, running
 from benchmark.session import Session, all_running, once, timed
 from sigmoid_models.classifier import Classifier
 
@@ -56,7 +55,7 @@ def large(session: Session) -> None:
     ]
     command = plain(len(ALL_CORES), "cpu")
     program = replace(ours(files), is_pinned=False)
-    with _on_all_cores(), running(program) as server, started(command) as side:
+    with on_all_cores(), running(program) as server, started(command) as side:
         side.load(path)
         for workload, form in FORMATS.items():
             tasks = {
@@ -90,7 +89,7 @@ def beside(session: Session) -> None:
     row = predict_task("/models/small/predict", 1, small)
     programs = [replace(ours(files), is_pinned=False)]
     programs += [replace(session.programs[EMPTY], is_pinned=False)]
-    with _on_all_cores(), all_running(session, programs) as servers:
+    with on_all_cores(), all_running(session, programs) as servers:
         server, empty = (server for _, server in servers)
         once(server, task)
         session.show("/livez")
@@ -175,14 +174,3 @@ def batch_rows(metrics: str) -> dict[str, float]:
 def _task(form: str, path: str, network: Network) -> Task:
     make = npy_predict_task if form == "npy" else predict_task
     return make(path, HTTP_ROWS, network)
-
-
-@contextmanager
-def _on_all_cores() -> Iterator[None]:
-    """Let the client use all cores, as one does that nobody has pinned."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, ALL_CORES)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, cores)

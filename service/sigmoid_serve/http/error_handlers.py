@@ -77,6 +77,8 @@ def error_response(request_id: str, error: ServiceError, form: ErrorForm) -> Res
         headers["Allow"] = error.expected or ""
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+    if error.accept_encoding is not None:
+        headers["Accept-Encoding"] = error.accept_encoding
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     body = form.write(error, status, request_id)

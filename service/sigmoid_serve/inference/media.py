@@ -53,13 +53,12 @@ def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, 
     """
     text = _text(content_encoding_header) or ""
     if _has_too_many_parts(text):
-        raise _unsupported(shown(text), f"{_MOST_PARTS} encodings at most")
+        raise _unsupported_encoding(shown(text))
     names = [name.strip().lower() for name in text.split(",")]
     encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
     found = tuple(encoding for encoding in encodings if encoding)
     if len(encodings) < len(names) or len(found) > _MOST_ENCODINGS:
-        expected = "Content-Encoding gzip, deflate or none"
-        raise _unsupported(f"Content-Encoding {shown(text)}", expected)
+        raise _unsupported_encoding(shown(text))
     return found
 
 
@@ -161,3 +160,15 @@ def _unsupported(got: str, expected: str) -> ServiceError:
         expected=expected,
         got=got,
     )
+
+
+def _unsupported_encoding(name: str) -> ServiceError:
+    expected, got = "Content-Encoding gzip, deflate or none", f"Content-Encoding {name}"
+    error = ServiceError(
+        "unsupported_media_type",
+        f"expected {expected}, got {got}",
+        expected=expected,
+        got=got,
+    )
+    error.accept_encoding = "gzip, deflate"
+    return error

@@ -71,6 +71,12 @@ def recognise_for_npy(body: bytes) -> str | None:
 
 _ROWS_AS_INPUTS: Final = "send its rows as inputs"
 
+PROTOCOL: Final = (
+    "the Open Inference Protocol of Triton and KServe, which is spoken at "
+    "/v2/models/NAME/infer; send the body there"
+)
+"""What such a body is, and where it belongs."""
+
 # Fields of other servers, and of the examples that people begin with.
 _FIELDS: Final[Mapping[str, str]] = {
     "instances": f"of TensorFlow Serving and KServe V1; {_ROWS_AS_INPUTS}",
@@ -84,10 +90,9 @@ _FIELDS: Final[Mapping[str, str]] = {
     "tensor": f"of Seldon; {_ROWS_AS_INPUTS}",
     "columns": "of pandas; send rows, or records by feature name, as inputs",
     "index": "of pandas; send rows, or records by feature name, as inputs",
-    "datatype": "of the Open Inference Protocol; send the data itself as inputs",
     **dict.fromkeys(
-        ("id", "outputs", "parameters", "model_name", "model_version"),
-        "of the Open Inference Protocol; leave it out",
+        ("id", "outputs", "parameters", "datatype", "model_name", "model_version"),
+        f"of {PROTOCOL}",
     ),
     **dict.fromkeys(
         ("input", "x", "X", "features", "rows", "values", "samples", "vector", "array"),

@@ -27,10 +27,7 @@ from sigmoid_serve.json.text import (
     value_end,
 )
 
-# Lists of longer bodies stay text, which is read faster than a parser's lists.
-_SMALL_BYTES: Final = 4096
-
-# The most bytes beside a list that stays text, in the fast way and in the strict one.
+# The most bytes beside a list, in the fast way and in the strict one.
 _AROUND_BYTES: Final = 4096
 _OUTLINE_BYTES: Final = 2**16
 
@@ -38,7 +35,7 @@ _OUTLINE_BYTES: Final = 2**16
 _MOST_PLACES: Final = 8
 
 # Lists and objects that are nested deeper stay text.
-_MOST_DEPTH: Final = 4
+_MOST_DEPTH: Final = 3
 
 _list_after = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+(?=\[)").match
 _integer = re.compile(rb"-?[0-9]{1,20}+").fullmatch
@@ -46,54 +43,72 @@ _integer = re.compile(rb"-?[0-9]{1,20}+").fullmatch
 # Stands for a list; nobody who writes a body knows it.
 _STAND_IN: Final = secrets.token_hex(16)
 
-_QUOTE, _COLON, _COMMA = b'":,'
+LIST: Final = object()
+"""Stands for the list in what `outline_around` returns."""
+
+_QUOTE, _COMMA = b'",'
 _OBJECT, _LIST = b"{["
 _ENDS: Final = b"]}"
 
-_TYPE_NAMES: Final = {list: "a list", dict: "an object"}
+_TYPE_NAMES: Final[dict[type, str]] = {list: "a list", dict: "an object"}
 
 
-def outline_quickly(body: bytes, kept: str) -> dict[str, Any] | None:
-    """Read the outline of a body in the fast way, if that can be verified.
+def find_list(body: bytes, kept: str) -> tuple[int, int] | None:
+    """Find the first list of numbers that may be the value of a member of a name.
+
+    A list of numbers ends before the next string and the next end of an object.
 
     Args:
         body: The whole body.
-        kept: The name of the members whose lists stay text.
+        kept: The name of the member.
 
     Returns:
-        The fields; in a long body, one list is a `JsonText` that need not be JSON. None
-        if the body could not be verified: it may have an error or not.
+        Where it begins and ends, if it is one; see `outline_around`.
     """
-    if len(body) <= _SMALL_BYTES:
-        document = _without_duplicates(body)
-        return None if document is None else document[0]
     name = b'"%b"' % kept.encode()
-    place = body.find(name)
+    place = -1
     for _ in range(_MOST_PLACES):
-        found = _list_after(body, place + len(name)) if place >= 0 else None
+        place = body.find(name, place + 1)
+        if place < 0:
+            return None
+        found = _list_after(body, place + len(name))
         if found:
-            return _around_list(body, found.end(), kept)
-        place = body.find(name, place + 1) if place >= 0 else place
+            start = found.end()
+            ends = (body.find(b'"', start), body.find(b"}", start))
+            stop = min((end for end in ends if end > 0), default=start)
+            stop = body.rfind(b"]", start, stop) + 1
+            return (start, stop) if stop > start else None
     return None
 
 
-def _around_list(body: bytes, start: int, kept: str) -> dict[str, Any] | None:
-    """Parse what stands around the list that begins at a place.
+def outline_around(before: bytes, after: bytes, kept: str) -> dict[str, Any] | None:
+    """Parse what stands around a list, if that can be verified.
 
-    A list of numbers ends before the next string and the next end of an object. A
-    string is put in its place that is nowhere else. So the member that has it for its
-    value had the list, and the list was not inside a string.
+    A string is put in the place of the list that is nowhere else. So the member that
+    has it for its value had the list, and the list was not inside a string.
+
+    Args:
+        before: What is before the list; the whole body where there is none.
+        after: What is behind it; empty where there is none.
+        kept: The name of the member that has it.
+
+    Returns:
+        The fields, where the member that had the list has `LIST`. None if the body
+        could not be verified: it may have an error or not.
     """
-    ends = [end for end in (body.find(b'"', start), body.find(b"}", start)) if end > 0]
-    stop = body.rfind(b"]", start, min(ends, default=start)) + 1
-    if stop <= start or len(body) - (stop - start) > _AROUND_BYTES:
+    if len(before) + len(after) > _AROUND_BYTES:
         return None
-    stand_in = _STAND_IN.encode()
-    found = _without_duplicates(b'%b"%b"%b' % (body[:start], stand_in, body[stop:]))
-    for part in found[1] if found else ():
-        if part.get(kept) == _STAND_IN:
-            part[kept] = JsonText(body, start, stop)
-            return found[0]
+    if not after:
+        found = _without_duplicates(before)
+        return found and found[0]
+    found = _without_duplicates(b'%b"%b"%b' % (before, _STAND_IN.encode(), after))
+    if found is None:
+        return None
+    document, objects = found
+    for each in objects:
+        if each.get(kept) == _STAND_IN:
+            each[kept] = LIST
+            return document
     return None
 
 
@@ -131,57 +146,61 @@ def outline_strictly(
         check: Called again and again; it may raise, and so end the work.
 
     Returns:
-        The fields. Lists and objects are Python's where known members have them; all
-        others are a `JsonText`, as those of `kept` are. Scalars are as `scalar` returns
-        them, but integers that known members have are integers.
+        The fields that are known. Their lists and objects are Python's, but those of
+        members that are not known are a `JsonText`, as those of `kept` are. Scalars are
+        as `scalar` returns them, but integers of known members are integers.
 
     Raises:
         ServiceError: `malformed_json`.
         ElementError: `too_many_elements` where known members are too long.
     """
-    read_members(body, check)
-    outline = _Outline(body, kept, frozenset(known), check)
-    document: dict[str, Any] = outline.object(past_space(body, 0), _MOST_DEPTH)
-    return document
+    names = frozenset(known)
+    outline = _Outline(body, kept, names, check)
+    return {
+        member.name: outline.value(member.start, _MOST_DEPTH)
+        for member in read_members(body, check, names)
+        if member.name in names
+    }
 
 
 class _Outline:
-    """What is read of a text that was found to be JSON, from the first value on.
+    """What is read of a text that was found to be JSON.
 
     Args:
         body: The text.
         kept: The name of the members whose lists stay text.
         known: The names of members whose values are looked at.
         check: Called for each list or object that stays text.
-
-    Attributes:
-        position: The text is read up to here.
     """
 
     def __init__(
         self, body: bytes, kept: str, known: Collection[str], check: Check
     ) -> None:
-        self.position = 0
+        # The text is read up to here.
+        self._position = 0
         self._body = body
         self._kept = kept
         self._known = known
         self._check = check
         self._room = _OUTLINE_BYTES
 
-    def object(self, position: int, depth: int) -> dict[str, Any]:
-        """Read the object that begins at a position, and so many levels of it."""
+    def value(self, position: int, depth: int) -> Any:
+        """Read the value that begins at a position, and so many levels of it."""
+        self._position = position
+        return self._value(depth)
+
+    def _object(self, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        self.position = position + 1
         while self._has_next():
             name = self._string()
-            self.position = past_space(self._body, self._next(_COLON))
+            colon = past_space(self._body, self._position)
+            self._position = past_space(self._body, colon + 1)
             is_known = name in self._known
             found[name] = self._value(depth - 1) if is_known else self._passed()
         return found
 
-    def _list(self, position: int, depth: int) -> list[Any]:
+    def _list(self, depth: int) -> list[Any]:
         found: list[Any] = []
-        self.position = position + 1
         while self._has_next():
             found.append(self._value(depth - 1))
         return found
@@ -189,24 +208,19 @@ class _Outline:
     def _has_next(self) -> bool:
         """Go to the next element, or past the end of the list or object."""
         body = self._body
-        position = past_space(body, self.position)
+        position = past_space(body, self._position)
         if body[position] == _COMMA:
             position = past_space(body, position + 1)
-        self.position = position
+            self._spend(1)
+        self._position = position
         if body[position] in _ENDS:
-            self.position += 1
+            self._position += 1
             return False
         return True
 
-    def _next(self, char: int) -> int:
-        """Return the position behind a character that comes next."""
-        position = past_space(self._body, self.position)
-        assert self._body[position] == char
-        return position + 1
-
     def _value(self, depth: int) -> Any:
         """Read the value at the position."""
-        body, start = self._body, self.position
+        body, start = self._body, self._position
         first = body[start]
         if first == _QUOTE:
             return self._string()
@@ -214,30 +228,30 @@ class _Outline:
             if not depth:
                 return self._passed()
             self._spend(1)
-            read = self.object if first == _OBJECT else self._list
-            return read(start, depth)
-        self.position = value_end(body, start)
-        self._spend(self.position - start)
-        token = body[start : self.position]
+            self._position += 1
+            return (self._object if first == _OBJECT else self._list)(depth)
+        self._position = value_end(body, start)
+        self._spend(self._position - start)
+        token = body[start : self._position]
         return int(token) if _integer(token) else value_at(body, start)
 
     def _string(self) -> str:
-        start = self.position
-        self.position = string_end(self._body, start)
-        self._spend(self.position - start)
-        text: str = json.loads(self._body[start : self.position])
+        start = self._position
+        self._position = string_end(self._body, start)
+        self._spend(self._position - start)
+        text: str = json.loads(self._body[start : self._position])
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise malformed("a string has half of a surrogate pair")
         return text
 
     def _passed(self) -> Any:
         """Go past the value at the position, and return what `value_at` does."""
-        start = self.position
+        start = self._position
         self._spend(1)
         value = value_at(self._body, start)
-        self.position = skip_value(self._body, start, self._check)
+        self._position = skip_value(self._body, start, self._check)
         if isinstance(value, JsonText):
-            return JsonText(self._body, start, self.position)
+            return JsonText(self._body, start, self._position)
         return value
 
     def _spend(self, size: int) -> None:
@@ -255,5 +269,4 @@ def outline_type_name(value: Any) -> str:
     """Name the type of a value of an outline, without showing or counting it."""
     if isinstance(value, JsonText):
         return "a list" if value.is_list else "an object"
-    name = _TYPE_NAMES.get(type(value))
-    return name or json_type_name(value)
+    return _TYPE_NAMES.get(type(value)) or json_type_name(value)

@@ -94,9 +94,7 @@ class Scanner:
         if rest < len(body):
             raise SyntaxMismatch("Extra data", rest)
         if body[start] != _OBJECT:
-            raise malformed(
-                'the top level must be an object, such as {"inputs": [0.5]}'
-            )
+            raise malformed('the top level must be an object, such as {"inputs": […]}')
         return members
 
     def _members(self) -> Iterator[str]:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Final
 
 from sigmoid_serve.errors import shown
-from sigmoid_serve.json.lookalikes import is_protocol_tensor
+from sigmoid_serve.json.lookalikes import PROTOCOL, is_protocol_tensor
 
 _marks = re.compile(rb'[\[\]{}"]').finditer
 _string = re.compile(rb'(?:[^"\\]{1,64}+|\\.){0,4096}+', re.DOTALL).match
@@ -101,10 +101,7 @@ def json_type_name(value: Any) -> str:
 
 def _object_name(names: Sequence[str]) -> str:
     if is_protocol_tensor(names):
-        return (
-            "an object as the Open Inference Protocol (Triton, KServe V2) has it; send "
-            "the data alone, as nested lists"
-        )
+        return f"an object of {PROTOCOL}, or here the data alone, as nested lists"
     return "an object"
 
 

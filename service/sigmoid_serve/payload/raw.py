@@ -55,7 +55,8 @@ def check_declared(
             got="none",
         )
     if features and shape[-1] != features:
-        place = pointer and extend_pointer(pointer, len(shape) - 1)
+        last = len(shape) - 1
+        place = None if pointer is None else extend_pointer(pointer, last)
         raise ElementError(
             "features",
             pointer=place,
@@ -145,6 +146,9 @@ def read_declared(
         return values
     elements = math.prod(shape)
     if values.ndim == 1 and values.size == elements:
+        return values
+    # Empty lists have nothing to show the dimensions behind them.
+    if not elements and values.shape == shape[: shape.index(0) + 1]:
         return values
     raise ElementError(
         "ragged",

@@ -7,6 +7,7 @@ finds the first error (`json_walk`).
 """
 
 import math
+from array import array
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from sigmoid_serve.json.text import Check, JsonText, json_type_name
 from sigmoid_serve.payload.array_shape import MAX_RANK, Unverified
 from sigmoid_serve.payload.array_text import Tensors, read_array, read_arrays
 from sigmoid_serve.payload.features import Features, check_features
-from sigmoid_serve.payload.json_errors import number_error
+from sigmoid_serve.payload.json_errors import BEYOND, number_error
 from sigmoid_serve.payload.records import (
     read_records,
     record_row,
@@ -203,14 +204,23 @@ def _quick(value: Any, dtype: DtypeName, max_elements: int) -> FloatArray:
     shape, numbers = _dense(value)
     if numbers is None or len(numbers) > max_elements:
         raise Unverified
-    values = np.array(numbers, dtype=np.float64)
     # Finite numbers mostly have a finite sum, which is found faster.
-    if dtype == "float64" and math.isfinite(sum(numbers)):
-        return values if len(shape) == 1 else values.reshape(shape)
-    rounded = round_to(values, dtype)
-    if not np.isfinite(rounded).all():
+    if dtype == "float32":
+        stored = array("f", numbers)  # C's cast of a double rounds once, as `round_to`
+        if math.isfinite(sum(stored)):
+            single = np.frombuffer(stored, np.float32)
+            return single if len(shape) == 1 else single.reshape(shape)
+    values = np.array(numbers, dtype=np.float64)
+    if dtype == "float64":
+        is_finite = math.isfinite(sum(numbers)) or bool(np.isfinite(values).all())
+        rounded: FloatArray = values
+    else:
+        beyond = BEYOND[dtype]
+        is_finite = not numbers or -beyond < min(numbers) <= max(numbers) < beyond
+        rounded = round_to(values, dtype)
+    if not is_finite:
         raise Unverified
-    return rounded.reshape(shape)
+    return rounded if len(shape) == 1 else rounded.reshape(shape)
 
 
 def _quick_batch(value: Any, dtype: DtypeName, max_elements: int) -> Tensors:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from sigmoid_models.dtype import DtypeName, round_to
 from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.protocols.open_inference.answering import Output, write_infer
-from sigmoid_serve.http.protocols.open_inference.reading import RequestedOutput
+from sigmoid_serve.http.protocols.open_inference.forms import RequestedOutput
 from sigmoid_serve.inference.request import InferenceResponse
 from sigmoid_serve.json.text import no_check
 from sigmoid_serve.payload import json_answer
@@ -103,7 +104,7 @@ def asked(name: str, *, is_binary: bool, classes: int = 0) -> RequestedOutput:
 
 
 def answered(
-    *outputs: tuple[Output, RequestedOutput], id: str = "", most_bytes: int = 2**30
+    *outputs: Output, id: str = "", most_bytes: int = 2**30
 ) -> InferenceResponse:
     return write_infer("iris", "7", id, outputs, most_bytes, no_check)
 
@@ -115,8 +116,8 @@ def test_values_come_back(
     shape: tuple[int, ...], datatype: str, is_binary: bool
 ) -> None:
     values = made(shape, datatype)
-    output = Output("outputs", datatype, values)
-    response = answered((output, asked("outputs", is_binary=is_binary)))
+    request = asked("outputs", is_binary=is_binary)
+    response = answered(Output(request, values, datatype))
     (found,) = read(response)["outputs"]
     assert (found["name"], found["datatype"]) == ("outputs", datatype)
     assert tuple(found["shape"]) == shape
@@ -132,7 +133,7 @@ def test_values_come_back(
 def test_types_of_json(datatype: str) -> None:
     types = {"INT64": int, "BOOL": bool, "BYTES": str}
     response = answered(
-        (Output("x", datatype, made((5,), datatype)), asked("x", is_binary=False))
+        Output(asked("x", is_binary=False), made((5,), datatype), datatype)
     )
     data = read(response)["outputs"][0]["data"]
     assert {type(value) for value in data} == {types.get(datatype, float)}
@@ -151,7 +152,7 @@ def test_types_of_json(datatype: str) -> None:
 def test_binary_is_little_endian_and_in_c_order(
     values: NDArray[Any], datatype: str
 ) -> None:
-    response = answered((Output("x", datatype, values), asked("x", is_binary=True)))
+    response = answered(Output(asked("x", is_binary=True), values, datatype))
     (output,) = read(response)["outputs"]
     assert output["values"] == values.ravel().tolist()
 
@@ -159,9 +160,9 @@ def test_binary_is_little_endian_and_in_c_order(
 def test_mixed_outputs_in_the_order_asked() -> None:
     likely, labels = made((2, 3), "FP32"), made((2,), "BYTES")
     outputs = [
-        (Output("labels", "BYTES", labels), asked("labels", is_binary=True)),
-        (Output("logits", "FP32", likely), asked("logits", is_binary=False)),
-        (Output("probabilities", "FP32", likely), asked("p", is_binary=True)),
+        Output(asked("labels", is_binary=True), labels, "BYTES"),
+        Output(asked("logits", is_binary=False), likely, "FP32"),
+        Output(asked("probabilities", is_binary=True), likely, "FP32"),
     ]
     response = answered(*outputs, id="r-1")
     document = read(response)
@@ -179,7 +180,7 @@ def test_mixed_outputs_in_the_order_asked() -> None:
 
 def test_binary_outputs_are_not_copied() -> None:
     values = made((1000, 100), "FP32")
-    response = answered((Output("x", "FP32", values), asked("x", is_binary=True)))
+    response = answered(Output(asked("x", is_binary=True), values, "FP32"))
     _, memory = response.pieces
     assert np.shares_memory(np.frombuffer(memory, np.uint8), values)
     assert len(memory) == values.nbytes
@@ -187,8 +188,8 @@ def test_binary_outputs_are_not_copied() -> None:
 
 @pytest.mark.parametrize("id", ["", "a", 'q"\\\n', "ü日本😀", "x" * 4096])
 def test_ids_come_back_or_stay_absent(id: str) -> None:
-    output = Output("x", "FP32", made((3,), "FP32"))
-    document = read(answered((output, asked("x", is_binary=False)), id=id))
+    output = Output(asked("x", is_binary=False), made((3,), "FP32"), "FP32")
+    document = read(answered(output, id=id))
     assert document.get("id", "") == id
     assert ("id" in document) == bool(id)
 
@@ -197,8 +198,8 @@ def test_ids_come_back_or_stay_absent(id: str) -> None:
 def test_short_and_long_answers_are_the_same_text(
     monkeypatch: pytest.MonkeyPatch, datatype: str
 ) -> None:
-    outputs: Sequence[tuple[Output, RequestedOutput]] = [
-        (Output(name, datatype, made((4, 5), datatype)), asked(name, is_binary=False))
+    outputs: Sequence[Output] = [
+        Output(asked(name, is_binary=False), made((4, 5), datatype), datatype)
         for name in ("a", "b")
     ]
     short = answered(*outputs, id="r")
@@ -215,8 +216,8 @@ def test_short_and_long_answers_are_the_same_text(
 def test_a_long_answer_asks_again_and_again(datatype: str) -> None:
     def calls(elements: int, is_binary: bool) -> int:
         found = []
-        output = Output("x", datatype, made((elements,), datatype))
-        outputs = [(output, asked("x", is_binary=is_binary))]
+        request = asked("x", is_binary=is_binary)
+        outputs = [Output(request, made((elements,), datatype), datatype)]
         write_infer("iris", "1", "", outputs, 2**30, lambda: found.append(1))
         return len(found)
 
@@ -229,7 +230,7 @@ def test_a_long_answer_asks_again_and_again(datatype: str) -> None:
 def test_no_answer_is_longer_than_allowed(binary: int) -> None:
     values = made((1000,), "FP32")
     outputs = [
-        (Output(name, "FP32", values), asked(name, is_binary=position < binary))
+        Output(asked(name, is_binary=position < binary), values, "FP32")
         for position, name in enumerate(("a", "b"))
     ]
     length = sum(map(len, answered(*outputs).pieces))
@@ -246,8 +247,8 @@ def test_what_is_surely_too_long_is_refused_before_it_is_made() -> None:
     def never() -> None:
         pytest.fail("it was begun")
 
-    output = Output("x", "FP16", np.broadcast_to(np.float16(0.5), (2**20,)))
-    outputs = [(output, asked("x", is_binary=False))]
+    values = np.broadcast_to(np.float16(0.5), (2**20,))
+    outputs = [Output(asked("x", is_binary=False), values, "FP16")]
     with pytest.raises(ServiceError, match="binary_data_output"):
         write_infer("iris", "1", "", outputs, 2**20, never)
 
@@ -255,9 +256,9 @@ def test_what_is_surely_too_long_is_refused_before_it_is_made() -> None:
 @pytest.mark.parametrize("is_binary", [False, True], ids=["json", "binary"])
 def test_classes_instead_of_values(is_binary: bool) -> None:
     values = np.array([[0.25, 0.5, 0.125], [0.5, 0.5, 1]], np.float32)
-    output = Output("probabilities", "FP32", values, ["a", "b", "c"])
     request = asked("probabilities", is_binary=is_binary, classes=2)
-    (found,) = read(answered((output, request)))["outputs"]
+    output = Output(request, values, "FP32", ["a", "b", "c"])
+    (found,) = read(answered(output))["outputs"]
     assert (found["datatype"], found["shape"]) == ("BYTES", [2, 2])
     assert found["values"] == [
         "0.500000:1:b",
@@ -271,6 +272,56 @@ def test_what_cannot_be_classified_is_pointed_at() -> None:
     values, labels = made((2, 3), "FP32"), made((2,), "INT64")
     with pytest.raises(ServiceError, match="/outputs/1/parameters/classification"):
         answered(
-            (Output("logits", "FP32", values), asked("logits", is_binary=False)),
-            (Output("labels", "INT64", labels), RequestedOutput("labels", False, 2)),
+            Output(asked("logits", is_binary=False), values, "FP32"),
+            Output(RequestedOutput("labels", False, 2), labels, "INT64"),
         )
+
+
+@pytest.mark.parametrize(("model", "features"), [("breast-cancer", 30), ("digits", 64)])
+def test_what_a_model_says_is_the_same_in_every_form(
+    client: httpx.Client, model: str, features: int
+) -> None:
+    """JSON, binary and classes over the wire, against the native route."""
+    rows = np.random.default_rng(0).normal(size=(3, features)).astype(np.float32)
+    native = client.post(f"/models/{model}/predict", json={"inputs": rows.tolist()})
+    want = native.json()
+    inputs = [
+        {
+            "name": "inputs",
+            "shape": rows.shape,
+            "datatype": "FP32",
+            "data": rows.ravel().tolist(),
+        }
+    ]
+    for parameters in ({}, {"binary_data_output": True}):
+        answer = client.post(
+            f"/v2/models/{model}/infer",
+            json={"inputs": inputs, "parameters": parameters},
+        )
+        document = read(received(answer))
+        assert len(document["outputs"]) == 3
+        for output in document["outputs"]:
+            found = np.array(output["values"]).reshape(output["shape"])
+            exact = np.array(want[output["name"]])
+            if output["datatype"] == "FP32":
+                found, exact = found.astype(np.float32), exact.astype(np.float32)
+            assert np.array_equal(found, exact)
+    classes = {"name": "probabilities", "parameters": {"classification": 1}}
+    answer = client.post(
+        f"/v2/models/{model}/infer", json={"inputs": inputs, "outputs": [classes]}
+    )
+    (output,) = read(received(answer))["outputs"]
+    likely = want["probabilities"]
+    best = [row.index(max(row)) for row in likely]
+    assert output["values"] == [
+        f"{np.float32(row[index]):.6f}:{index}:{want['classes'][index]}"
+        for row, index in zip(likely, best, strict=True)
+    ]
+
+
+def received(answer: httpx.Response) -> InferenceResponse:
+    assert answer.status_code == 200
+    name = "inference-header-content-length"
+    length = answer.headers.get(name)
+    lines = () if length is None else ((name.encode(), length.encode()),)
+    return InferenceResponse([answer.content], answer.headers["content-type"], lines)

@@ -4,6 +4,7 @@ import gzip
 import zlib
 from collections.abc import Callable
 
+import httpx
 import numpy as np
 import pytest
 
@@ -147,3 +148,57 @@ def test_a_deadline_ends_it() -> None:
     with pytest.raises(Expired):
         compress(response(bytes(2**22)), "gzip", check)
     assert calls == 3
+
+
+# A row, as the client of these tests sends it; `Accept-Encoding` is its own.
+ROW = {"name": "inputs", "shape": [1, 30], "datatype": "FP32", "data": [0.5] * 30}
+PATHS = ["/v2/models/breast-cancer/infer", "/v2/models/sigmoid/infer"]
+
+
+def received(
+    client: httpx.Client, path: str, accept: str | None, *, is_binary: bool = False
+) -> tuple[httpx.Headers, bytes]:
+    """Ask, and return the body as it comes over the wire."""
+    document = {"inputs": [ROW], "parameters": {"binary_data_output": is_binary}}
+    request = client.build_request("POST", path, json=document)
+    del request.headers["accept-encoding"]
+    if accept is not None:
+        request.headers["accept-encoding"] = accept
+    answer = client.send(request, stream=True)
+    assert answer.status_code == 200
+    body = b"".join(answer.iter_raw())
+    assert int(answer.headers["content-length"]) == len(body)
+    return answer.headers, body
+
+
+@pytest.mark.parametrize("is_binary", [False, True], ids=["json", "binary"])
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("encoding", READERS)
+def test_over_the_wire(
+    client: httpx.Client, encoding: Encoding, path: str, is_binary: bool
+) -> None:
+    plain, want = received(client, path, None, is_binary=is_binary)
+    assert "content-encoding" not in plain
+    headers, body = received(client, path, encoding, is_binary=is_binary)
+    assert headers["content-encoding"] == encoding
+    assert READERS[encoding](body) == want
+    for name in ("content-type", "inference-header-content-length"):
+        assert headers.get(name) == plain.get(name)
+
+
+@pytest.mark.parametrize("client_name", ["httpx", "aiohttp"])
+def test_unasked_over_the_wire(client: httpx.Client, client_name: str) -> None:
+    _, want = received(client, PATHS[0], None)
+    headers, body = received(client, PATHS[0], ADVERTISED[client_name])
+    assert "content-encoding" not in headers
+    assert body == want
+
+
+def test_errors_and_metadata_are_never_compressed(client: httpx.Client) -> None:
+    wish = {"Accept-Encoding": "gzip"}
+    for answer in (
+        client.post(PATHS[0], json={"inputs": []}, headers=wish),
+        client.get("/v2/models/breast-cancer", headers=wish),
+        client.get("/v2", headers=wish),
+    ):
+        assert "content-encoding" not in answer.headers

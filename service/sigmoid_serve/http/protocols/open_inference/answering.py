@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sigmoid_models.dtype import DtypeName, shortened
 from sigmoid_serve.http.protocols.open_inference.classification import classify
-from sigmoid_serve.http.protocols.open_inference.reading import RequestedOutput
+from sigmoid_serve.http.protocols.open_inference.forms import RequestedOutput
 from sigmoid_serve.inference.media import MEDIA_TYPES
 from sigmoid_serve.inference.request import InferenceResponse, is_short
 from sigmoid_serve.json.text import Check
@@ -33,19 +33,19 @@ _STEP_STRINGS: Final = 2**15
 
 
 class Output(NamedTuple):
-    """An output of a model.
+    """An output that is answered.
 
     Attributes:
-        name: As the request names it.
-        datatype: The protocol's name of it.
+        asked: How it is asked for.
         values: In any shape; of the type that stores the datatype, float32 for `BF16`,
             objects for `BYTES`, each a string.
+        datatype: The protocol's name of it.
         labels: What each element of a row is called, where known.
     """
 
-    name: str
-    datatype: str
+    asked: RequestedOutput
     values: NDArray[Any]
+    datatype: str
     labels: Sequence[str] | None = None
 
 
@@ -53,7 +53,7 @@ def write_infer(
     model: str,
     version: str,
     id: str,
-    outputs: Sequence[tuple[Output, RequestedOutput]],
+    outputs: Sequence[Output],
     most_bytes: int,
     check: Check,
 ) -> InferenceResponse:
@@ -63,7 +63,7 @@ def write_infer(
         model: Its name.
         version: Of the model.
         id: That the request had; empty where it had none.
-        outputs: In the order in which they are answered, and how each is asked for.
+        outputs: In the order in which they are answered.
         most_bytes: The most bytes of the answer.
         check: Called again and again; it may raise, and so end the work.
 
@@ -76,31 +76,31 @@ def write_infer(
         ServiceError: `too_many_elements` where it is too long, or where more is to be
             classified than can be; `dtype` where labels are.
     """
-    document: dict[str, Any] = {"model_name": model, "model_version": version}
-    if id:
-        document["id"] = id
     entries: list[dict[str, Any]] = []
-    document["outputs"] = entries
+    texts: list[dict[str, Any]] = []
     tail: list[bytes | memoryview] = []
-    is_binary = False
-    for position, (output, asked) in enumerate(outputs):
-        name, datatype, values, names = output
+    for position, output in enumerate(outputs):
+        asked, values, datatype, names = output
         if asked.classes:
             pointer = f"/outputs/{position}/parameters/classification"
             values = classify(values, asked.classes, names, pointer, check)
             datatype = "BYTES"
         entry: dict[str, Any]
-        entry = {"name": name, "datatype": datatype, "shape": values.shape}
+        entry = {"name": asked.name, "datatype": datatype, "shape": values.shape}
+        entries.append(entry)
         if asked.is_binary:
-            is_binary = True
             pieces = _binary(values, datatype, check)
             entry["parameters"] = {"binary_data_size": sum(map(len, pieces))}
             tail += pieces
         else:
-            entry["data"] = values.ravel()
-        entries.append(entry)
-    head = _json(document, most_bytes, check)
-    if not is_binary:
+            entry["data"] = values if values.ndim == 1 else values.ravel()
+            texts.append(entry)
+    document: dict[str, Any] = {"model_name": model, "model_version": version}
+    if id:
+        document["id"] = id
+    document["outputs"] = entries
+    head = _json(document, texts, most_bytes, check)
+    if len(texts) == len(outputs):
         return InferenceResponse(head, MEDIA_TYPES["json"])
     length = sum(map(len, head))
     if length + sum(map(len, tail)) > most_bytes:
@@ -109,15 +109,26 @@ def write_infer(
     return InferenceResponse([*head, *tail], BINARY_MEDIA_TYPE, (line,))
 
 
-def _json(document: dict[str, Any], most_bytes: int, check: Check) -> list[bytes]:
-    """Write the JSON of an answer, whose arrays are flat."""
-    entries = [entry for entry in document["outputs"] if "data" in entry]
+def _json(
+    document: dict[str, Any],
+    texts: Sequence[dict[str, Any]],
+    most_bytes: int,
+    check: Check,
+) -> list[bytes]:
+    """Write the JSON of an answer.
+
+    Args:
+        document: All of it.
+        texts: Its outputs that have `data`, in one list each.
+        most_bytes: The most bytes of the answer.
+        check: Called again and again; it may raise, and so end the work.
+    """
     is_soon = True
-    for entry in entries:
+    for entry in texts:
         is_soon = is_soon and is_short(entry["data"], most_bytes)
     if not is_soon:
-        refuse_long([entry["data"].shape for entry in entries], most_bytes, _COMPACT)
-    for entry in entries:
+        refuse_long([entry["data"].shape for entry in texts], most_bytes, _COMPACT)
+    for entry in texts:
         if entry["datatype"] in _SHORT_TYPES:
             dtype = _SHORT_TYPES[entry["datatype"]]
             entry["data"] = shortened(entry["data"], dtype)

@@ -63,9 +63,8 @@ def _refuse(values: NDArray[Any], classes: int, pointer: str) -> None:
         raise ElementError(
             "dtype",
             pointer=pointer,
-            expected="classification of an output of probabilities, logits or other "
-            "floats (ask for the labels without it)",
-            got="one of labels",
+            expected="an output of numbers to classify (ask for labels as they are)",
+            got="labels",
         )
     if classes > MOST_CLASSES:
         raise ElementError(
@@ -78,7 +77,7 @@ def _refuse(values: NDArray[Any], classes: int, pointer: str) -> None:
         raise ElementError(
             "too_many_elements",
             pointer=pointer,
-            expected=f"classification of an output of at most {MOST_ELEMENTS} elements "
-            "(ask for fewer rows at once, or for the output without it)",
+            expected=f"an output of at most {MOST_ELEMENTS} elements to classify "
+            "(ask for fewer rows at once, or for the output as it is)",
             got=f"one of {values.size}",
         )

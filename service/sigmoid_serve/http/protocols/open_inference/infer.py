@@ -78,8 +78,9 @@ def _quickly(
 def _strictly(request: InferenceRequest, version: ModelVersion | None) -> InferRequest:
     request.state.enter(PARSE)
     framing = json_bytes(request.headers.get(LENGTH))
-    expected = _expected(request, version)
-    return read_strictly(request.body, framing, expected, request.state.check)
+    asked = (request.body, framing, _expected(request, version))
+    check = request.state.check
+    return read_quickly(*asked, check) or read_strictly(*asked, check)
 
 
 def _shorten_timeout(request: InferenceRequest, asked: InferRequest) -> None:
@@ -128,16 +129,16 @@ def _write_rows(
         prediction = prediction.reshaped(asked.values.shape[:-1])
     logits, likely, labels = prediction
     names = version.output_names
-    outputs = {
-        "probabilities": Output("probabilities", "FP32", likely, names),
-        "logits": Output("logits", "FP32", logits, names),
-        "labels": Output("labels", _LABELS[labels.dtype.kind], labels),
+    parts = {
+        "probabilities": (likely, "FP32", names),
+        "logits": (logits, "FP32", names),
+        "labels": (labels, _LABELS[labels.dtype.kind], None),
     }
     return write_infer(
         version.name,
         version.number,
         asked.id,
-        [(outputs[each.name], each) for each in asked.outputs],
+        [Output(each, *parts[each.name]) for each in asked.outputs],
         request.limits.max_answer_bytes,
         state.check,
     )
@@ -170,7 +171,7 @@ def _elements(request: InferenceRequest, asked: InferRequest) -> Elements:
             ELEMENTWISE,
             ELEMENTWISE_VERSION,
             asked.id,
-            [(Output(each.name, name, outputs), each) for each in asked.outputs],
+            [Output(each, outputs, name) for each in asked.outputs],
             request.limits.max_answer_bytes,
             check,
         )

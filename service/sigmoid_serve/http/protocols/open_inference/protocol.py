@@ -2,16 +2,15 @@
 
 from typing import Final
 
-from sigmoid_serve.http.protocols.open_inference import (
+from sigmoid_serve.http.protocols.open_inference import infer, routes
+from sigmoid_serve.http.protocols.open_inference.errors import ERROR_FORM
+from sigmoid_serve.http.protocols.open_inference.management import (
     configuration,
     health,
-    infer,
     metadata,
     repository,
-    routes,
     statistics,
 )
-from sigmoid_serve.http.protocols.open_inference.errors import ERROR_FORM
 from sigmoid_serve.http.protocols.protocol import Protocol
 
 PROTOCOL: Final = Protocol(
@@ -22,8 +21,8 @@ PROTOCOL: Final = Protocol(
         statistics.router,
         metadata.router,
         configuration.router,
-        routes.router,
         repository.router,
+        routes.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),

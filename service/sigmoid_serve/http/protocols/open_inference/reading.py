@@ -7,9 +7,9 @@ what is wrong. What both take has the same values.
 """
 
 import math
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
+import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -22,18 +22,29 @@ from sigmoid_serve.http.protocols.open_inference.fields.binary import (
     framing_error,
 )
 from sigmoid_serve.http.protocols.open_inference.fields.errors import field_error
+from sigmoid_serve.http.protocols.open_inference.forms import (
+    Form,
+    RequestedOutput,
+    all_outputs,
+    form_of,
+    read_form,
+)
 from sigmoid_serve.http.protocols.open_inference.schemas import (
     KNOWN_NAMES,
     Expectation,
     InferBody,
-    InferInput,
-    InferRequestedOutput,
 )
-from sigmoid_serve.json.outline import outline_quickly, outline_strictly
-from sigmoid_serve.json.text import Check, no_check
+from sigmoid_serve.json.outline import (
+    find_list,
+    outline_strictly,
+)
+from sigmoid_serve.json.text import Check, JsonText, no_check
 from sigmoid_serve.payload.array_shape import Unverified
-from sigmoid_serve.payload.raw import check_declared, read_raw
+from sigmoid_serve.payload.raw import check_declared, read_declared, read_raw
 from sigmoid_serve.payload.tensors import Reading
+
+# Lists of more bytes are read faster as text than as a parser's objects.
+_SMALL_BYTES: Final = 4096
 
 # More digits than any length has.
 _MOST_DIGITS: Final = 19
@@ -43,21 +54,6 @@ _RAW: Final = DATATYPES["FP32"]
 
 # Of a body that is no JSON, so much is searched for a sign of bytes behind the JSON.
 _SEARCHED_BYTES: Final = 4096
-
-
-class RequestedOutput(NamedTuple):
-    """An output that is answered.
-
-    Attributes:
-        name: Its name.
-        is_binary: Whether it is answered as bytes behind the JSON.
-        classes: How many of the largest values are asked for, by Triton's extension for
-            classification; 0 for the output itself.
-    """
-
-    name: str
-    is_binary: bool
-    classes: int
 
 
 class InferRequest(NamedTuple):
@@ -125,25 +121,30 @@ def read_quickly(
         rest = _rest(body, json_bytes)
         if json_bytes == 0:
             return _raw_request(rest, expected)
-        document = outline_quickly(_json(body, json_bytes), "data")
-        if document is None:
+        text = _json(body, json_bytes)
+        place = find_list(text, "data")
+        before, after, value = text, b"", None
+        if place:
+            start, stop = place
+            before, after = text[:start], text[stop:]
+            value = JsonText(text, start, stop)
+            if stop - start <= _SMALL_BYTES:
+                value = orjson.loads(text[start:stop])
+        form = read_form(before, after, expected)
+        if form is None:
             return None
-        if check is no_check:
-            reading = _quick_reading(expected.max_elements)
-        else:
-            reading = Reading(expected.max_elements, False, check)
-        # What `model_validate` calls, without its handling of options.
-        valid: InferBody = InferBody.__pydantic_validator__.validate_python(
-            document, context=(expected, reading)
+        if value is None:
+            return _with_bytes(form, rest, json_bytes)
+        if form.size is not None or rest:
+            return None
+        datatype = form.datatype
+        reading = Reading(expected.max_elements, False, check)
+        values = read_declared(
+            value, "", datatype.stored, datatype.dtype, form.shape, reading
         )
-        return _request(valid, rest, json_bytes, expected)
-    except (ValidationError, ElementError, Unverified):
+        return _with_numbers(form, values)
+    except (ElementError, Unverified, orjson.JSONDecodeError):
         return None
-
-
-@lru_cache(2)
-def _quick_reading(max_elements: int) -> Reading:
-    return Reading(max_elements, False, no_check)
 
 
 def read_strictly(
@@ -164,7 +165,9 @@ def read_strictly(
         document = outline_strictly(text, "data", KNOWN_NAMES, check)
     except ServiceError as error:
         if json_bytes is None and b'"binary_data_size"' in body[:_SEARCHED_BYTES]:
-            error.detail += f"; where bytes follow it, {LENGTH_HEADER} says its length"
+            error.detail += (
+                f"; where bytes follow the JSON, {LENGTH_HEADER} is its length"
+            )
         raise
     context = (expected, Reading(expected.max_elements, True, check))
     # Raised outside `except`, as for the native requests: inside, our error and
@@ -176,7 +179,11 @@ def read_strictly(
         refusals.append(field_error(error, document))
     if refusals:
         raise refusals.pop()
-    return _request(valid, rest, json_bytes, expected)
+    form, values = form_of(valid, expected), valid.inputs[0].data
+    has_data = values is not None
+    if values is None or form.size is not None or rest:
+        return _with_bytes(form, rest, json_bytes, has_data=has_data)
+    return _with_numbers(form, values)
 
 
 def _json(body: bytes, json_bytes: int | None) -> bytes:
@@ -209,58 +216,28 @@ def _raw_request(data: memoryview, expected: Expectation) -> InferRequest:
     shape = (rows, features) if features else (rows,)
     check_declared(shape, None, features, max_elements, max_rank, max_rows)
     values = read_raw(data, _RAW.stored, _RAW.dtype, shape, None)
-    outputs = _all_outputs(expected.outputs, True)
+    outputs = all_outputs(expected.outputs, True)
     return InferRequest("", math.inf, values, _RAW, False, False, outputs)
 
 
-def _request(
-    body: InferBody, rest: memoryview, json_bytes: int | None, expected: Expectation
+def _with_numbers(form: Form, values: NDArray[Any]) -> InferRequest:
+    """Add numbers of JSON to what is said of them, in their shape or flat."""
+    name, seconds, shape, datatype, _, outputs = form
+    is_flat = values.ndim == 1
+    if values.shape != shape:
+        values = values.reshape(shape)
+    return InferRequest(name, seconds, values, datatype, is_flat, True, outputs)
+
+
+def _with_bytes(
+    form: Form, rest: memoryview, json_bytes: int | None, *, has_data: bool = False
 ) -> InferRequest:
-    given: InferInput = body.inputs[0]
-    datatype, shape, values = DATATYPES[given.datatype], given.shape, given.data
-    size = given.parameters and given.parameters.get("binary_data_size")
-    is_json = is_flat = False
-    if values is None or size is not None or rest:
-        check_rest(given, datatype, size, len(rest), json_bytes)
-        values = read_raw(rest, datatype.stored, datatype.dtype, shape, INPUT_POINTER)
-    else:
-        is_json, is_flat = True, values.ndim == 1
-        if values.shape != shape:
-            values = values.reshape(shape)
-    parameters = body.parameters or {}
-    microseconds = parameters.get("timeout")
-    return InferRequest(
-        body.id or "",
-        microseconds / 1e6 if microseconds else math.inf,
-        values,
-        datatype,
-        is_flat,
-        is_json,
-        _outputs(body.outputs, bool(parameters.get("binary_data_output")), expected),
-    )
+    """Add the bytes behind the JSON to what is said of them.
 
-
-def _outputs(
-    asked: list[InferRequestedOutput] | None, is_binary: bool, expected: Expectation
-) -> tuple[RequestedOutput, ...]:
-    if not asked:
-        return _all_outputs(expected.outputs, is_binary)
-    outputs = []
-    for output in asked:
-        parameters = output.parameters or {}
-        own = parameters.get("binary_data")
-        outputs.append(
-            RequestedOutput(
-                output.name,
-                is_binary if own is None else own,
-                parameters.get("classification") or 0,
-            )
-        )
-    return tuple(outputs)
-
-
-@lru_cache(16)
-def _all_outputs(
-    names: tuple[str, ...], is_binary: bool
-) -> tuple[RequestedOutput, ...]:
-    return tuple(RequestedOutput(name, is_binary, 0) for name in names)
+    Raises:
+        ElementError: They are not what is said of them, or not finite.
+    """
+    name, seconds, shape, datatype, size, outputs = form
+    check_rest(shape, datatype, size, len(rest), json_bytes, has_data=has_data)
+    values = read_raw(rest, datatype.stored, datatype.dtype, shape, INPUT_POINTER)
+    return InferRequest(name, seconds, values, datatype, False, False, outputs)

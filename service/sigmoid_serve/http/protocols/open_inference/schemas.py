@@ -5,6 +5,7 @@ absent. What a validator must know beside the body comes as the validation's con
 `BodyContext`. Pointers of its errors begin at the field.
 """
 
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from numpy.typing import NDArray
@@ -62,11 +63,18 @@ BodyContext = tuple[Expectation, Reading]
 """What the validators know beside the body."""
 
 
-def _check_shape(shape: list[int], info: ValidationInfo) -> tuple[int, ...]:
+def _check_shape(shape: list[int], info: ValidationInfo) -> tuple[int, ...] | None:
     context: Any = info.context
-    _, features, max_elements, max_rank, max_rows = context[0]
+    # Of a tensor that cannot be read at all, that is said first.
+    return _checked(tuple(shape), context[0]) if "datatype" in info.data else None
+
+
+# Clients send the same few shapes again and again; errors are not kept.
+@lru_cache(64)
+def _checked(shape: tuple[int, ...], expected: Expectation) -> tuple[int, ...]:
+    _, features, max_elements, max_rank, max_rows = expected
     check_declared(shape, "", features, max_elements, max_rank, max_rows)
-    return tuple(shape)
+    return shape
 
 
 def _read_data(value: Any, info: ValidationInfo) -> NDArray[Any] | None:
@@ -89,7 +97,7 @@ def _check_name(name: str, info: ValidationInfo) -> str:
         raise ElementError(
             "unknown_field",
             pointer="",
-            expected=f"the name of an output, {' or '.join(names)}",
+            expected=f"the name of an output ({', '.join(names)})",
             got=shown(name),
         )
     return name
@@ -102,15 +110,15 @@ class _Model(BaseModel):
 class InferInput(_Model):
     """The input tensor: its numbers as `data`, or its bytes behind the JSON."""
 
-    # Shape and datatype before the data, as its validator knows only what is before it.
+    # In this order, as a validator knows only what is before it.
     name: Literal["inputs"]
+    datatype: DatatypeName
     shape: Annotated[
         list[Annotated[int, Field(ge=0, le=LARGEST_SIZE)]],
         FailFast(),
         AfterValidator(_check_shape),
         Field(description="Of a model, the last dimension is its features."),
     ]
-    datatype: DatatypeName
     parameters: InputParameters = None
     data: Annotated[
         NDArray[Any] | None,
@@ -140,7 +148,7 @@ def _check_twice(
                 "unknown_field",
                 pointer=f"/{position}/name",
                 expected="each output once",
-                got=f"{shown(name)} a second time",
+                got=f"{shown(name)} twice",
             )
     return outputs
 

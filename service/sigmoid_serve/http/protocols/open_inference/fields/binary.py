@@ -5,7 +5,6 @@ from typing import Final
 
 from sigmoid_serve.errors import ElementError
 from sigmoid_serve.http.protocols.open_inference.datatypes import Datatype
-from sigmoid_serve.http.protocols.open_inference.schemas import InferInput
 
 LENGTH_HEADER: Final = "Inference-Header-Content-Length"
 INPUT_POINTER: Final = "/inputs/0"
@@ -19,31 +18,34 @@ def framing_error(pointer: str | None, expected: str, got: str) -> ElementError:
 
 
 def check_rest(
-    given: InferInput,
+    shape: tuple[int, ...],
     datatype: Datatype,
     size: int | None,
     rest: int,
     json_bytes: int | None,
+    *,
+    has_data: bool,
 ) -> None:
     """Raise where the bytes behind the JSON are not those of the input.
 
     Args:
-        given: The input.
+        shape: Of the input.
         datatype: Its datatype.
         size: Its parameter `binary_data_size`.
         rest: How many bytes are behind the JSON.
         json_bytes: How long the JSON is, as the header says it.
+        has_data: Whether it has values in the JSON.
 
     Raises:
         ElementError: `malformed_request`, or `missing_field` without any values.
     """
-    if given.data is not None and size is not None:
+    if has_data and size is not None:
         raise framing_error(
             f"{INPUT_POINTER}/data",
             "either data or the parameter binary_data_size",
             "both",
         )
-    if size is None and given.data is None:
+    if size is None and not has_data:
         raise ElementError(
             "missing_field",
             pointer=INPUT_POINTER,
@@ -56,11 +58,11 @@ def check_rest(
             "no bytes after the JSON, as its input has data and no binary_data_size",
             f"{rest} ({LENGTH_HEADER} is {json_bytes})",
         )
-    needed = math.prod(given.shape) * datatype.stored.itemsize
+    needed = math.prod(shape) * datatype.stored.itemsize
     if size != needed:
         raise framing_error(
             f"{INPUT_POINTER}/parameters/binary_data_size",
-            f"{needed} bytes, as shape {list(given.shape)} and {datatype.name} say",
+            f"{needed} bytes, as shape {list(shape)} and {datatype.name} say",
             str(size),
         )
     if size != rest:

@@ -18,9 +18,9 @@ _Location = tuple[str | int, ...]
 # What should stand at a place; a position in a list is an asterisk.
 _EXPECTED: Final = {
     "id": f"a string of at most {MOST_ID_CHARACTERS} characters",
-    "inputs": "exactly one input, which is named inputs",
+    "inputs": "exactly one input (its name is inputs)",
     "inputs/*": "an object with name, shape, datatype and data",
-    "inputs/*/name": "inputs, which is the name of the only input",
+    "inputs/*/name": "inputs (the name of the only input)",
     "inputs/*/shape": "a list of sizes, such as [1, 30]",
     "inputs/*/shape/*": f"a size, an integer from 0 to {LARGEST_SIZE}",
     "inputs/*/datatype": f"one of {', '.join(DATATYPES)}",

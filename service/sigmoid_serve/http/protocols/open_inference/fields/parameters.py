@@ -1,5 +1,6 @@
 """The parameters of a request, of its input and of its outputs, by their names."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, NamedTuple, get_args
 
@@ -43,12 +44,12 @@ def _never(_: Any) -> bool:
     return False
 
 
-_NO_SEQUENCE: Final = _Rule("no sequence, which is not served", _is_unset)
+_NO_SEQUENCE: Final = _Rule("no sequence, as sequences are not served", _is_unset)
 _NO_SHARED_MEMORY: Final = _Rule(
     "data or binary_data_size, as shared memory is not served", _never
 )
 _NOT_TRITONS: Final = _Rule(
-    "no parameter that starts with triton_, which are not served", _never
+    "no parameter that starts with triton_, as none is served", _never
 )
 _ANY: Final = _Rule(
     "a string, a number or a boolean", lambda value: type(value) in _PARAMETER_TYPES
@@ -96,7 +97,7 @@ def _obeying(rules: Mapping[str, _Rule]) -> Callable[[Any], Parameters | None]:
                 rule = _NOT_TRITONS
             if not (each is None or rule.is_right(each)):
                 is_shown = type(each) in (bool, int, float)
-                got = shown(str(each)) if is_shown else outline_type_name(each)
+                got = shown(json.dumps(each)) if is_shown else outline_type_name(each)
                 pointer = extend_pointer("", name)
                 raise _parameter_error(pointer, rule.expected, got)
         return value

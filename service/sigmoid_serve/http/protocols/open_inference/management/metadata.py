@@ -10,7 +10,7 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.openapi import operation_id
 from sigmoid_serve.http.protocols.open_inference.errors import responses
-from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
+from sigmoid_serve.http.protocols.open_inference.management.metadata_schemas import (
     ModelMetadata,
     ModelNames,
     ModelReady,

@@ -7,7 +7,7 @@ from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.health import bounded
 from sigmoid_serve.http.openapi import operation_id
 from sigmoid_serve.http.protocols.open_inference.errors import responses
-from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
+from sigmoid_serve.http.protocols.open_inference.management.metadata_schemas import (
     ServerLive,
     ServerReady,
 )

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.openapi import operation_id
 from sigmoid_serve.http.protocols.open_inference.errors import responses
-from sigmoid_serve.http.protocols.open_inference.metadata_schemas import (
+from sigmoid_serve.http.protocols.open_inference.management.metadata_schemas import (
     Duration,
     InferenceStatistics,
     Statistics,
