@@ -66,7 +66,7 @@ router = APIRouter(
 
 
 def _body(**properties: Any) -> dict[str, Any]:
-    schema = {"type": ["object"], "properties": properties}
+    schema = {"type": "object", "properties": properties}
     return {"requestBody": {"content": {JSON: {"schema": schema}}}}
 
 
