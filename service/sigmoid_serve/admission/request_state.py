@@ -172,6 +172,10 @@ class RequestState:
         return Expired(
             stage,
             f"the request waited {waited:.1f} s, at last in the stage {stage} "
-            f"({parts}); the longest wait is {self.timeout_seconds:g} s "
+            f"({parts}); the longest wait is {_shown(self.timeout_seconds)} "
             f"({self.timeout_source})",
         )
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds >= 1e-3 else f"{1e6 * seconds:g} µs"
