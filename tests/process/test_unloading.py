@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -156,17 +155,28 @@ def test_a_hangup_does_not_load_it(tmp_path: Path, workers: int) -> None:
         assert found.answer()["version"] == "2"
 
 
+class Changing(threading.Thread):
+    """A change that another thread asks for."""
+
+    def __init__(self, found: Served, name: str, what: str) -> None:
+        super().__init__()
+        self.asked = found, name, what
+        self.told = 0, ""
+        self.start()
+
+    def run(self) -> None:
+        self.told = change(*self.asked)
+
+
 @WORKERS
 def test_a_reload_meanwhile(tmp_path: Path, workers: int) -> None:
     """One comes after the other, and all workers do the same."""
     with served(tmp_path, workers) as found:
         put_wide(found.file(1))
-        reload = Reloading(found)
-        until(lambda: reload.ident)
-        told = change(found, "m", "unload")
-        reload.join()
-        assert (reload.status, told) == (200, (200, "")), reload.text
-        # The reload may have come later, if it was asked for in another worker.
+        changes = [Changing(found, "m", what) for what in ("load", "unload") * 2]
+        for each in changes:
+            each.join()
+        assert [each.told for each in changes] == [(200, "")] * 4
         (models,) = of_all(found, workers, "/models")
         names = [each["name"] for each in models["models"]]
         assert names in (["other"], ["m", "other"])
@@ -175,16 +185,10 @@ def test_a_reload_meanwhile(tmp_path: Path, workers: int) -> None:
 @WORKERS
 def test_two_at_once_leave_one(tmp_path: Path, workers: int) -> None:
     with served(tmp_path, workers) as found:
-        outcomes: list[tuple[int, str]] = []
-
-        def unload(name: str) -> Callable[[], None]:
-            return lambda: outcomes.append(change(found, name, "unload"))
-
-        threads = [threading.Thread(target=unload(name)) for name in ("m", "other")]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        changes = [Changing(found, name, "unload") for name in ("m", "other")]
+        for each in changes:
+            each.join()
+        outcomes = [each.told for each in changes]
         assert sorted(status for status, _ in outcomes) == [200, 400]
         assert "is the last that is served" in max(outcomes)[1]
         (models,) = of_all(found, workers, "/models")
