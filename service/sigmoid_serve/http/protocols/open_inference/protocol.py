@@ -16,13 +16,13 @@ from sigmoid_serve.http.protocols.protocol import Protocol
 PROTOCOL: Final = Protocol(
     prefix="/v2",
     routers=(
+        routes.router,
         health.router,
         # Before the metadata: no model is called stats.
         statistics.router,
         metadata.router,
         configuration.router,
         repository.router,
-        routes.router,
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
