@@ -7,7 +7,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from sigmoid_serve.http.context import context_of
-from sigmoid_serve.http.inference import InferenceRoute, respond
+from sigmoid_serve.http.inference import Answer, InferenceRoute, respond
 from sigmoid_serve.http.openapi import operation_id, reference
 from sigmoid_serve.http.protocols.open_inference import infer
 from sigmoid_serve.http.protocols.open_inference.answer_schemas import InferResponse
@@ -45,12 +45,6 @@ MODELS: Final = (InferBody, InferResponse)
 """What a body and an answer hold; the routes read and write the bytes themselves."""
 
 
-def row_request(row: Sequence[float]) -> dict[str, Any]:
-    """Make the body that asks a model about one row."""
-    tensor = {"name": INPUT, "shape": [1, len(row)], "datatype": "FP64", "data": row}
-    return {"inputs": [tensor]}
-
-
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _DOCUMENTED: Final[dict[str, Any]] = {
     "response_model": None,
@@ -84,6 +78,12 @@ _DOCUMENTED: Final[dict[str, Any]] = {
 }
 
 
+def row_request(row: Sequence[float]) -> dict[str, Any]:
+    """Make the body that asks a model about one row."""
+    tensor = {"name": INPUT, "shape": [1, len(row)], "datatype": "FP64", "data": row}
+    return {"inputs": [tensor]}
+
+
 @router.post("/v2/models/{name}/infer", **_DOCUMENTED)
 async def infer_model(request: Request, name: str) -> Response:
     """Ask the newest version of a model."""
@@ -101,7 +101,7 @@ async def _infer(request: Request, name: str, number: str | None) -> Response:
     state = request.state.request_state
     if version is None:
         state.model, state.model_version = ELEMENTWISE, ELEMENTWISE_VERSION
-        answer: Any = partial(
+        answer: Answer = partial(
             answer_elementwise,
             read_quick=infer.read_elements_quickly,
             read_strict=infer.read_elements_strictly,
@@ -121,9 +121,9 @@ def _check_headers(headers: Mapping[bytes, bytes]) -> None:
     json_bytes(headers.get(infer.LENGTH))
 
 
-async def _compressed(answer: Any, request: InferenceRequest) -> InferenceResponse:
+async def _compressed(answer: Answer, request: InferenceRequest) -> InferenceResponse:
     """Answer, compressed where that is asked for."""
-    response: InferenceResponse = await answer(request)
+    response = await answer(request)
     encoding = wanted_encoding(request.headers.get(b"accept-encoding"))
     if encoding is None:
         return response
