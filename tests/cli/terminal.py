@@ -2,7 +2,9 @@
 
 import os
 import pty
+import re
 import select
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +15,12 @@ from tests.running import COMMAND, TIMEOUT, environment
 def in_terminal(
     arguments: Sequence[str | Path], folder: Path, presses: Sequence[str]
 ) -> tuple[int, str]:
-    """Run a command in a terminal; press Ctrl-C each time that a text has come.
+    """Run a command in a terminal; press Ctrl-C each time that something is shown.
 
     Args:
         arguments: Of the command.
         folder: Where it runs.
-        presses: Texts that are waited for, one after the other.
+        presses: Patterns of what is waited for, one after the other.
 
     Returns:
         The exit code, and all that the terminal showed.
@@ -32,7 +34,7 @@ def in_terminal(
     left = list(presses)
     end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
-        if left and left[0].encode() in shown[waited:]:
+        if left and re.search(left[0].encode(), shown[waited:]):
             waited = len(shown)
             left.pop(0)
             os.write(terminal, b"\x03")
@@ -45,6 +47,8 @@ def in_terminal(
         if not part:
             break
         shown += part
+    else:  # it has not come to its end
+        os.kill(process, signal.SIGKILL)
     os.close(terminal)
     _, status = os.waitpid(process, 0)
     assert not left, shown.decode()

@@ -183,7 +183,7 @@ def test_the_command_to_serve_is_as_a_shell_takes_it() -> None:
 
 def test_ctrl_c_keeps_the_best_network_so_far(tmp_path: Path) -> None:
     endless = ["train", *SLOW, "--patience", "100000"]
-    code, shown = in_terminal(endless, tmp_path, ["epoch 2/"])
+    code, shown = in_terminal(endless, tmp_path, ["epoch [1-9]"])
     assert code == 130
     last = shown.rstrip().splitlines()[-1].removeprefix("\x1b[?25h")
     assert last.startswith("sigmoid-serve: stopped after epoch ")

@@ -53,12 +53,12 @@ def request_encodings(content_encoding_header: bytes | None) -> tuple[Encoding, 
     """
     text = _text(content_encoding_header) or ""
     if _has_too_many_parts(text):
-        raise _unsupported_encoding(shown(text))
+        raise _unsupported_encoding(shown(text), f"{_MOST_PARTS} codings at most")
     names = [name.strip().lower() for name in text.split(",")]
     encodings = [_ENCODINGS[name] for name in names if name in _ENCODINGS]
     found = tuple(encoding for encoding in encodings if encoding)
     if len(encodings) < len(names) or len(found) > _MOST_ENCODINGS:
-        raise _unsupported_encoding(shown(text))
+        raise _unsupported_encoding(shown(text), "gzip, deflate or none")
     return found
 
 
@@ -162,8 +162,8 @@ def _unsupported(got: str, expected: str) -> ServiceError:
     )
 
 
-def _unsupported_encoding(name: str) -> ServiceError:
-    expected, got = "Content-Encoding gzip, deflate or none", f"Content-Encoding {name}"
+def _unsupported_encoding(name: str, codings: str) -> ServiceError:
+    expected, got = f"Content-Encoding {codings}", f"Content-Encoding {name}"
     error = ServiceError(
         "unsupported_media_type",
         f"expected {expected}, got {got}",
