@@ -74,10 +74,10 @@ def find_list(body: bytes, kept: str) -> tuple[int, int] | None:
         found = _list_after(body, place + len(name))
         if found:
             start = found.end()
-            ends = (body.find(b'"', start), body.find(b"}", start))
-            stop = min((end for end in ends if end > 0), default=start)
-            stop = body.rfind(b"]", start, stop) + 1
-            return (start, stop) if stop > start else None
+            end = body.find(b"}", start)
+            quote = body.find(b'"', start, end)
+            stop = body.rfind(b"]", start, end if quote < 0 else quote) + 1
+            return (start, stop) if end > 0 and stop > start else None
     return None
 
 

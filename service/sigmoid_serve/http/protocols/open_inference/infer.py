@@ -1,7 +1,8 @@
 """Infer: bytes of the protocol to rows or elements, and their answers to its bytes."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
+from math import inf
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +43,7 @@ from sigmoid_serve.inference.predict import Question
 from sigmoid_serve.inference.request import (
     InferenceRequest,
     InferenceResponse,
+    Limits,
 )
 from sigmoid_serve.inference.sigmoid import Elements
 from sigmoid_serve.json.text import Check
@@ -56,15 +58,22 @@ LENGTH: Final = b"inference-header-content-length"
 """The header that says where the JSON of a body ends."""
 
 
-def _expected(request: InferenceRequest, version: ModelVersion | None) -> Expectation:
-    limits = request.limits
+@lru_cache(64)
+def _expectation(
+    limits: Limits, outputs: tuple[str, ...], features: int
+) -> Expectation:
     return Expectation(
-        output_names(version),
-        version.engine.features if version else 0,
+        outputs,
+        features,
         limits.max_elements,
         limits.max_rank,
-        limits.max_rows if version else None,
+        limits.max_rows if features else None,
     )
+
+
+def _expected(request: InferenceRequest, version: ModelVersion | None) -> Expectation:
+    features = version.engine.features if version else 0
+    return _expectation(request.limits, output_names(version), features)
 
 
 def _quickly(
@@ -84,8 +93,9 @@ def _strictly(request: InferenceRequest, version: ModelVersion | None) -> InferR
 
 
 def _shorten_timeout(request: InferenceRequest, asked: InferRequest) -> None:
-    source = "parameters.timeout of the request"
-    request.state.shorten_timeout(asked.timeout_seconds, source)
+    if asked.timeout_seconds < inf:
+        source = "parameters.timeout of the request"
+        request.state.shorten_timeout(asked.timeout_seconds, source)
 
 
 def read_rows_quickly(

@@ -7,6 +7,7 @@ what is wrong. What both take has the same values.
 """
 
 import math
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -54,6 +55,9 @@ _RAW: Final = DATATYPES["FP32"]
 
 # Of a body that is no JSON, so much is searched for a sign of bytes behind the JSON.
 _SEARCHED_BYTES: Final = 4096
+
+
+_NOTHING: Final = memoryview(b"")
 
 
 class InferRequest(NamedTuple):
@@ -118,33 +122,39 @@ def read_quickly(
         None where there is a doubt.
     """
     try:
-        rest = _rest(body, json_bytes)
-        if json_bytes == 0:
-            return _raw_request(rest, expected)
-        text = _json(body, json_bytes)
+        text, rest = body, _NOTHING
+        if json_bytes is not None:
+            rest = _rest(body, json_bytes)
+            if json_bytes == 0:
+                return _raw_request(rest, expected)
+            text = body[:json_bytes]
         place = find_list(text, "data")
-        before, after, value = text, b"", None
-        if place:
-            start, stop = place
-            before, after = text[:start], text[stop:]
+        if place is None:
+            form = read_form(text, b"", expected)
+            return form and _with_bytes(form, rest, json_bytes)
+        start, stop = place
+        form = read_form(text[:start], text[stop:], expected)
+        if form is None or form.size is not None or rest:
+            return None
+        value: Any
+        if stop - start <= _SMALL_BYTES:
+            value = orjson.loads(text[start:stop])
+        else:
             value = JsonText(text, start, stop)
-            if stop - start <= _SMALL_BYTES:
-                value = orjson.loads(text[start:stop])
-        form = read_form(before, after, expected)
-        if form is None:
-            return None
-        if value is None:
-            return _with_bytes(form, rest, json_bytes)
-        if form.size is not None or rest:
-            return None
-        datatype = form.datatype
-        reading = Reading(expected.max_elements, False, check)
-        values = read_declared(
-            value, "", datatype.stored, datatype.dtype, form.shape, reading
-        )
+        if check is no_check:
+            reading = _quick_reading(expected.max_elements)
+        else:
+            reading = Reading(expected.max_elements, False, check)
+        stored, dtype = form.datatype.stored, form.datatype.dtype
+        values = read_declared(value, "", stored, dtype, form.shape, reading)
         return _with_numbers(form, values)
     except (ElementError, Unverified, orjson.JSONDecodeError):
         return None
+
+
+@lru_cache(2)
+def _quick_reading(max_elements: int) -> Reading:
+    return Reading(max_elements, False, no_check)
 
 
 def read_strictly(
@@ -160,7 +170,7 @@ def read_strictly(
     rest = _rest(body, json_bytes)
     if json_bytes == 0:
         return _raw_request(rest, expected)
-    text = _json(body, json_bytes)
+    text = body if json_bytes is None else body[:json_bytes]
     try:
         document = outline_strictly(text, "data", KNOWN_NAMES, check)
     except ServiceError as error:
@@ -184,10 +194,6 @@ def read_strictly(
     if values is None or form.size is not None or rest:
         return _with_bytes(form, rest, json_bytes, has_data=has_data)
     return _with_numbers(form, values)
-
-
-def _json(body: bytes, json_bytes: int | None) -> bytes:
-    return body if json_bytes is None else body[:json_bytes]
 
 
 def _rest(body: bytes, json_bytes: int | None) -> memoryview:
