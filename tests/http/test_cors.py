@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.http.protocols.table import PROTOCOLS
 from tests.conftest import serve
 from tests.http.test_keys import ADMIN, LONG, ROW, bearer, line
 from tests.server.test_connection import post, received
@@ -22,7 +23,10 @@ STRANGERS = (
     "https://PAGE.example",
     "null",
 )
-EXPOSED = "X-Request-ID, Server-Timing, Retry-After"
+EXPOSED = ", ".join(
+    ["X-Request-ID", "Server-Timing", "Retry-After"]
+    + [name for protocol in PROTOCOLS for name in protocol.exposed_headers]
+)
 ELEMENTS = 70_000
 
 ORIGIN = "access-control-allow-origin"

@@ -17,7 +17,6 @@ _METHODS: Final = ("GET", "POST")
 # What a page of another origin may read of an answer, beside what it always may.
 _EXPOSED: Final = ("X-Request-ID", "Server-Timing", "Retry-After")
 
-
 _OF_BODY: Final = (b"content-type", b"content-length")
 
 
@@ -38,7 +37,7 @@ class Cors(CORSMiddleware):
             allow_origins=origins,
             allow_methods=_METHODS,
             allow_headers=("*",),
-            expose_headers=_EXPOSED,
+            expose_headers=_exposed(context),
         )
         self._context = context
 
@@ -73,3 +72,8 @@ class Cors(CORSMiddleware):
             expected=expected,
             got=got,
         )
+
+
+def _exposed(context: Context) -> list[str]:
+    of_protocols = (each.exposed_headers for each in context.protocols)
+    return [*_EXPOSED, *(name for names in of_protocols for name in names)]

@@ -34,6 +34,7 @@ class Protocol(NamedTuple):
         routers: Its routes.
         operations: Those of inference, for the fast path.
         health_paths: Those that never need a key, and are answered on any connection.
+        exposed_headers: Of its answers, that pages of other origins need.
         error_form: Of the errors under its prefix.
         models: That its routes name in `/openapi.json` and FastAPI does not find.
         row_request: Makes the body that asks a model about one row, for the examples.
@@ -43,6 +44,7 @@ class Protocol(NamedTuple):
     routers: Sequence[APIRouter]
     operations: Sequence[Operation]
     health_paths: Sequence[str]
+    exposed_headers: Sequence[str]
     error_form: ErrorForm
     models: Sequence[type[BaseModel]]
     row_request: Callable[[Sequence[float]], Any]

@@ -4,6 +4,7 @@ from typing import Final
 
 from sigmoid_serve.http.protocols.open_inference import infer, routes
 from sigmoid_serve.http.protocols.open_inference.errors import ERROR_FORM
+from sigmoid_serve.http.protocols.open_inference.fields.binary import LENGTH_HEADER
 from sigmoid_serve.http.protocols.open_inference.management import (
     configuration,
     health,
@@ -26,6 +27,7 @@ PROTOCOL: Final = Protocol(
     ),
     operations=infer.OPERATIONS,
     health_paths=("/v2/health/live", "/v2/health/ready"),
+    exposed_headers=(LENGTH_HEADER,),
     error_form=ERROR_FORM,
     models=routes.MODELS,
     row_request=routes.row_request,
