@@ -103,7 +103,7 @@ def test_missing_names_are_told(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", ROUTES)
-@pytest.mark.parametrize("count", [0, 1, 3, 2000])
+@pytest.mark.parametrize("count", [0, 1, 3, 500])
 def test_whole_records_where_they_are_asked_for(
     ignoring: httpx.Client, path: str, count: int
 ) -> None:

@@ -140,7 +140,7 @@ def entry(name: str, state: str, reason: str = "") -> dict[str, str]:
     return {"name": name, "version": "1", "state": state, "reason": reason}
 
 
-@WORKERS
+@PAIR
 def test_a_hangup_does_not_load_it(tmp_path: Path, workers: int) -> None:
     with served(tmp_path, workers) as found:
         assert change(found, "m", "unload") == (200, "")
@@ -168,7 +168,7 @@ class Changing(threading.Thread):
         self.told = change(*self.asked)
 
 
-@WORKERS
+@PAIR
 def test_a_reload_meanwhile(tmp_path: Path, workers: int) -> None:
     """One comes after the other, and all workers do the same."""
     with served(tmp_path, workers) as found:
@@ -182,7 +182,7 @@ def test_a_reload_meanwhile(tmp_path: Path, workers: int) -> None:
         assert names in (["other"], ["m", "other"])
 
 
-@WORKERS
+@PAIR
 def test_two_at_once_leave_one(tmp_path: Path, workers: int) -> None:
     with served(tmp_path, workers) as found:
         changes = [Changing(found, name, "unload") for name in ("m", "other")]
@@ -206,7 +206,7 @@ def test_while_a_worker_is_stopped(tmp_path: Path, workers: int) -> None:
         assert [each["name"] for each in models["models"]] == ["other"]
 
 
-@WORKERS
+@PAIR
 def test_while_loads_hang(tmp_path: Path, workers: int) -> None:
     where = "in workers" if workers > 1 else "anywhere"
     _, variables = hook(tmp_path)

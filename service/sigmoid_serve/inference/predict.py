@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,17 +36,11 @@ from sigmoid_serve.registry.registry import ModelVersion
 Output = Literal["probabilities", "logits"]
 
 
-class Question(NamedTuple):
-    """What a model is asked.
+Question = tuple[Features, Callable[[Prediction], InferenceResponse]]
+"""The rows that a model is asked about, and what writes the response to them.
 
-    Attributes:
-        features: The rows.
-        write: Writes the response; may raise a `ServiceError`.
-    """
-
-    features: Features
-    write: Callable[[Prediction], InferenceResponse]
-
+To write it may raise a `ServiceError`.
+"""
 
 QuickRead = Callable[[InferenceRequest, ModelVersion], Question | None]
 """Reads a request; None where that takes long, or something may be wrong."""
@@ -82,7 +76,7 @@ async def answer_rows(
     question = read_quick(request, version)
     if question is None:
         question = await read_soon_or_offload(request, read_strict, request, version)
-    features = question.features
+    features, write = question
     state.reserve(features.values.size)
     rows = features.rows()
     if not version.batcher.is_inline(len(rows)):
@@ -93,8 +87,8 @@ async def answer_rows(
         error.pointer = features.pointer(*error.index)
         raise
     if is_soon_written(features, version):
-        return question.write(prediction)
-    return await offload(request, question.write, prediction)
+        return write(prediction)
+    return await offload(request, write, prediction)
 
 
 def is_soon_written(features: Features, version: ModelVersion) -> bool:
@@ -149,8 +143,10 @@ def _question(
     features = _features(request, version, read)
     if features is None:
         return None
-    write = partial(_write, request, version, output, features, request.accept)
-    return Question(features, write)
+    accept = request.accept
+    return features, lambda prediction: _write(
+        request, version, output, features, accept, prediction
+    )
 
 
 def _features(

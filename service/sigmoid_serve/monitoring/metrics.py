@@ -59,16 +59,16 @@ _MOST_CELLS: Final = max(family.cells for family in FAMILIES.values())
 
 
 class Counter:
-    """A number that only grows; one thread may write to it."""
+    """A number that only grows, in the first of its cells; one thread may write."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("cells",)
 
     def __init__(self, cells: _Cells) -> None:
-        self._cells = cells
+        self.cells = cells
 
     def add(self, amount: float = 1.0) -> None:
         """Count more; `amount` is not negative."""
-        self._cells[0] += amount
+        self.cells[0] += amount
 
 
 class Gauge:

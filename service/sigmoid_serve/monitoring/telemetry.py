@@ -124,23 +124,22 @@ class Telemetry:
     ) -> Callable[[float, Sequence[float]], None]:
         counter = self.metrics.counter
         place = model, number
-        count = counter("sigmoid_model_requests_total", *place, "success").add
-        total = counter("sigmoid_model_request_seconds_total", *place, "success").add
+        count = counter("sigmoid_model_requests_total", *place, "success").cells
+        total = counter("sigmoid_model_request_seconds_total", *place, "success").cells
         parse, queue, infer, encode = (
-            counter("sigmoid_model_stage_seconds_total", *place, stage).add
+            counter("sigmoid_model_stage_seconds_total", *place, stage).cells
             for stage in STAGES
         )
         name = "sigmoid_model_last_success_timestamp_seconds"
         last = self.metrics.gauge(name, *place).set
 
         def succeeded(seconds: float, stages: Sequence[float]) -> None:
-            count()
-            total(seconds)
-            parsing, waiting, inferring, encoding, _ = stages
-            parse(parsing)
-            queue(waiting)
-            infer(inferring)
-            encode(encoding)
+            count[0] += 1.0
+            total[0] += seconds
+            parse[0] += stages[0]
+            queue[0] += stages[1]
+            infer[0] += stages[2]
+            encode[0] += stages[3]
             last(time())
 
         return succeeded

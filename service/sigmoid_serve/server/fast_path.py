@@ -46,7 +46,8 @@ class FastPath:
         settings = context.settings
         self.max_body_bytes = min(settings.max_body_bytes, OFFLOAD_ABOVE_BYTES)
         self._registry = context.registry
-        self._match = lru_cache(_CACHED_TARGETS)(context.operations.match)
+        self._operations = context.operations
+        self._match = lru_cache(_CACHED_TARGETS)(self._find)
         self._limits = Limits.of(settings)
         self._api_keys = context.api_keys
         self._admission = context.admission
@@ -63,10 +64,11 @@ class FastPath:
         Args:
             target: Path and query, as in the request line.
         """
-        if len(target) > _MOST_TARGET_BYTES:
-            return None
+        return self._match(target) if len(target) <= _MOST_TARGET_BYTES else None
+
+    def _find(self, target: bytes) -> Match | None:
         # A byte beyond ASCII is in no path of ours.
-        return self._match(target.decode("latin-1"))
+        return self._operations.match(target.decode("latin-1"))
 
     def accepts_headers(self, headers: Mapping[bytes, bytes], length: int) -> bool:
         """Tell whether a request may be one that is answered here, by its headers.

@@ -124,7 +124,7 @@ def _question(
     values = np.ascontiguousarray(asked.values, dtype=np.float64)
     place = _DATA if asked.is_json else None
     features = Features(values, place=place, is_flat=asked.is_flat)
-    return Question(features, partial(_write_rows, request, version, asked))
+    return features, partial(_write_rows, request, version, asked)
 
 
 def _write_rows(
