@@ -212,11 +212,11 @@ def _raw_request(data: memoryview, expected: Expectation) -> InferRequest:
     _, features, max_elements, max_rank, max_rows = expected
     row_bytes = _RAW.stored.itemsize * (features or 1)
     rows, excess = divmod(len(data), row_bytes)
-    if excess:
+    if excess or not rows:
         what = f"rows of {features} {_RAW.name} values" if features else _RAW.name
         raise framing_error(
             None,
-            f"a body of {what}, a multiple of {row_bytes} bytes ({LENGTH_HEADER} is 0)",
+            f"a body of {what}, {row_bytes} bytes or a multiple ({LENGTH_HEADER} is 0)",
             str(len(data)),
         )
     shape = (rows, features) if features else (rows,)
