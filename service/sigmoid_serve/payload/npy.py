@@ -16,7 +16,7 @@ from sigmoid_models.dtype import DtypeName
 from sigmoid_serve.errors import ElementError, ServiceError
 from sigmoid_serve.json.lookalikes import recognise_for_npy
 from sigmoid_serve.payload.array_shape import MAX_RANK
-from sigmoid_serve.payload.tensors import check_limits, check_size
+from sigmoid_serve.payload.tensors import check_finite, check_limits, check_size
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER_BYTES = 4096
@@ -61,15 +61,7 @@ def read_npy(body: bytes, max_elements: int) -> tuple[NDArray[Any], DtypeName]:
     values: NDArray[Any] = np.frombuffer(data, dtype).reshape(
         shape, order="F" if header.is_fortran else "C"
     )
-    finite = np.isfinite(values)
-    if not finite.all():
-        index = np.unravel_index(int(np.argmin(finite)), shape)
-        raise ElementError(
-            "not_a_number",
-            pointer=None,
-            expected="finite numbers",
-            got=f"a NaN or an infinity at index {[int(i) for i in index]}",
-        )
+    check_finite(np.isfinite(values), shape, None)
     return values, _name(dtype)
 
 

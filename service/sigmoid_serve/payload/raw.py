@@ -17,6 +17,7 @@ from sigmoid_serve.errors import ElementError
 from sigmoid_serve.json.text import extend_pointer
 from sigmoid_serve.payload.tensors import (
     Reading,
+    check_finite,
     check_limits,
     check_size,
     read_tensor,
@@ -98,14 +99,7 @@ def read_raw(
         finite = np.isfinite(values)
     else:
         return values.reshape(shape)
-    if not finite.all():
-        index = np.unravel_index(int(np.argmin(finite)), shape)
-        raise ElementError(
-            "not_a_number",
-            pointer=pointer,
-            expected="finite numbers",
-            got=f"a NaN or an infinity at index {[int(i) for i in index]}",
-        )
+    check_finite(finite, shape, pointer)
     return values.reshape(shape)
 
 

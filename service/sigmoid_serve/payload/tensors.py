@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sigmoid_models.dtype import DtypeName, Float64Array, FloatArray, round_to
 from sigmoid_serve.errors import ElementError
@@ -148,6 +149,30 @@ def _read_records(
             raise Unverified
         return np.array(rows[0] if is_one else rows, np.float64)
     return None
+
+
+def check_finite(
+    finite: NDArray[np.bool_], shape: Sequence[int], pointer: str | None
+) -> None:
+    """Raise for a tensor with NaN or infinities.
+
+    Args:
+        finite: Which elements are finite, flat or in the tensor's shape.
+        shape: Of the tensor.
+        pointer: JSON Pointer of the tensor.
+
+    Raises:
+        ElementError: `not_a_number`, at the first of them.
+    """
+    if finite.all():
+        return
+    index = np.unravel_index(int(np.argmin(finite)), shape)
+    raise ElementError(
+        "not_a_number",
+        pointer=pointer,
+        expected="finite numbers",
+        got=f"a NaN or an infinity at index {[int(i) for i in index]}",
+    )
 
 
 def check_size(elements: int, pointer: str | None, max_elements: int) -> None:
