@@ -18,7 +18,7 @@ from sigmoid_serve.configuration.settings import (
     read_settings,
     shown_default,
 )
-from sigmoid_serve.interrupts import end_on_interrupt
+from sigmoid_serve.interrupts import end_on_interrupt, ignore_interrupts
 from sigmoid_serve.monitoring.line_writer import exit_at_once
 
 _GROUPS: Final = (
@@ -113,12 +113,15 @@ def doctor(
 
     It takes what `serve` takes. The exit code is 1 if the start would fail.
     """
+    # A check would take an interrupted import for a fault; and nothing is to be kept.
+    end_on_interrupt()
     settings = read_settings(**options)
     logging.getLogger("sigmoid_serve").addHandler(logging.NullHandler())
     from sigmoid_serve.diagnostics.checks import start_checks, would_start
     from sigmoid_serve.diagnostics.doctor import as_json, report
 
     checks = start_checks(settings, checkpoints or ())
+    ignore_interrupts()  # it is shown as a whole
     if json:
         print(dumps(as_json(settings, checks), indent=2))
     else:
