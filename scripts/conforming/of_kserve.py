@@ -4,9 +4,7 @@ https://github.com/kserve/kserve, commit aaac4e2, folder python/kserve/test.
 """
 
 import json
-from typing import Any, Final
-
-import numpy as np
+from typing import Final
 
 from conforming.answers import (
     answers,
@@ -31,34 +29,18 @@ from conforming.case import (
     post,
     tensor,
 )
+from conforming.kserve_values import (
+    HALVES,
+    PARAMETERS,
+    PIXELS,
+    SIGMOIDS,
+    VALUES,
+    asked,
+    digits,
+)
 
 _SERVER: Final = "KServe test_server.py"
 _EXTENSION: Final = "KServe test_model_repository_extension.py"
-
-_VALUES: Final = [[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]]
-_FLAT: Final = [value for row in _VALUES for value in row]
-_SIGMOIDS: Final = sigmoids(_FLAT)
-_HALVES: Final = np.array(_VALUES, "<f2").tobytes()
-_SINGLES: Final = np.array(_VALUES, "<f4").tobytes()
-
-# As its tests put parameters of all kinds everywhere.
-_PARAMETERS: Final[dict[str, Any]] = {
-    "test-str": "dummy",
-    "test-bool": True,
-    "test-int": 100,
-    "test-float": 1.3,
-}
-_PIXELS: Final = tensor([2, 64], "FP32", [0.0] * 128)
-_OCTETS: Final = {"Content-Type": "application/octet-stream"}
-
-
-def _asked(name: str, **parameters: Any) -> dict[str, Any]:
-    return {"name": name, "parameters": parameters}
-
-
-def _digits(name: str, is_binary: bool, columns: int = 10) -> Any:
-    return answers([2, columns], "FP32", name=name, is_binary=is_binary)
-
 
 _ENDPOINTS_CASES: Final = (
     Case(
@@ -94,10 +76,10 @@ _ENDPOINTS_CASES: Final = (
         "parameters of all kinds, of the request and of its tensor, and an id",
         "the id; what parameters mean is the server's to say",
         infer(
-            tensor([1, 2], "INT32", [1, 2], parameters=_PARAMETERS),
+            tensor([1, 2], "INT32", [1, 2], parameters=PARAMETERS),
             id="123",
             model_name="sigmoid",
-            parameters=_PARAMETERS,
+            parameters=PARAMETERS,
         ),
         200,
         both(has(id="123", model_name="sigmoid"), lacks("parameters")),
@@ -108,18 +90,18 @@ _ENDPOINTS_CASES: Final = (
         _SERVER,
         "FP16 after the JSON",
         "200 (binary extension)",
-        binary([2, 4], "FP16", _HALVES),
+        binary([2, 4], "FP16", HALVES),
         200,
-        answers([2, 4], "FP16", _SIGMOIDS),
+        answers([2, 4], "FP16", SIGMOIDS),
     ),
     Case(
         "FP16 input, JSON",
         _SERVER,
         "FP16 as JSON",
         "nothing; KServe and Triton refuse it",
-        infer(tensor([2, 4], "FP16", _VALUES)),
+        infer(tensor([2, 4], "FP16", VALUES)),
         200,
-        answers([2, 4], "FP16", _SIGMOIDS),
+        answers([2, 4], "FP16", SIGMOIDS),
         deviation="fp16",
     ),
     Case(
@@ -128,11 +110,11 @@ _ENDPOINTS_CASES: Final = (
         "FP16 whose output is asked for as binary",
         "the output after the JSON (binary extension)",
         infer(
-            tensor([2, 4], "FP16", _VALUES),
-            outputs=[_asked("outputs", binary_data=True)],
+            tensor([2, 4], "FP16", VALUES),
+            outputs=[asked("outputs", binary_data=True)],
         ),
         200,
-        answers([2, 4], "FP16", _SIGMOIDS, is_binary=True),
+        answers([2, 4], "FP16", SIGMOIDS, is_binary=True),
     ),
     Case(
         "mixed outputs",
@@ -140,18 +122,18 @@ _ENDPOINTS_CASES: Final = (
         "one output as binary, one as JSON",
         "both, in the order of the request (binary extension)",
         infer(
-            _PIXELS,
+            PIXELS,
             "digits",
             outputs=[
-                _asked("logits", binary_data=True),
-                _asked("probabilities", binary_data=False),
+                asked("logits", binary_data=True),
+                asked("probabilities", binary_data=False),
             ],
         ),
         200,
         both(
             names("logits", "probabilities"),
-            _digits("logits", True),
-            _digits("probabilities", False),
+            digits("logits", True),
+            digits("probabilities", False),
         ),
     ),
     Case(
@@ -159,21 +141,21 @@ _ENDPOINTS_CASES: Final = (
         _SERVER,
         "one output of three is asked for",
         "that output and no other",
-        infer(_PIXELS, "digits", outputs=[_asked("logits", binary_data=False)]),
+        infer(PIXELS, "digits", outputs=[asked("logits", binary_data=False)]),
         200,
-        both(names("logits"), _digits("logits", False)),
+        both(names("logits"), digits("logits", False)),
     ),
     Case(
         "all outputs binary",
         _SERVER,
         "binary_data_output of the request",
         "all outputs after the JSON (binary extension)",
-        infer(_PIXELS, "digits", parameters={"binary_data_output": True}),
+        infer(PIXELS, "digits", parameters={"binary_data_output": True}),
         200,
         both(
             names("probabilities", "logits", "labels"),
-            _digits("probabilities", True),
-            _digits("logits", True),
+            digits("probabilities", True),
+            digits("logits", True),
             answers([2], "BYTES", name="labels", is_binary=True),
         ),
     ),
@@ -183,14 +165,14 @@ _ENDPOINTS_CASES: Final = (
         "binary_data_output, and binary_data false of one output",
         "the output's own word counts (binary extension)",
         infer(
-            _PIXELS,
+            PIXELS,
             "digits",
             parameters={"binary_data_output": True},
-            outputs=[_asked("logits", binary_data=False), {"name": "labels"}],
+            outputs=[asked("logits", binary_data=False), {"name": "labels"}],
         ),
         200,
         both(
-            _digits("logits", False),
+            digits("logits", False),
             answers([2], "BYTES", name="labels", is_binary=True),
         ),
     ),

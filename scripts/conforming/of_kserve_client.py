@@ -3,7 +3,7 @@
 https://github.com/kserve/kserve, commit aaac4e2, folder python/kserve/test.
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from conforming.answers import (
     both,
     error,
     has,
-    sigmoids,
 )
 from conforming.case import (
     Case,
@@ -22,34 +21,22 @@ from conforming.case import (
     post,
     tensor,
 )
+from conforming.kserve_values import (
+    FLAT,
+    HALVES,
+    PARAMETERS,
+    PIXELS,
+    SIGMOIDS,
+    VALUES,
+    asked,
+    digits,
+)
 
 _TYPES: Final = "KServe test_infer_type.py"
 _CLIENT: Final = "KServe test_inference_client.py"
 
-_VALUES: Final = [[6.8, 2.8, 4.8, 1.4], [6.0, 3.4, 4.5, 1.6]]
-_FLAT: Final = [value for row in _VALUES for value in row]
-_SIGMOIDS: Final = sigmoids(_FLAT)
-_HALVES: Final = np.array(_VALUES, "<f2").tobytes()
-_SINGLES: Final = np.array(_VALUES, "<f4").tobytes()
-
-# As its tests put parameters of all kinds everywhere.
-_PARAMETERS: Final[dict[str, Any]] = {
-    "test-str": "dummy",
-    "test-bool": True,
-    "test-int": 100,
-    "test-float": 1.3,
-}
-_PIXELS: Final = tensor([2, 64], "FP32", [0.0] * 128)
+_SINGLES: Final = np.array(VALUES, "<f4").tobytes()
 _OCTETS: Final = {"Content-Type": "application/octet-stream"}
-
-
-def _asked(name: str, **parameters: Any) -> dict[str, Any]:
-    return {"name": name, "parameters": parameters}
-
-
-def _digits(name: str, is_binary: bool, columns: int = 10) -> Any:
-    return answers([2, columns], "FP32", name=name, is_binary=is_binary)
-
 
 CASES: Final = (
     Case(
@@ -87,15 +74,15 @@ CASES: Final = (
         framed(
             {
                 "inputs": [
-                    tensor([2, 4], "FP32", _FLAT),
+                    tensor([2, 4], "FP32", FLAT),
                     {
                         **tensor([2, 4], "FP16", None),
                         "name": "fp16_data",
-                        "parameters": {"binary_data_size": len(_HALVES)},
+                        "parameters": {"binary_data_size": len(HALVES)},
                     },
                 ]
             },
-            _HALVES,
+            HALVES,
         ),
         400,
         error("inputs"),
@@ -106,9 +93,9 @@ CASES: Final = (
         _TYPES,
         "parameters of all kinds of an output",
         "200",
-        infer(_PIXELS, "digits", outputs=[_asked("logits", **_PARAMETERS)]),
+        infer(PIXELS, "digits", outputs=[asked("logits", **PARAMETERS)]),
         200,
-        _digits("logits", False),
+        digits("logits", False),
     ),
     Case(
         "client: binary",
@@ -133,9 +120,7 @@ CASES: Final = (
             **_OCTETS,
         ),
         200,
-        both(
-            has(id="2ja0ls9j1309"), answers([2, 4], "FP32", _SIGMOIDS, is_binary=True)
-        ),
+        both(has(id="2ja0ls9j1309"), answers([2, 4], "FP32", SIGMOIDS, is_binary=True)),
     ),
     Case(
         "client: a parameter of the request at an output",
@@ -143,11 +128,11 @@ CASES: Final = (
         "binary_data_output where binary_data belongs",
         "nothing: an output has no such parameter",
         infer(
-            tensor([2, 4], "FP32", _VALUES),
-            outputs=[_asked("outputs", binary_data_output=True)],
+            tensor([2, 4], "FP32", VALUES),
+            outputs=[asked("outputs", binary_data_output=True)],
         ),
         200,
-        answers([2, 4], "FP32", _SIGMOIDS),
+        answers([2, 4], "FP32", SIGMOIDS),
     ),
     Case(
         "client: a body of KServe V1",
