@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,14 @@ from pathlib import Path
 from threading import Thread
 
 from tests.running import COMMAND, TIMEOUT, environment
+
+STARTED = "Python has started"
+# Until then Ctrl-C is Python's own, which ends with a traceback.
+TELLS_ITS_START = [
+    sys.executable,
+    "-c",
+    f"from sigmoid_serve.__main__ import main; print({STARTED!r}, flush=True); main()",
+]
 
 
 class Terminal:
@@ -19,11 +28,13 @@ class Terminal:
         process: The command.
     """
 
-    def __init__(self, *arguments: str | Path, **variables: str) -> None:
+    def __init__(
+        self, program: list[str], *arguments: str | Path, **variables: str
+    ) -> None:
         self._master, slave = os.openpty()
         self._shown = b""
         self.process = subprocess.Popen(
-            [*COMMAND, *map(str, arguments)],
+            [*program, *map(str, arguments)],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -67,7 +78,20 @@ class Terminal:
 @contextmanager
 def on_terminal(*arguments: str | Path, **variables: str) -> Iterator[Terminal]:
     """Run a command on a terminal."""
-    terminal = Terminal(*arguments, **variables)
+    with _running(Terminal(COMMAND, *arguments, **variables)) as terminal:
+        yield terminal
+
+
+@contextmanager
+def started_on_terminal(*arguments: str | Path, **variables: str) -> Iterator[Terminal]:
+    """Run a command on a terminal, in a Python whose start is its first line."""
+    with _running(Terminal(TELLS_ITS_START, *arguments, **variables)) as terminal:
+        terminal.until(STARTED)
+        yield terminal
+
+
+@contextmanager
+def _running(terminal: Terminal) -> Iterator[Terminal]:
     try:
         yield terminal
     finally:

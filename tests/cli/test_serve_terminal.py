@@ -24,7 +24,7 @@ from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.cli.test_cli import call, refused
 from tests.process.test_workers import children
 from tests.running import TIMEOUT, environment, serving
-from tests.terminal import Terminal, on_terminal
+from tests.terminal import STARTED, Terminal, on_terminal, started_on_terminal
 
 STOPPED = "sigmoid-serve: stopped"
 
@@ -129,14 +129,15 @@ def test_ctrl_c_that_became_another_error() -> None:
 
 
 # From the first imports to a service of two workers of which one may serve.
-@pytest.mark.parametrize("seconds", [0.2, 0.6, 1.2, 2, 3])
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 1.1, 2, 3])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_during_the_start(seconds: float, workers: str) -> None:
-    with on_terminal("serve", "--port", "0", SIGMOID_WORKERS=workers) as terminal:
+    serve = ("serve", "--port", "0")
+    with started_on_terminal(*serve, SIGMOID_WORKERS=workers) as terminal:
         time.sleep(seconds)
         terminal.interrupt()
         code = terminal.end()
-        *before, last = terminal.lines
+        _, *before, last = terminal.lines
         assert last == STOPPED
         assert code == (0 if before else 130)
         assert len(before) <= 8
@@ -149,15 +150,15 @@ def test_ctrl_c_during_the_start(seconds: float, workers: str) -> None:
         ("doctor", "--port", "0"),
     ],
 )
-@pytest.mark.parametrize("seconds", [0.2, 0.5, 1])
+@pytest.mark.parametrize("seconds", [0.05, 0.4, 1])
 def test_ctrl_c_in_other_commands(command: tuple[str | Path], seconds: float) -> None:
-    with on_terminal(*command) as terminal:
+    with started_on_terminal(*command) as terminal:
         time.sleep(seconds)
         terminal.interrupt()
         code = terminal.end()
         assert "Traceback" not in "".join(terminal.lines)
         if code:
-            assert (code, terminal.lines) == (130, [STOPPED])
+            assert (code, terminal.lines) == (130, [STARTED, STOPPED])
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
