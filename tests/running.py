@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ TIMEOUT = 60
 COMMAND = [sys.executable, "-m", "sigmoid_serve"]
 BARE = {"SIGMOID_ACTIVATION": "sigmoid"}
 """What a service needs to serve files that do not say their activation."""
+PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For `verify` of a client without TLS: each would read all certificates, in 20 ms."""
 
 
 def environment(**variables: str) -> dict[str, str]:

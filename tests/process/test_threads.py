@@ -46,8 +46,9 @@ def test_one_thread_computes_what_one_thread_does_sooner(tmp_path: Path) -> None
         until(lambda: len(ticks(process.pid)) == 1 + WRITES_THE_LOG)
         before = ticks(process.pid)
         for rows in (1, 200, 700):
+            content = body(rows)
             for _ in range(20):
-                assert client.post("/predict", content=body(rows)).status_code == 200
+                assert client.post("/predict", content=content).status_code == 200
         assert set(ticks(process.pid)) == set(before)
         # Longer bodies are read on one thread, and their rows computed on two.
         assert client.post("/predict", content=body(50_000)).status_code == 200
