@@ -18,6 +18,7 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_serve.process.restart_backoff import RestartBackoff, describe_exit
 from tests.cli.test_cli import call
 from tests.hanging import python_path
+from tests.process.test_shutdown import exits_at_the_second
 from tests.process.test_workers import children, until
 from tests.running import (
     BARE,
@@ -82,21 +83,26 @@ def asked(address: str, timeout: float) -> int:
 
 
 def test_the_service_stays_ready_while_workers_start(tmp_path: Path) -> None:
-    """The first worker listens before it has models; no other may be ready before."""
+    """The first worker listens before it has models; no other may be ready before.
+
+    At its end, a second SIGTERM ends it at once.
+    """
     code = SLOW.format(mark=str(tmp_path / "mark"))
     (tmp_path / "sitecustomize.py").write_text(code)
     variables = {"PYTHONPATH": python_path(tmp_path), "SIGMOID_WORKERS": "2", **BARE}
+    variables["SIGMOID_DRAIN_SECONDS"] = "3000"
     wide = tmp_path / "wide.pt"
     torch.save(Classifier(64, 50_000, 10).state_dict(), wide)
     statuses: list[int] = []
     log = tmp_path / "log"
-    with serving(log, wide, **variables) as (_, address):
+    with serving(log, wide, **variables) as (process, address):
         end = monotonic() + TIMEOUT
         while log.read_text().count("Started server process") < 2:
             assert monotonic() < end
             with suppress(httpx.TimeoutException):
                 statuses.append(asked(address, 0.2))
         statuses += [asked(address, TIMEOUT) for _ in range(50)]
+        exits_at_the_second(process, address, signal.SIGTERM)
     assert statuses[-1] == 200
     assert statuses == sorted(statuses, reverse=True)
 

@@ -18,7 +18,8 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.server.server import Server
-from tests.running import TIMEOUT, serving, until_ready
+from tests.process.test_workers import until
+from tests.running import TIMEOUT, counted, serving, until_ready
 from tests.server.test_connection import answer, post
 from tests.server.test_slow_readers import LONG
 
@@ -80,27 +81,6 @@ HALF_SENT = {
 }
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_slow_clients_do_not_delay_it(tmp_path: Path, workers: str) -> None:
-    log = tmp_path / "log"
-    with (
-        serving(log, SIGMOID_WORKERS=workers, **dead()) as (process, address),
-        ExitStack() as stack,
-    ):
-        with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
-            until_ready(client)
-        for message in HALF_SENT.values():
-            stack.enter_context(connected(address, message))
-        time.sleep(0.3)
-        begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(TIMEOUT) == 0
-        assert DRAIN <= time.monotonic() - begun < DRAIN + SPARE
-    text = log.read_text()
-    assert "Traceback" not in text
-    assert "SIGMOID_SHUTDOWN_SECONDS" not in text
-
-
 def wide_network(folder: Path) -> Path:
     """Save a network that takes seconds for `slow_request`."""
     torch.manual_seed(0)
@@ -115,76 +95,93 @@ def slow_request(rows: int) -> bytes:
 
 
 def test_requests_that_arrived_are_finished(tmp_path: Path) -> None:
-    """And half a request behind it is not waited for."""
-    variables = dead()
+    """And half a request behind one is not waited for, but what is sent at once is."""
+    rows = 10_000
     with (
-        serving(tmp_path / "log", wide_network(tmp_path), **variables) as served,
+        serving(tmp_path / "log", wide_network(tmp_path), **dead()) as served,
         ExitStack() as stack,
     ):
         process, address = served
+        message = slow_request(rows)
+        short = post("/sigmoid", GOOD)
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
             until_ready(client)
-        message = slow_request(20_000)
-        wires = [
-            stack.enter_context(connected(address, message + rest))
-            for rest in (b"", LIVEZ, LIVEZ[:9], post("/sigmoid", GOOD)[:-1])
-        ]
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
+            wires = [
+                stack.enter_context(connected(address, message + rest))
+                for rest in (b"", LIVEZ, LIVEZ[:9], short[:-1])
+            ]
+            half = stack.enter_context(connected(address, short[:-5]))
+            until(lambda: have_arrived(client, len(wires), rows * 64))
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        half.sendall(short[-5:])
+        is_late = False
         for wire in wires:
             head, body, rest = answer(wire)
             assert head.startswith(b"HTTP/1.1 200 ")
-            assert json.loads(body)["shape"] == [20_000, 10]
+            assert json.loads(body)["shape"] == [rows, 10]
+            is_late |= b"connection: close" in head
             if wire is wires[1]:
                 head, body, rest = answer(wire, rest)
                 assert json.loads(body) == {"status": "ok"}
             assert rest + wire.recv(1) == b""
+        # Else all of them were finished before it was told to end.
+        assert is_late
+        head, body, _ = answer(half)
+        assert b"connection: close" in head
+        assert json.loads(body)["outputs"] == 0.5
         assert process.wait(TIMEOUT) == 0
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_nothing_delays_it_beyond_its_deadline(tmp_path: Path, workers: str) -> None:
-    """Neither clients that do not read, nor threads that compute."""
+def have_arrived(client: httpx.Client, requests: int, elements: int) -> bool:
+    done = counted(client, "sigmoid_requests_total", route="/predict")
+    held = counted(client, "sigmoid_inflight_elements")
+    return held + elements * done >= elements * requests
+
+
+@pytest.mark.parametrize(("workers", "drain"), [("1", 3000), ("2", DRAIN)])
+def test_nothing_delays_it_beyond_its_deadline(
+    tmp_path: Path, workers: str, drain: float
+) -> None:
+    """Neither clients that do not read, nor threads that compute, nor the drain."""
     log, seconds = tmp_path / "log", 2
+    variables = {**dead(seconds), "SIGMOID_DRAIN_SECONDS": str(drain)}
     with (
-        serving(
-            log, wide_network(tmp_path), SIGMOID_WORKERS=workers, **dead(seconds)
-        ) as (process, address),
+        serving(log, wide_network(tmp_path), SIGMOID_WORKERS=workers, **variables) as (
+            process,
+            address,
+        ),
         ExitStack() as stack,
     ):
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
             until_ready(client)
-        for _ in range(4):
             message = post("/sigmoid", LONG)
-            stack.enter_context(connected(address, message, 4096))
-        time.sleep(1.5)
-        for _ in range(6):
-            stack.enter_context(connected(address, slow_request(60_000)))
-        time.sleep(0.5)
-        begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
+            for _ in range(4):
+                stack.enter_context(connected(address, message, 4096))
+            time.sleep(1.5)
+            message = slow_request(60_000)
+            for _ in range(6):
+                stack.enter_context(connected(address, message))
+            time.sleep(0.5)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            listened = listens(client)
         assert process.wait(TIMEOUT) == 0
         assert time.monotonic() - begun < seconds + SPARE
+    assert listened > min(0.9, drain)
     said = re.findall(r"shutdown timed out .*", log.read_text())
     assert len(said) == int(workers)
     assert all("after 2 s (SIGMOID_SHUTDOWN_SECONDS)" in line for line in said)
 
 
-def test_the_drain_is_part_of_it(tmp_path: Path) -> None:
-    variables = {**dead(2), "SIGMOID_DRAIN_SECONDS": "3000"}
-    with serving(tmp_path / "log", **variables) as (process, address):
-        with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
-            until_ready(client)
-            begun = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            with suppress(httpx.TransportError):
-                while time.monotonic() < begun + 60:
-                    assert client.get("/livez").status_code == 200
-                    time.sleep(0.02)
-        listened = time.monotonic() - begun
-        assert process.wait(TIMEOUT) == 0
-        assert listened > 0.9
-        assert time.monotonic() - begun < 2 + SPARE
+def listens(client: httpx.Client) -> float:
+    """Ask until it listens no more; return how long it did."""
+    begun = time.monotonic()
+    with suppress(httpx.TransportError):
+        while time.monotonic() < begun + 60:
+            assert client.get("/livez").status_code == 200
+            time.sleep(0.02)
+    return time.monotonic() - begun
 
 
 @asynccontextmanager
