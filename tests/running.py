@@ -9,9 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
+
+from sigmoid_serve.configuration.settings import Settings, read_settings
 
 TIMEOUT = 60
 COMMAND = [sys.executable, "-m", "sigmoid_serve"]
@@ -28,6 +31,12 @@ def environment(**variables: str) -> dict[str, str]:
 
 def _is_read(name: str) -> bool:
     return name.upper().startswith("SIGMOID_") or name == "PORT"
+
+
+def settings_of(**variables: str) -> Settings:
+    """Read the settings as a process with these variables does, in this process."""
+    with patch.dict(os.environ, environment(**variables), clear=True):
+        return read_settings()
 
 
 @contextmanager
