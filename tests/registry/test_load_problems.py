@@ -14,12 +14,12 @@ import pytest
 from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import ServingError, Settings
 from tests.cli.test_cli import call
+from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
-from tests.running import BARE, TIMEOUT, serving, until_ready
+from tests.running import BARE, TIMEOUT, serving, settings_of, until_ready
 
 TEXT = "it is text, which begins with “no checkpoint”"
-WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 LISTED = {"bad/1", "good/2", "my model", "gone", "twice"}
 
 
@@ -52,21 +52,26 @@ class Running(Served):
     ) -> None:
         super().__init__(client, models, process)
         self.workers = workers
+        # Each of its requests is on a connection of its own.
+        self.apart = httpx.Client(
+            base_url=client.base_url,
+            headers=ADMIN,
+            timeout=TIMEOUT,
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask until each worker has answered, all of them alike."""
         answers: dict[str, tuple[int, Any]] = {}
-        with httpx.Client(base_url=self.client.base_url) as first:
-            for _ in range(100):
-                with httpx.Client(base_url=first.base_url, headers=ADMIN) as client:
-                    answer = client.request(method, path, timeout=TIMEOUT, **options)
-                body = answer.json()
-                if isinstance(body, dict):
-                    body.pop("request_id", None)
-                process = answer.headers["x-request-id"][:20]
-                answers[process] = answer.status_code, body
-                if len(answers) == self.workers:
-                    break
+        for _ in range(100):
+            answer = self.apart.request(method, path, **options)
+            body = answer.json()
+            if isinstance(body, dict):
+                body.pop("request_id", None)
+            process = answer.headers["x-request-id"][:20]
+            answers[process] = answer.status_code, body
+            if len(answers) == self.workers:
+                break
         assert len(answers) == self.workers
         outcomes = list(answers.values())
         assert all(outcome == outcomes[0] for outcome in outcomes), outcomes
@@ -120,25 +125,28 @@ class Running(Served):
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Running]:
-    folder = tmp_path_factory.mktemp("served")
-    models = folder / "models"
+    models = tmp_path_factory.mktemp("served") / "models"
     fill(models)
-    keys = folder / "keys"
+    yield from started(models, request.param, SIGMOID_MODELS=str(models))
+
+
+def started(
+    models: Path, workers: int, *checkpoints: Path, **variables: str
+) -> Iterator[Running]:
+    """Run a service that may be told to reload, until all its workers serve."""
+    folder = models.parent
+    log, keys = folder / "log", folder / "keys"
     keys.write_text(f"root {sha256(b'secret').hexdigest()} admin\n")
+    given = {"SIGMOID_WORKERS": str(workers), "SIGMOID_API_KEYS_FILE": str(keys)}
     with (
-        serving(
-            folder / "log",
-            SIGMOID_MODELS=str(models),
-            SIGMOID_WORKERS=str(request.param),
-            SIGMOID_API_KEYS_FILE=str(keys),
-            **BARE,
-        ) as (process, address),
+        serving(log, *checkpoints, **given, **variables, **BARE) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
     ):
         until_ready(client)
-        log = folder / "log"
-        until(lambda: log.read_text().count("Started server") == request.param)
-        yield Running(client, models, process, request.param)
+        until(lambda: log.read_text().count("Started server") == workers)
+        running = Running(client, models, process, workers)
+        with running.apart:
+            yield running
 
 
 @pytest.fixture
@@ -267,118 +275,102 @@ def test_the_root_is_gone_for_a_while(fresh: Running) -> None:
     assert fresh.answer("/models/good/predict") == before
 
 
-@WORKERS
-def test_problems_known_from_the_start_do_not_stop_a_reload(
-    tmp_path: Path, workers: str
-) -> None:
-    models = tmp_path / "models"
-    first = put(models / "m" / "1" / "model.safetensors", 1)
-    second = damage(models / "m" / "2" / "model.safetensors")
-    put(models / "m" / "latest" / "model.safetensors", 1)
-    (tmp_path / "keys").write_text(f"root {sha256(b'secret').hexdigest()} admin\n")
-    variables = {
-        "SIGMOID_WORKERS": workers,
-        "SIGMOID_API_KEYS_FILE": str(tmp_path / "keys"),
-        **BARE,
-    }
-    with (
-        serving(tmp_path / "log", models, **variables) as (process, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
-    ):
-        until_ready(client)
-        log = tmp_path / "log"
-        until(lambda: log.read_text().count("Started server") == int(workers))
-        fresh = Running(client, models, process, int(workers))
-        assert fresh.reload().json() == {"model": "m", "version": "1"}
-        before = fresh.answer()
-        put(first, 2)
-        assert fresh.reload().json() == {"model": "m", "version": "1"}
-        after = fresh.answer()
-        assert after["logits"] != before["logits"]
-        second.write_bytes(b"other damage")
-        put(first, 3)
-        for _ in range(2):
-            assert "version 2: it is text" in fresh.reload().json()["detail"]
-            assert fresh.answer() == after
-        assert fresh.labels() == {"m/2", "m/latest"}
-        put(second, 4)
-        assert fresh.reload().json() == {"model": "m", "version": "2"}
-        assert fresh.labels() == {"m/latest"}
+@pytest.fixture(scope="module", params=[1, 2], ids=["1 worker", "2 workers"])
+def named(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Running]:
+    """A service of several paths that were named, one of them a link.
 
-
-@WORKERS
-def test_a_named_link_that_is_swapped(tmp_path: Path, workers: str) -> None:
+    The tests that share it change models of their own.
+    """
+    folder = tmp_path_factory.mktemp("named")
+    damage(folder / "b" / "a.safetensors")
+    put(folder / "b" / "n.safetensors", 1)
+    put(folder / "a" / "b.safetensors", 1)
     for name, seed in (("rev-a", 1), ("rev-b", 2)):
-        put(tmp_path / name / "1" / "model.safetensors", seed)
-    current = tmp_path / "current"
-    current.symlink_to("rev-a")
-    log = tmp_path / "log"
-    with (
-        serving(log, current, SIGMOID_WORKERS=workers, **BARE) as (process, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
-    ):
-        until_ready(client)
-
-        def sha() -> str:
-            assert client.get("/models").json()["default"] == "current"
-            return str(client.get("/models/current").json()["sha256"])
-
-        files = [tmp_path / f"rev-{n}" / "1" / "model.safetensors" for n in "ab"]
-        old, new = (sha256(file.read_bytes()).hexdigest() for file in files)
-        assert sha() == old
-        (tmp_path / "next").symlink_to("rev-b")
-        os.replace(tmp_path / "next", current)
-        process.send_signal(signal.SIGHUP)
-        until(lambda: sha() == new)
-        listed = client.get("/models").json()
-        assert [model["name"] for model in listed["models"]] == ["current"]
-        assert "passed_over" not in listed
-        assert client.get("/readyz").json() == {"status": "ok"}
+        put(folder / name / "1" / "model.safetensors", seed)
+    (folder / "current").symlink_to("rev-a")
+    models = folder / "models"
+    put(models / "m" / "1" / "model.safetensors", 1)
+    damage(models / "m" / "2" / "model.safetensors")
+    put(models / "m" / "latest" / "model.safetensors", 1)
+    z = Path(f"z={folder}/a/b.safetensors")
+    paths = (folder / "b", z, folder / "current", models)
+    yield from started(models, request.param, *paths)
 
 
-@WORKERS
-def test_nothing_can_be_served(tmp_path: Path, workers: str) -> None:
+def test_the_first_that_can_be_served_is_the_default(named: Running) -> None:
+    listed = named.ask("GET", "/models").json()
+    assert listed["default"] == "n"
+    assert [model["name"] for model in listed["models"]] == ["current", "m", "n", "z"]
+    assert "a" in [each["name"] for each in listed["passed_over"]]
+
+
+def test_problems_known_from_the_start_do_not_stop_a_reload(named: Running) -> None:
+    first, second = named.file(1), named.file(2)
+    assert named.reload().json() == {"model": "m", "version": "1"}
+    before = named.answer()
+    put(first, 2)
+    assert named.reload().json() == {"model": "m", "version": "1"}
+    after = named.answer()
+    assert after["logits"] != before["logits"]
+    second.write_bytes(b"other damage")
+    put(first, 3)
+    for _ in range(2):
+        assert "version 2: it is text" in named.reload().json()["detail"]
+        assert named.answer() == after
+    assert named.labels() == {"a/1", "m/2", "m/latest"}
+    put(second, 4)
+    assert named.reload().json() == {"model": "m", "version": "2"}
+    assert named.labels() == {"a/1", "m/latest"}
+
+
+def test_a_named_link_that_is_swapped(named: Running) -> None:
+    folder = named.models.parent
+
+    def sha() -> str:
+        return str(named.client.get("/models/current").json()["sha256"])
+
+    files = [folder / f"rev-{n}" / "1" / "model.safetensors" for n in "ab"]
+    old, new = (sha256(file.read_bytes()).hexdigest() for file in files)
+    assert sha() == old
+    before = named.ask("GET", "/models").json()
+    (folder / "next").symlink_to("rev-b")
+    os.replace(folder / "next", folder / "current")
+    named.process.send_signal(signal.SIGHUP)
+    until(lambda: sha() == new)
+    named.reload("m")  # whatever was under way is over then
+    after = named.ask("GET", "/models").json()
+    assert after["default"] == before["default"] == "n"
+    names = [model["name"] for model in after["models"]]
+    assert names == [model["name"] for model in before["models"]]
+    assert after["passed_over"] == before["passed_over"]
+    named.labels()
+
+
+def test_nothing_can_be_served(tmp_path: Path) -> None:
+    """Nor do workers serve it: the command ends with the sentence of one process."""
     root = tmp_path / "models"
     file = damage(root / "a" / "1" / "model.safetensors")
     (root / "lost+found").mkdir()
-    outcome = call("serve", "--port", "0", "--workers", workers, root)
+    with pytest.raises(ServingError) as caught:
+        create_app(Settings(), [root])
+    told = str(caught.value)
+    assert told.startswith("there is nothing to serve: ")
+    assert f"{root}/lost+found: the folder has no versions; " in told
+    assert f"{file}: {TEXT}" in told
+    outcome = call("serve", "--port", "0", "--workers", "2", root)
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
-    last = outcome.stderr.splitlines()[-1]
-    assert last.startswith("sigmoid-serve: there is nothing to serve: ")
-    assert f"{root}/lost+found: the folder has no versions; " in last
-    assert f"{file}: {TEXT}" in last
+    assert outcome.stderr.splitlines()[-1] == f"sigmoid-serve: {told}"
 
 
-@WORKERS
-def test_a_named_model_without_a_good_version(tmp_path: Path, workers: str) -> None:
+def test_a_named_model_without_a_good_version(tmp_path: Path) -> None:
     good = put(tmp_path / "good.safetensors", 1)
     file = damage(tmp_path / "a" / "1" / "model.safetensors")
-    options = ("--port", "0", "--workers", workers, "--activation", "sigmoid")
-    outcome = call("serve", *options, good, tmp_path / "a")
-    assert outcome.returncode == 1
-    last = outcome.stderr.splitlines()[-1]
-    assert last.startswith(f"sigmoid-serve: {file}: it is text, which begins with ")
-
-
-@WORKERS
-def test_the_first_that_can_be_served_is_the_default(
-    tmp_path: Path, workers: str
-) -> None:
-    damage(tmp_path / "b" / "a.safetensors")
-    put(tmp_path / "b" / "c.safetensors", 1)
-    put(tmp_path / "a" / "b.safetensors", 1)
-    paths = tmp_path / "b", Path(f"z={tmp_path}/a/b.safetensors")
-    log = tmp_path / "log"
-    with (
-        serving(log, *paths, SIGMOID_WORKERS=workers, **BARE) as (_, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
-    ):
-        until_ready(client)
-        listed = client.get("/models").json()
-        assert listed["default"] == "c"
-        assert [model["name"] for model in listed["models"]] == ["c", "z"]
-        assert [each["name"] for each in listed["passed_over"]] == ["a"]
+    with pytest.raises(ServingError) as caught:
+        create_app(Settings(activation=("sigmoid",)), [good, tmp_path / "a"])
+    assert str(caught.value).startswith(f"{file}: it is text, which begins with ")
 
 
 def test_the_application_follows_the_same_rules(tmp_path: Path) -> None:
@@ -397,11 +389,7 @@ def test_many_are_told_of_in_bounds(tmp_path: Path) -> None:
     for number in range(23):
         damage(tmp_path / "more" / f"{'é' * 60}{number:02}.safetensors")
     named = f"{tmp_path}/more:best={good}"
-    with (
-        serving(tmp_path / "log", SIGMOID_MODELS=named, **BARE) as (_, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
-    ):
-        until_ready(client)
+    with serve(settings_of(SIGMOID_MODELS=named, **BARE)) as client:
         reasons = client.get("/readyz").json()["reasons"]
         assert len(reasons) == 21
         assert reasons[-1] == "and 3 more"
