@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,14 +17,13 @@ from sigmoid_models.checkpoint import CheckpointError, load_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_models.functions import function_of
 from sigmoid_serve.app import create_app
-from sigmoid_serve.configuration.settings import ServingError, Settings
+from sigmoid_serve.configuration.settings import ServingError, Settings, read_settings
 from sigmoid_serve.repository.model_repository import PRETRAINED
-from tests.cli.test_cli import call
+from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.registry.test_reloading import ADMIN
-from tests.running import TIMEOUT, serving, until_ready
+from tests.running import TIMEOUT, serving, settings_of, until_ready
 
-WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
 ROWS = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
 
 
@@ -50,28 +50,25 @@ def logits(client: httpx.Client, name: str) -> np.ndarray:
     return np.array(answer.json()["logits"])
 
 
-@WORKERS
-def test_a_named_file_stops_the_start(tmp_path: Path, workers: str) -> None:
+def test_a_named_file_stops_the_start(tmp_path: Path) -> None:
+    """As a command in `test_own_training`; of workers in `test_load_problems`."""
     path = tmp_path / "model.pt"
     put(path)
-    outcome = call("serve", "--port", "0", "--workers", workers, path)
-    assert outcome.returncode == 1
-    assert "Traceback" not in outcome.stderr
     with pytest.raises(CheckpointError) as caught:
         load_checkpoint(path)
-    assert "--activation" in str(caught.value)
-    assert outcome.stderr.splitlines()[-1] == f"sigmoid-serve: {caught.value}"
+    told = str(caught.value)
+    assert "--activation" in told
+    with pytest.raises(ServingError) as refused:
+        create_app(Settings(), [path])
+    assert str(refused.value) == told
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "relu", "leaky_relu:0.3"])
 def test_with_the_option_it_is_served(tmp_path: Path, activation: str) -> None:
+    """The option itself is typed in `test_own_training`."""
     network = put(tmp_path / "model.pt")
-    options = ("--port", "0", "--activation", activation)
-    with (
-        serving(tmp_path / "log", tmp_path / "model.pt", options=options) as (_, url),
-        httpx.Client(base_url=url, timeout=TIMEOUT) as client,
-    ):
-        until_ready(client)
+    settings = read_settings(activation=activation)
+    with serve(settings, [tmp_path / "model.pt"]) as client:
         card = client.get("/models/model").json()
         found = logits(client, "model")
     assert card["activation"] == activation
@@ -79,39 +76,52 @@ def test_with_the_option_it_is_served(tmp_path: Path, activation: str) -> None:
     np.testing.assert_allclose(found, expected(network, activation), 1e-5, 1e-6)
 
 
-@WORKERS
-def test_a_reload_and_all_workers_know_it(tmp_path: Path, workers: str) -> None:
+def reloaded(
+    client: httpx.Client, path: Path, first: Classifier, log: Callable[[], str]
+) -> int:
+    """Reload a network and another in its place; return what the log says of it."""
+    np.testing.assert_allclose(logits(client, "m"), expected(first, "tanh"), 1e-5, 1e-6)
+    second = put(path, 1)
+    assert client.post("/models/m/reload").status_code == 200
+    np.testing.assert_allclose(
+        logits(client, "m"), expected(second, "tanh"), 1e-5, 1e-6
+    )
+    # What is there already is not told of again.
+    before = log().count("has no scaler")
+    assert client.post("/models/m/reload").status_code == 200
+    assert log().count("has no scaler") == before
+    return before
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    keys = tmp_path / "keys"
+    keys.write_text(f"root {sha256(b'secret').hexdigest()} admin\n")
+    return {"SIGMOID_ACTIVATION": "tanh", "SIGMOID_API_KEYS_FILE": str(keys)}
+
+
+def test_a_reload_knows_it(
+    tmp_path: Path, variables: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "m" / "1" / "model.pt"
     first = put(path)
-    (tmp_path / "keys").write_text(keys_line())
-    variables = {
-        "SIGMOID_ACTIVATION": "tanh",
-        "SIGMOID_WORKERS": workers,
-        "SIGMOID_API_KEYS_FILE": str(tmp_path / "keys"),
-    }
+    with serve(settings_of(**variables), [tmp_path / "m"]) as client:
+        client.headers.update(ADMIN)
+        assert reloaded(client, path, first, lambda: caplog.text) == 2
+
+
+def test_a_reload_and_all_workers_know_it(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    path, log = tmp_path / "m" / "1" / "model.pt", tmp_path / "log"
+    first = put(path)
     with (
-        serving(tmp_path / "log", tmp_path / "m", **variables) as (_, url),
+        serving(log, tmp_path / "m", SIGMOID_WORKERS="2", **variables) as (_, url),
         httpx.Client(base_url=url, timeout=TIMEOUT, headers=ADMIN) as client,
     ):
         until_ready(client)
-        log = tmp_path / "log"
-        until(lambda: log.read_text().count("Started server") == int(workers))
-        np.testing.assert_allclose(
-            logits(client, "m"), expected(first, "tanh"), 1e-5, 1e-6
-        )
-        second = put(path, 1)
-        assert client.post("/models/m/reload").status_code == 200
-        np.testing.assert_allclose(
-            logits(client, "m"), expected(second, "tanh"), 1e-5, 1e-6
-        )
-        # What is there already is not told of again.
-        before = log.read_text().count("has no scaler")
-        assert client.post("/models/m/reload").status_code == 200
-        assert log.read_text().count("has no scaler") == before == 2 * int(workers)
-
-
-def keys_line() -> str:
-    return f"root {sha256(b'secret').hexdigest()} admin\n"
+        until(lambda: log.read_text().count("Started server") == 2)
+        assert reloaded(client, path, first, log.read_text) == 4
 
 
 def test_one_in_a_folder_is_passed_over(

@@ -3,9 +3,10 @@
 The script is the tutorial's, with `torch.relu` in place of `torch.sigmoid`.
 """
 
+import io
 import json
-import subprocess
-import sys
+import runpy
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +19,9 @@ from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.intake.named import Named
 from tests.cli.test_cli import call
+from tests.conftest import serve
 from tests.engine.test_numbers import error_bound
-from tests.running import TIMEOUT, environment, serving, until_ready
+from tests.running import TIMEOUT, serving, settings_of, until_ready
 
 SCRIPT = """
 import json
@@ -80,31 +82,18 @@ class Trained(NamedTuple):
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     folder = tmp_path_factory.mktemp("own")
     (folder / "train.py").write_text(SCRIPT)
-    result = subprocess.run(
-        [sys.executable, "train.py"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=True,
-    )
-    said = json.loads(result.stdout)
+    with redirect_stdout(io.StringIO()) as stdout, chdir(folder):
+        runpy.run_path("train.py")
+    said = json.loads(stdout.getvalue())
     rows, logits = np.array(said["rows"]), np.array(said["logits"])
     assert (logits.argmax(1) == said["y"]).mean() > 0.95
     return Trained(folder / "model.pt", rows, logits, said["y"])
 
 
-def answered(log: Path, trained: Trained, *named: str, **variables: str) -> None:
-    """Serve it, and compare what it answers with what its own script computed."""
-    options = ("--port", "0", *named)
-    with (
-        serving(log, trained.path, options=options, **variables) as (_, url),
-        httpx.Client(base_url=url, timeout=TIMEOUT) as client,
-    ):
-        until_ready(client)
-        card = client.get("/models/model").json()
-        answer = client.post("/predict", json={"inputs": trained.rows.tolist()}).json()
+def check_answers(client: httpx.Client, trained: Trained) -> None:
+    """Compare what it answers with what its own script computed."""
+    card = client.get("/models/model").json()
+    answer = client.post("/predict", json={"inputs": trained.rows.tolist()}).json()
     assert card["activation"] == "relu"
     assert card["activation_source"] == "named by the user"
     loaded = load_checkpoint(trained.path, named=Named(activation=("relu",)))
@@ -130,11 +119,18 @@ def test_it_is_not_served_by_accident(trained: Trained) -> None:
 
 
 def test_it_is_served_with_the_option(trained: Trained, tmp_path: Path) -> None:
-    answered(tmp_path / "log", trained, "--activation", "relu")
+    options = ("--port", "0", "--activation", "relu")
+    with (
+        serving(tmp_path / "log", trained.path, options=options) as (_, url),
+        httpx.Client(base_url=url, timeout=TIMEOUT) as client,
+    ):
+        until_ready(client)
+        check_answers(client, trained)
 
 
-def test_it_is_served_with_the_setting(trained: Trained, tmp_path: Path) -> None:
-    answered(tmp_path / "log", trained, SIGMOID_ACTIVATION="relu")
+def test_it_is_served_with_the_setting(trained: Trained) -> None:
+    with serve(settings_of(SIGMOID_ACTIVATION="relu"), [trained.path]) as client:
+        check_answers(client, trained)
 
 
 def test_the_wrong_function_would_have_been_seen(trained: Trained) -> None:
