@@ -1,12 +1,13 @@
 """Certificates that are renewed while the service runs."""
 
+import asyncio
 import logging
 import os
 import shutil
 import socket
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -14,11 +15,12 @@ import httpx
 import pytest
 import trustme
 
-from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.configuration.settings import Settings, SettingsError
+from sigmoid_serve.sockets.certificates import Certificates, tls_context
 from tests.cli.test_cli import refused
 from tests.conftest import serve
 from tests.process.test_workers import until
-from tests.running import TIMEOUT, serving
+from tests.running import TIMEOUT, serving, settings_of
 from tests.sockets.test_tls import HOST, Files, written
 
 # What is promised of a change, with some room for a machine under load.
@@ -135,7 +137,7 @@ def test_files_that_do_not_match_change_nothing(served: Served, new: Files) -> N
     old = served.shown()
     put(new.chain, served.files.chain)
     assert soon(lambda: _BROKEN in served.log())
-    sleep(2)
+    sleep(1.2)  # it looks at them again
     assert served.shown() == old
     assert served.log().count(_BROKEN) == 1
     assert "KEY_VALUES_MISMATCH" in served.log()
@@ -158,10 +160,19 @@ def test_files_that_do_not_match_change_nothing(served: Served, new: Files) -> N
     ],
 )
 def test_a_broken_file_changes_nothing(
-    served: Served, new: Files, which: str, kind: str, told: str
+    files: Files,
+    new: Files,
+    caplog: pytest.LogCaptureFixture,
+    which: str,
+    kind: str,
+    told: str,
 ) -> None:
-    old = served.shown()
-    path = getattr(served.files, which)
+    """What the service does every second or so is done here without a wait."""
+    caplog.set_level(logging.INFO)
+    settings = Settings(tls_cert_file=files.chain, tls_key_file=files.key)
+    certificates = Certificates(settings)
+    old = certificates.context
+    path = getattr(files, which)
     kept = path.read_bytes()
     path.unlink()
     if kind == "folder":
@@ -173,23 +184,46 @@ def test_a_broken_file_changes_nothing(
     elif kind != "gone":
         content = {"garbage": b"-----BEGIN X-----\n\xff", "long": b" " * (2**22 + 1)}
         path.write_bytes(content.get(kind, b""))
-    assert soon(lambda: _BROKEN in served.log())
-    sleep(1.5)
-    assert served.shown() == old
-    assert served.log().count(_BROKEN) == 1
-    assert told in served.log()
-    assert len(served.log().splitlines()[-1]) < 400
+    assert looked(certificates, 1) is old
+    assert _BROKEN not in caplog.text  # it may still change
+    assert looked(certificates, 3) is old
+    assert caplog.text.count(_BROKEN) == 1
+    assert told in caplog.text
+    assert len(caplog.text.splitlines()[-1]) < 400
     # Once mended it is read, and the next error is logged again.
     if kind == "folder":
         path.rmdir()
     else:
         path.unlink(missing_ok=True)
     path.write_bytes(kept)
-    assert soon(lambda: served.log().count(_READ) == 1)
-    assert served.shown() == old
-    put(new.both, served.files.chain)
-    put(new.chain, served.files.key)
-    assert soon(lambda: served.log().count(_BROKEN) == 2)
+    mended = looked(certificates, 3)
+    assert caplog.text.count(_READ) == 1
+    assert handshake(mended) == der(files.chain)
+    put(new.both, files.chain)
+    put(new.chain, files.key)
+    assert looked(certificates, 3) is mended
+    assert caplog.text.count(_BROKEN) == 2
+
+
+def looked(certificates: Certificates, times: int) -> ssl.SSLContext | None:
+    """Look at the files some times; return what new connections are made with."""
+    for _ in range(times):
+        asyncio.run(certificates.renew())
+    return certificates.context
+
+
+def handshake(context: ssl.SSLContext | None) -> bytes:
+    """Return the certificate that a client is shown, without a connection."""
+    assert context
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    client = ssl._create_unverified_context().wrap_bio(to_client, to_server)
+    for side in (client, server, client):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    shown = client.getpeercert(binary_form=True)
+    assert shown
+    return shown
 
 
 def test_one_file_with_both(
@@ -212,17 +246,15 @@ def test_a_file_that_is_written_in_parts(served: Served, new: Files) -> None:
             for begin in range(0, len(content), 1 + len(content) // 40):
                 file.write(content[begin : begin + 1 + len(content) // 40])
                 file.flush()
-                sleep(0.05)
+                sleep(0.03)
     assert soon(lambda: served.shown() == der(new.chain))
     assert served.log().count(_READ) == 1
     assert _BROKEN not in served.log()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_secret_of_kubernetes(
-    tmp_path: Path, files: Files, new: Files, workers: str
-) -> None:
-    """A link to a folder is replaced; every worker reads the new files."""
+@pytest.fixture
+def secret(tmp_path: Path, files: Files, new: Files) -> Path:
+    """As Kubernetes mounts one: links to files of a folder that is a link."""
     secret = tmp_path / "secret"
     for name, source in (("..1", files), ("..2", new)):
         (secret / name).mkdir(parents=True)
@@ -231,19 +263,46 @@ def test_a_secret_of_kubernetes(
     (secret / "..data").symlink_to("..1")
     for name in ("tls.crt", "tls.key"):
         (secret / name).symlink_to(f"..data/{name}")
+    return secret
+
+
+def swap(secret: Path) -> None:
+    (secret / "..next").symlink_to("..2")
+    (secret / "..next").rename(secret / "..data")
+
+
+def test_a_secret_of_kubernetes(
+    secret: Path, files: Files, new: Files, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link to a folder is replaced."""
+    caplog.set_level(logging.INFO)
+    settings = Settings(
+        tls_cert_file=secret / "tls.crt", tls_key_file=secret / "tls.key"
+    )
+    certificates = Certificates(settings)
+    assert handshake(certificates.context) == der(files.chain)
+    swap(secret)
+    assert handshake(looked(certificates, 3)) == der(new.chain)
+    assert caplog.text.count(_READ) == 1
+    assert _BROKEN not in caplog.text
+
+
+def test_a_secret_of_kubernetes_and_workers(
+    tmp_path: Path, secret: Path, files: Files, new: Files
+) -> None:
+    """Every worker reads the new files."""
     log = tmp_path / "log"
     variables = {
         "SIGMOID_TLS_CERT_FILE": str(secret / "tls.crt"),
         "SIGMOID_TLS_KEY_FILE": str(secret / "tls.key"),
-        "SIGMOID_WORKERS": workers,
+        "SIGMOID_WORKERS": "2",
     }
     with serving(log, **variables) as (_, address):
         served = Served(httpx.URL(address).port or 443, files, log.read_text)
-        until(lambda: log.read_text().count("Started server process") == int(workers))
+        until(lambda: log.read_text().count("Started server process") == 2)
         assert {served.shown() for _ in range(20)} == {der(files.chain)}
-        (secret / "..next").symlink_to("..2")
-        (secret / "..next").rename(secret / "..data")
-        assert soon(lambda: log.read_text().count(_READ) == int(workers))
+        swap(secret)
+        assert soon(lambda: log.read_text().count(_READ) == 2)
         assert {served.shown() for _ in range(20)} == {der(new.chain)}
     assert _BROKEN not in log.read_text()
 
@@ -284,5 +343,8 @@ def test_files_that_would_not_end_stop_the_start(tmp_path: Path, kind: str) -> N
         path.mkdir()
     else:
         path.symlink_to("/dev/zero")
-    told = refused("serve", SIGMOID_TLS_CERT_FILE=str(path))
-    assert told.endswith("got: what is no regular file\n")
+    with pytest.raises(SettingsError, match=r"got: what is no regular file$"):
+        tls_context(settings_of(SIGMOID_TLS_CERT_FILE=str(path)))
+    if kind == "fifo":
+        told = refused("serve", SIGMOID_TLS_CERT_FILE=str(path))
+        assert told.endswith("got: what is no regular file\n")
