@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,16 +15,20 @@ from pathlib import Path
 import pytest
 import trustme
 
+from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.connection_limits import (
     EXTRA_CONNECTIONS,
     ConnectionLimits,
     ConnectionSlot,
     client_of,
 )
+from sigmoid_serve.sockets.listening import listen
 from tests.admission.test_queue import Served, wait_until
 from tests.admission.test_queue import serving as serving_inside
-from tests.running import TIMEOUT, environment, serving
+from tests.process.test_workers import until
+from tests.running import TIMEOUT, environment
 from tests.server.test_connection import answer, post
 from tests.server.test_slow_senders import last_words
 
@@ -101,15 +106,19 @@ def test_nothing_else_is(full: Served, name: str) -> None:
     assert f"x-request-id: {problem['request_id']}".encode() in lines
 
 
-@pytest.mark.parametrize("first", [b"", b"GET /li", get("/livez")[:-2]])
-def test_slow_extra_connections_have_little_time(full: Served, first: bytes) -> None:
-    with full.connect() as wire:
-        wire.sendall(first)
-        words = last_words(wire, 4)
-    assert not words or words.startswith(b"HTTP/1.1 408 ")
+def test_slow_extra_connections_have_little_time(full: Served) -> None:
+    with ExitStack() as stack:
+        wires = [stack.enter_context(full.connect()) for _ in range(3)]
+        begun = (b"", b"GET /li", get("/livez")[:-2])
+        for wire, first in zip(wires, begun, strict=True):
+            wire.sendall(first)
+        end = time.monotonic() + 4
+        for wire in wires:
+            words = last_words(wire, end - time.monotonic())
+            assert not words or words.startswith(b"HTTP/1.1 408 ")
 
 
-def test_closed_connections_make_room(tmp_path: Path) -> None:
+def test_closed_connections_make_room() -> None:
     with crowded(SETTINGS) as served, served.connect() as wire:
         wire.sendall(OTHERS["short"])
         assert answer(wire)[0].startswith(b"HTTP/1.1 503 ")
@@ -152,18 +161,15 @@ def test_probes_are_answered_among_many_idle_connections() -> None:
                     assert last_words(wire, 2).startswith(b"HTTP/1.1 200 ")
 
 
-def test_nothing_is_kept_of_those_that_were_closed_for_others(tmp_path: Path) -> None:
+def test_nothing_is_kept_of_those_that_were_closed_for_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """Nor if they had no protocol yet; otherwise shutdown would wait for them."""
-    log = tmp_path / "log"
-    limits = {"SIGMOID_MAX_CONNECTIONS": str(MOST), "SIGMOID_SHUTDOWN_SECONDS": "6"}
-    with serving(log, SIGMOID_DRAIN_SECONDS="0", **limits) as (process, url):
-        address = ("127.0.0.1", int(url.rpartition(":")[2]))
-        with ExitStack() as stack:
-            for _ in range(300):
-                stack.enter_context(socket.create_connection(address, TIMEOUT))
-        process.terminate()
-        assert process.wait(TIMEOUT) == 0
-    assert "shutdown timed out" not in log.read_text()
+    settings = Settings(max_connections=MOST, shutdown_seconds=6)
+    with serving_inside(settings) as served, ExitStack() as stack:
+        for _ in range(300):
+            stack.enter_context(served.connect(TIMEOUT))
+    assert "shutdown timed out" not in caplog.text
 
 
 def test_handshakes_count(tmp_path: Path) -> None:
@@ -221,12 +227,14 @@ def test_limit_of_each_client() -> None:
 
 def test_at_a_path_clients_are_not_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "s"
-    variables = {
-        "SIGMOID_UDS": str(path),
-        "SIGMOID_MAX_CONNECTIONS_PER_CLIENT": "1",
-        "SIGMOID_MAX_CONNECTIONS": "3",
-    }
-    with serving(tmp_path / "log", options=(), **variables), ExitStack() as stack:
+    settings = Settings(uds=path, max_connections=3, max_connections_per_client=1)
+    server = Server(create_app(settings))
+    with listen(settings)[0] as listener, ExitStack() as stack:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(lambda: setattr(server, "should_exit", True))
+        wait_until(lambda: server.started)
         statuses = []
         for _ in range(4):
             wire = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -239,37 +247,55 @@ def test_at_a_path_clients_are_not_told_apart(tmp_path: Path) -> None:
 
 LIMITED = """
 import resource, runpy, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (256, int(sys.argv[1])))
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 512))
 sys.argv[1:] = ["serve", "--port", "0"]
 runpy.run_module("sigmoid_serve", run_name="__main__")
 """
 
+RAISED = """
+import resource
+from sigmoid_serve.sockets.connection_limits import allowed_connections
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 2000))
+print(allowed_connections(1000), resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 1000)
+"""
 
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        (512, "connections limited to 256 instead of 1000 (SIGMOID_MAX_CONNECTIONS)"),
-        (2000, ""),  # the soft limit is raised
-    ],
-)
-def test_fewer_open_files_are_fewer_connections(
-    tmp_path: Path, files: int, said: str
-) -> None:
+
+def test_fewer_open_files_are_fewer_connections(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with (
         log.open("w") as file,
         subprocess.Popen(
-            [sys.executable, "-c", LIMITED, str(files)],
+            [sys.executable, "-c", LIMITED],
             stderr=file,
             env=environment(SIGMOID_MAX_CONNECTIONS="1000"),
         ) as process,
     ):
         try:
-            wait_until(lambda: ", ready" in log.read_text())
+            until(lambda: ", ready" in log.read_text())
         finally:
             process.kill()
+    said = "connections limited to 256 instead of 1000 (SIGMOID_MAX_CONNECTIONS)"
     assert said in log.read_text()
-    assert ("connections limited to" in log.read_text()) is bool(said)
+
+
+def test_the_soft_limit_of_open_files_is_raised() -> None:
+    """Then nothing is said: there are as many connections as were asked for."""
+    told = subprocess.run(
+        [sys.executable, "-c", RAISED],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=environment(),
+        check=True,
+    )
+    assert told.stdout == "1000 True\n"
+
+
+def test_all_that_were_asked_for_are_not_told_of(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with serving_inside(SETTINGS):
+        assert "connections limited to" not in caplog.text
 
 
 ADDRESSES = {

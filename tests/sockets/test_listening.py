@@ -5,6 +5,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,8 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings, SettingsError, read_settings
+from sigmoid_serve.server.server import Server
 from sigmoid_serve.sockets.listening import addresses, listen
+from tests.process.test_workers import until
 from tests.running import TIMEOUT, environment, serving, until_ready
 
 PORT = "http://{}:{}"
@@ -112,8 +116,15 @@ program = ctypes.create_string_buffer(
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, program, 0, 0) == 0
-sys.argv = ["sigmoid-serve", *sys.argv[1:]]
+from sigmoid_models.messages import UserError
 from sigmoid_serve.cli.commands import main
+from sigmoid_serve.configuration.settings import read_settings
+from sigmoid_serve.sockets.listening import listen
+try:
+    listen(read_settings(host="::1", port=0))
+except UserError as error:
+    print(error, file=sys.stderr)
+sys.argv = "sigmoid-serve serve --host :: --port 0".split()
 main()
 """
 
@@ -121,10 +132,9 @@ main()
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="seccomp(2)"
 )
-@pytest.mark.parametrize("host", ["::", "::1"])
-def test_a_system_without_ipv6(host: str) -> None:
+def test_a_system_without_ipv6() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _WITHOUT_IPV6, "serve", "--host", host, "--port", "0"],
+        [sys.executable, "-c", _WITHOUT_IPV6],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
@@ -132,22 +142,42 @@ def test_a_system_without_ipv6(host: str) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == (
-        f"sigmoid-serve: --host, --port: cannot listen on {host} port 0: address "
-        "family not supported by protocol; where there is no IPv6, --host 0.0.0.0 is "
-        "all of IPv4\n"
+    first, second = (
+        f"--host, --port: cannot listen on {host} port 0: address family not "
+        "supported by protocol; where there is no IPv6, --host 0.0.0.0 is all of IPv4\n"
+        for host in ("::1", "::")
     )
+    assert done.stderr == f"{first}sigmoid-serve: {second}"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_the_service_answers_both_kinds(tmp_path: Path, workers: str) -> None:
+def test_the_service_answers_both_kinds() -> None:
+    settings = read_settings(host="[::]", port=0)
+    server = Server(create_app(settings))
+    (listener,) = listen(settings)
+    with listener:
+        (told,) = addresses(settings, [listener])
+        assert re.fullmatch(r"http://\[::\]:\d+ \(IPv6 and IPv4\)", told)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            answer_both(listener.getsockname()[1])
+        finally:
+            until(lambda: server.started)
+            server.should_exit = True
+            thread.join()
+
+
+def test_workers_answer_both_kinds(tmp_path: Path) -> None:
     log = tmp_path / "log"
     options = ("--host", "[::]", "--port", "0")
-    with serving(log, options=options, SIGMOID_WORKERS=workers) as (_, address):
-        port = address.rpartition(":")[2]
-        for host in ("127.0.0.1", "[::1]"):
-            with httpx.Client(base_url=PORT.format(host, port), timeout=9) as client:
-                until_ready(client)
+    with serving(log, options=options, SIGMOID_WORKERS="2") as (_, address):
+        answer_both(int(address.rpartition(":")[2]))
     assert re.search(
         r"listening on http://\[::\]:\d+ \(IPv6 and IPv4\)", log.read_text()
     )
+
+
+def answer_both(port: int) -> None:
+    for host in ("127.0.0.1", "[::1]"):
+        with httpx.Client(base_url=PORT.format(host, port), timeout=9) as client:
+            until_ready(client)
