@@ -109,12 +109,14 @@ def test_the_file_is_that_of_the_last_server(tmp_path: Path) -> None:
         before = os.umask(0o017)
         try:
             third = serving(tmp_path / "third", options=(), SIGMOID_UDS=str(path))
-            with third as (last, _), client_of(path) as client:
-                until_ready(client)
+            with third as (last, _):
+                with client_of(path) as client:
+                    until_ready(client)
                 assert stat.S_IMODE(path.stat().st_mode) == 0o760
                 path.chmod(0o666)
                 end(second)
-                assert client.get("/livez").status_code == 200
+                with client_of(path) as client:
+                    assert client.get("/livez").status_code == 200
                 end(last)
         finally:
             os.umask(before)
