@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import httpx
 import numpy as np
 import pytest
 import torch
@@ -17,8 +16,11 @@ from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.classifier import Classifier, sequential
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.training.datasets import Dataset, load_bundled
-from tests.cli.test_cli import call, done, refused
-from tests.running import TIMEOUT, serving, until_ready
+from sigmoid_serve.configuration.settings import Settings
+from tests.cli.here import done, refused
+from tests.cli.test_cli import call as call_process
+from tests.conftest import serve
+from tests.running import until_ready
 
 
 class Pipeline(NamedTuple):
@@ -100,10 +102,7 @@ def test_a_pipeline_of_a_user_is_served(
 
     rows, targets = mine.dataset.rows.tolist(), mine.dataset.targets
     names = np.array(["malignant", "benign"])
-    with (
-        serving(tmp_path / "log", output) as (_, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
-    ):
+    with serve(Settings(), [output]) as client:
         until_ready(client)
         answer = client.post("/predict", json={"inputs": rows})
     assert answer.status_code == 200, answer.text
@@ -171,7 +170,9 @@ def test_refused(tmp_path: Path, options: str, finding: str) -> None:
 
 
 def test_what_cannot_be_meant(tmp_path: Path) -> None:
-    outcome = call("convert", bare(tmp_path), "-o", "m.safetensors", "--activation=tan")
+    outcome = call_process(
+        "convert", bare(tmp_path), "-o", "m.safetensors", "--activation=tan"
+    )
     assert outcome.returncode == 2
     assert "--activation: expected sigmoid, relu" in outcome.stderr
 

@@ -14,7 +14,9 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.repository.model_repository import PRETRAINED
-from tests.cli.test_cli import call, done, refused, write_csv
+from tests.cli.here import call, done, refused
+from tests.cli.test_cli import call as call_process
+from tests.cli.test_cli import write_csv
 
 CANCER = PRETRAINED / "breast-cancer" / "1" / "model.safetensors"
 
@@ -38,7 +40,9 @@ def write(path: Path, header: str, rows: Sequence[Sequence[object]]) -> Path:
 
 
 def test_the_figures_are_those_of_the_engine(cancer: Path) -> None:
-    document = documented(CANCER, cancer)
+    outcome = call_process("evaluate", CANCER, cancer, "--json")
+    assert outcome.returncode == 0, outcome.stderr
+    document = json.loads(outcome.stdout)
     dataset = load_bundled("breast-cancer")
     engine = Engine(load_checkpoint(CANCER), torch.device("cpu"), 4096)
     labels = engine.predict(dataset.rows).labels

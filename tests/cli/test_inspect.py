@@ -13,7 +13,8 @@ from sigmoid_models.card import Golden
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.repository.model_repository import PRETRAINED
-from tests.cli.test_cli import call, done, refused
+from tests.cli.here import call, done, refused
+from tests.cli.test_cli import call as call_process
 
 SERVED = PRETRAINED / "breast-cancer/1/model.safetensors"
 
@@ -118,7 +119,9 @@ def test_json_of_a_file_that_leaves_something_open(bare: Path) -> None:
 
 def test_json_is_utf_8_whatever_the_locale(tmp_path: Path) -> None:
     path = changed(tmp_path / "m.safetensors", classes=("bösartig", "良性"))
-    outcome = call("inspect", path, "--json", LC_ALL="C", PYTHONIOENCODING="ascii")
+    outcome = call_process(
+        "inspect", path, "--json", LC_ALL="C", PYTHONIOENCODING="ascii"
+    )
     assert outcome.returncode == 0
     assert json.loads(outcome.stdout)["classes"] == ["bösartig", "良性"]
 
@@ -130,7 +133,7 @@ def test_tables_are_shown_in_any_locale(tmp_path: Path, command: str) -> None:
     path = changed(tmp_path / "m.safetensors", classes=("bösartig", ":smile: [red]"))
     where = [each.replace("copy", str(tmp_path / "copy")) for each in command.split()]
     ascii_only = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "SIGMOID_PORT": "0"}
-    outcome = call(*where, path, folder=None, **ascii_only)
+    outcome = call_process(*where, path, folder=None, **ascii_only)
     assert outcome.returncode == 0, outcome.stderr
     if command != "doctor":
         assert "b\\xf6sartig, :smile: [red]" in outcome.stdout

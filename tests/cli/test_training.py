@@ -14,8 +14,9 @@ from sigmoid_serve.cli.commands import app
 from sigmoid_serve.cli.saving import proposed_name, serve_command
 from sigmoid_serve.cli.training.command import first_interrupt
 from sigmoid_serve.repository.naming import is_name
+from tests.cli.here import done, refused
 from tests.cli.terminal import in_terminal
-from tests.cli.test_cli import call, done, refused, write_csv
+from tests.cli.test_cli import call, write_csv
 
 # So large that an epoch takes long enough to be interrupted.
 SLOW = ("digits", "--model", "deep", "--hidden", "256", "--epochs", "100000")
@@ -195,7 +196,7 @@ def test_ctrl_c_keeps_the_best_network_so_far(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_before_the_first_epoch_has_ended(tmp_path: Path) -> None:
-    much = (*SLOW, "--hidden", "2048", "--layers", "20")
+    much = (*SLOW, "--hidden", "1024", "--layers", "10", "--batch-rows", "1")
     code, shown = in_terminal(["train", *much], tmp_path, ["epoch 0/"])
     assert code == 130
     last = shown.rstrip().splitlines()[-1].removeprefix("\x1b[?25h")
