@@ -10,7 +10,8 @@ import pytest
 from sigmoid_serve.cli.commands import COMMANDS
 from sigmoid_serve.configuration.environment import option, variable
 from sigmoid_serve.configuration.settings import Settings
-from tests.cli.test_cli import call, done
+from tests.cli.here import call, done
+from tests.cli.test_cli import call as call_process
 from tests.running import TIMEOUT, environment
 
 GROUPS = ("Models", "Network", "Processes", "Limits", "Time", "TLS and keys", "Logs")
@@ -125,12 +126,9 @@ def test_what_cannot_be_meant(arguments: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "variables", "told"),
     [
-        ("serve gone.pt", {}, "gone.pt: No such file"),
         ("serve", {"SIGMOID_PORT": "99999"}, "SIGMOID_PORT: input should be less"),
         ("serve", {"PORT": "x"}, "PORT: "),
         ("serve", {"SIGMOID_TLS_KEY_FILE": "x"}, "it needs SIGMOID_TLS_CERT_FILE"),
-        ("serve --tls-cert-file gone", {}, "--tls-cert-file: expected PEM files"),
-        ("serve --uds /gone/s", {}, "--uds: cannot listen at /gone/s"),
         ("inspect gone.pt", {}, "gone.pt: No such file"),
         ("convert m.pt -o m.safetensors --classes @gone", {}, "--classes: gone: "),
         ("key [x]", {}, "expected a name of 1 to 64 letters"),
@@ -140,7 +138,25 @@ def test_what_cannot_be_done(
     arguments: str, variables: dict[str, str], told: str
 ) -> None:
     outcome = call(*arguments.split(), folder=None, **variables)
+    check_refusal(outcome, told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("gone.pt", "gone.pt: No such file"),
+        ("--tls-cert-file gone", "--tls-cert-file: expected PEM files"),
+        ("--uds /gone/s", "--uds: cannot listen at /gone/s"),
+    ],
+)
+def test_what_cannot_be_served(arguments: str, told: str) -> None:
+    check_refusal(call_process("serve", *arguments.split()), told)
+
+
+def check_refusal(outcome: subprocess.CompletedProcess[str], told: str) -> None:
     assert outcome.returncode == 1, outcome.stderr
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("sigmoid-serve: ")
     assert told in outcome.stderr
     assert len(outcome.stderr.splitlines()) == 1
 
@@ -148,6 +164,8 @@ def test_what_cannot_be_done(
 def test_completion() -> None:
     instruction = {"_SIGMOID_SERVE_COMPLETE": "complete_bash"}
     words = {"COMP_WORDS": "sigmoid-serve se", "COMP_CWORD": "1"}
-    assert call(folder=None, **instruction, **words).stdout.split() == ["serve"]
+    shown = call_process(folder=None, **instruction, **words).stdout
+    assert shown.split() == ["serve"]
     words = {"COMP_WORDS": "sigmoid-serve serve --por", "COMP_CWORD": "2"}
-    assert call(folder=None, **instruction, **words).stdout.split() == ["--port"]
+    shown = call_process(folder=None, **instruction, **words).stdout
+    assert shown.split() == ["--port"]

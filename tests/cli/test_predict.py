@@ -26,9 +26,12 @@ from sigmoid_models.classifier import Classifier
 from sigmoid_models.messages import UserError
 from sigmoid_models.probabilities import Float32Array
 from sigmoid_serve.cli.prediction import predict
+from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.repository.model_repository import PRETRAINED
+from tests.cli import here
 from tests.cli.test_cli import call, write_csv
-from tests.running import COMMAND, TIMEOUT, environment, serving, until_ready
+from tests.conftest import serve
+from tests.running import COMMAND, TIMEOUT, environment, until_ready
 
 SERVED = PRETRAINED / "breast-cancer/1/model.safetensors"
 
@@ -79,15 +82,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def client(
-    models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[httpx.Client]:
-    log = tmp_path_factory.mktemp("log") / "log"
+def client(models: dict[str, Path]) -> Iterator[httpx.Client]:
     named = [Path(f"{name}={path}") for name, path in models.items()]
-    with (
-        serving(log, *named) as (_, address),
-        httpx.Client(base_url=address, timeout=TIMEOUT) as client,
-    ):
+    with serve(Settings(), named) as client:
         until_ready(client)
         yield client
 
@@ -298,7 +295,7 @@ def test_what_cannot_be_meant(tmp_path: Path) -> None:
         (("--output", "p"), "--output p: expected a name that ends in .csv, "),
         (("--keep", "a", "--keep", "a"), "--keep a is there twice"),
     ):
-        outcome = call("predict", missing, data, *options, folder=tmp_path)
+        outcome = here.call("predict", missing, data, *options, folder=tmp_path)
         assert outcome.returncode == 2
         assert finding in outcome.stderr
         assert len(outcome.stderr.splitlines()) == 1
