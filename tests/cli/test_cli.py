@@ -20,6 +20,7 @@ from sigmoid_models.checkpoint import load_checkpoint
 from sigmoid_models.probabilities import labels, probabilities
 from sigmoid_models.training.datasets import load_bundled
 from sigmoid_serve.engine.engine import Engine
+from tests.cli import here
 from tests.running import COMMAND, TIMEOUT, environment, serving, until_ready
 
 
@@ -74,7 +75,7 @@ def test_train_inspect_predict(tmp_path: Path) -> None:
     assert "fc1" in shown
     assert f"wrote {path}" in shown
 
-    shown = done("inspect", path)
+    shown = here.done("inspect", path)
     checkpoint = load_checkpoint(path)
     assert "Classifier 4-64-3" in shown
     assert "4 come out right" in shown
@@ -82,8 +83,8 @@ def test_train_inspect_predict(tmp_path: Path) -> None:
     assert checkpoint.sha256 in shown.replace("\n", "")
 
     data = write_csv(tmp_path / "iris.csv", "iris", target=True)
-    printed = done("predict", path, data)
-    assert done("predict", path, data, "--output", tmp_path / "p.csv") == ""
+    printed = here.done("predict", path, data)
+    assert here.done("predict", path, data, "--output", tmp_path / "p.csv") == ""
     assert (tmp_path / "p.csv").read_text() == printed
     header, *rows = csv.reader(io.StringIO(printed))
     classes = ("setosa", "versicolor", "virginica")
@@ -100,26 +101,26 @@ def test_train_inspect_predict(tmp_path: Path) -> None:
 def test_train_on_a_file(tmp_path: Path) -> None:
     data = write_csv(tmp_path / "flowers.csv", "breast-cancer", target=True)
     arguments = ("--target", "kind", "--epochs", "2", "--model", "deep")
-    shown = done("train", data, *arguments, "--layers", "2", folder=tmp_path)
+    shown = here.done("train", data, *arguments, "--layers", "2", folder=tmp_path)
     assert "wrote flowers.safetensors" in shown
     assert "layers.1" in shown
     card = load_checkpoint(tmp_path / "flowers.safetensors").card
     assert card.task == "binary"
     assert card.training
     assert card.training.dataset == "flowers.csv"
-    printed = done("predict", tmp_path / "flowers.safetensors", data)
+    printed = here.done("predict", tmp_path / "flowers.safetensors", data)
     assert printed.splitlines()[0] == "label,probability_malignant"
     assert len(printed.splitlines()) == 570
 
 
 def test_refused_commands(tmp_path: Path) -> None:
     missing = tmp_path / "missing.pt"
-    assert "No such file" in refused("serve", missing)
     assert "No such file" in refused("serve", SIGMOID_MODELS=str(missing))
-    assert "No such file" in refused("inspect", missing)
-    assert "SIGMOID_PORT: " in refused("serve", SIGMOID_PORT="99999")
-    assert "SIGMOID_MAX_ELEMENTS: " in refused("serve", SIGMOID_MAX_ELEMENTS="many")
-    assert "neither a file nor one of" in refused("train", "irises")
+    assert "No such file" in here.refused("inspect", missing)
+    assert "SIGMOID_PORT: " in here.refused("serve", SIGMOID_PORT="99999")
+    many = here.refused("serve", SIGMOID_MAX_ELEMENTS="many")
+    assert "SIGMOID_MAX_ELEMENTS: " in many
+    assert "neither a file nor one of" in here.refused("train", "irises")
 
 
 def test_doctor() -> None:
@@ -150,7 +151,7 @@ def test_doctor_of_a_start_that_would_fail(tmp_path: Path) -> None:
 def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     path = tmp_path / "file" / "iris.safetensors"
-    outcome = call("train", "iris", "--epochs", "1", "--output", path)
+    outcome = here.call("train", "iris", "--epochs", "1", "--output", path)
     assert outcome.returncode == 1
     last = outcome.stderr.splitlines()[-1]
     assert last.startswith(f"sigmoid-serve: {path} cannot be written: ")
@@ -158,10 +159,12 @@ def test_a_checkpoint_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_refused_training(tmp_path: Path) -> None:
     output = ("--output", tmp_path / "m.safetensors")
-    assert "must end in .safetensors" in refused("train", "iris", "--output", "m.pt")
+    told = here.refused("train", "iris", "--output", "m.pt")
+    assert "must end in .safetensors" in told
     data = tmp_path / "d.csv"
     data.write_text("a,k\n1,x\n2,y\n")
-    assert "there is no column 'z'" in refused("train", data, "--target", "z", *output)
+    told = here.refused("train", data, "--target", "z", *output)
+    assert "there is no column 'z'" in told
     assert list(tmp_path.iterdir()) == [data]
 
 
@@ -174,7 +177,8 @@ def test_data_that_no_card_can_describe(
     data = tmp_path / "d.csv"
     data.write_text(f"{header}\n" + f"1,x\n{large},y\n-{large},x\n" * 10)
     output = tmp_path / "m.safetensors"
-    outcome = call("train", data, "--target", "k", "--epochs", "1", "--output", output)
+    options = ("--target", "k", "--epochs", "1", "--output", output)
+    outcome = here.call("train", data, *options)
     assert outcome.returncode == 1
     assert "Traceback" not in outcome.stderr
     assert not output.exists()
@@ -182,7 +186,7 @@ def test_data_that_no_card_can_describe(
 
 def test_training_that_diverges(tmp_path: Path) -> None:
     output = tmp_path / "m.safetensors"
-    outcome = call("train", "iris", "--learning-rate", "10", "--output", output)
+    outcome = here.call("train", "iris", "--learning-rate", "10", "--output", output)
     assert outcome.returncode in (0, 1)
     assert "Traceback" not in outcome.stderr
     if output.exists():
@@ -214,8 +218,12 @@ def test_training_without_scikit_learn() -> None:
     assert len(outcome.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_serve(tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("ending", "workers"), [(signal.SIGTERM, "1"), (signal.SIGINT, "2")]
+)
+def test_serve_and_another_on_its_port(
+    tmp_path: Path, ending: signal.Signals, workers: str
+) -> None:
     log = tmp_path / "log"
     with serving(log, SIGMOID_PROT="1") as (process, address):
         with httpx.Client(base_url=address, timeout=TIMEOUT) as client:
@@ -223,6 +231,10 @@ def test_serve(tmp_path: Path, ending: signal.Signals) -> None:
             answer = client.post("/sigmoid", json={"inputs": [0, -1000]})
             assert answer.status_code == 200, answer.text
             assert answer.json()["outputs"] == [0.5, 0]
+        port = address.rpartition(":")[2]
+        told = refused("serve", "--port", port, "--workers", workers)
+        where = f"127.0.0.1 port {port}"
+        assert f"--port: cannot listen on {where}: address already in use" in told
         process.send_signal(ending)
         assert process.wait(TIMEOUT) == 0
     text = log.read_text()
@@ -230,13 +242,8 @@ def test_serve(tmp_path: Path, ending: signal.Signals) -> None:
     assert "SIGMOID_PROT is no setting and is ignored" in text
     assert text.count("model breast-cancer version 1") == 1
     assert "run by another server" not in text
+    before, listens, _ = text.partition("listening on http://")
+    assert listens
+    assert before.count(", ready\n") == 2
     if not torch.cuda.is_available():
         assert "device: cpu (setting: auto)" in text
-
-
-def test_serve_on_a_taken_port(tmp_path: Path) -> None:
-    with serving(tmp_path / "log") as (_, address):
-        outcome = call("serve", "--port", address.rpartition(":")[2])
-        assert outcome.returncode != 0
-        assert "address already in use" in outcome.stderr
-        assert "Traceback" not in outcome.stderr

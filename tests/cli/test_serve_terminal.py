@@ -24,7 +24,7 @@ from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.cli.test_cli import call, refused
 from tests.process.test_workers import children
 from tests.running import TIMEOUT, environment, serving
-from tests.terminal import STARTED, Terminal, on_terminal, started_on_terminal
+from tests.terminal import STARTED, on_terminal, started_on_terminal
 
 STOPPED = "sigmoid-serve: stopped"
 
@@ -48,9 +48,18 @@ def command_of(lines: list[str]) -> str:
     return line.removeprefix("  try   ")
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_start_on_a_terminal(workers: str) -> None:
-    with on_terminal("serve", "--port", "0", SIGMOID_WORKERS=workers) as terminal:
+@pytest.mark.parametrize(
+    ("workers", "variables", "told"),
+    [
+        ("1", {"SIGMOID_ACCESS_LOG": "true"}, ["200 ok", "422 unknown_field"]),
+        ("2", {}, ["422 unknown_field"]),
+    ],
+)
+def test_a_start_on_a_terminal(
+    workers: str, variables: dict[str, str], told: list[str]
+) -> None:
+    variables = {"SIGMOID_WORKERS": workers, **variables}
+    with on_terminal("serve", "--port", "0", **variables) as terminal:
         terminal.until("Ctrl-C")
         lines = terminal.lines
         assert len(lines) <= 8
@@ -62,9 +71,16 @@ def test_a_start_on_a_terminal(workers: str) -> None:
             for worker in children(terminal.process.pid):
                 os.kill(worker, signal.SIGINT)
         assert asked(command_of(lines))["labels"] in ("malignant", "benign")
+        asked(command_of(lines).replace("inputs", "input"))
+        for sentence in told:
+            terminal.until(sentence)
         terminal.interrupt()
         assert terminal.end() == 0
-        assert terminal.lines[len(lines) :] == [STOPPED]
+        *requests, last = terminal.lines[len(lines) :]
+        assert last == STOPPED
+        assert len(requests) == len(told)
+        for line, sentence in zip(requests, told, strict=True):
+            assert sentence in line
 
 
 def test_long_rows_keys_and_tls(tmp_path: Path) -> None:
@@ -87,6 +103,9 @@ def test_long_rows_keys_and_tls(tmp_path: Path) -> None:
         assert "its card has no scaler" in lines[-1]
         assert "Bearer $KEY" in command_of(lines)
         assert asked(command_of(lines), KEY=key)["shape"] == [10]
+        terminal.interrupt()
+        assert terminal.end() == 0
+        assert terminal.lines[len(lines) :] == [STOPPED]
 
 
 def test_a_model_that_must_not_answer_and_a_path() -> None:
@@ -129,9 +148,15 @@ def test_ctrl_c_that_became_another_error() -> None:
 
 
 # From the first imports to a service of two workers of which one may serve.
-@pytest.mark.parametrize("seconds", [0.05, 0.5, 1.1, 2, 3])
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_ctrl_c_during_the_start(seconds: float, workers: str) -> None:
+# At first it is the same for one process; and of that a test above has the end.
+@pytest.mark.parametrize(
+    ("workers", "seconds"),
+    [
+        *(("1", seconds) for seconds in (0.05, 0.5, 1.1, 2)),
+        *(("2", seconds) for seconds in (1.1, 2, 3)),
+    ],
+)
+def test_ctrl_c_during_the_start(workers: str, seconds: float) -> None:
     serve = ("serve", "--port", "0")
     with started_on_terminal(*serve, SIGMOID_WORKERS=workers) as terminal:
         time.sleep(seconds)
@@ -177,24 +202,18 @@ def test_a_bad_checkpoint_is_told_before_anything(tmp_path: Path, workers: str) 
         assert len(terminal.lines) == 1
 
 
-def test_other_mistakes_are_told_before_anything(tmp_path: Path) -> None:
+def test_a_mistake_in_a_file_is_told_before_anything(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("no keys")
     assert "line 1 is not" in refused("serve", "--api-keys-file", keys)
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = str(other.getsockname()[1])
-        for workers in ("1", "2"):
-            told = refused("serve", "--port", port, "--workers", workers)
-            assert f"--port: cannot listen on 127.0.0.1 port {port}: address" in told
 
 
-def test_the_log_says_where_it_listens_once_it_is_ready(tmp_path: Path) -> None:
+def test_the_log_says_where_two_listen_once_they_are_ready(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    for workers in ("1", "2"):
-        with serving(log, SIGMOID_WORKERS=workers):
-            before, listens, _ = log.read_text().partition("listening on http://")
-            assert listens
-            assert before.count(", ready\n") == 2
+    with serving(log, SIGMOID_WORKERS="2"):
+        before, listens, _ = log.read_text().partition("listening on http://")
+        assert listens
+        assert before.count(", ready\n") == 2
 
 
 def test_a_load_that_takes_long(
@@ -216,19 +235,3 @@ def test_a_load_that_takes_long(
         told.expect_models()
         time.sleep(0.1)
         assert caplog.messages[1:] == [f"listening on {place}"]
-
-
-def test_errors_are_shown_on_a_terminal_after_the_start() -> None:
-    with on_terminal("serve", "--port", "0", SIGMOID_ACCESS_LOG="true") as terminal:
-        terminal.until("Ctrl-C")
-        before = len(terminal.lines)
-        asked(command_of(terminal.lines).replace("inputs", "input"))
-        terminal.until("422 unknown_field")
-        _end(terminal)
-        assert len(terminal.lines) == before + 2
-
-
-def _end(terminal: Terminal) -> None:
-    terminal.interrupt()
-    assert terminal.end() == 0
-    assert terminal.lines[-1] == STOPPED
