@@ -5,8 +5,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPException
 from itertools import count
 from pathlib import Path
 
@@ -21,11 +23,13 @@ from sigmoid_models.card import Golden, ModelCard
 from sigmoid_models.checkpoint import save_checkpoint
 from sigmoid_models.classifier import Classifier
 from sigmoid_serve.configuration.settings import Settings
-from sigmoid_serve.diagnostics.server_lookup import ServerAddress, server_address
+from sigmoid_serve.diagnostics.server_lookup import find_server
+from sigmoid_serve.healthcheck import is_ready
 from tests.conftest import serve
 from tests.process.test_workers import until
 from tests.running import TIMEOUT, environment
 
+TLS = {"SIGMOID_TLS_CERT_FILE": "{certificate}"}
 CHECK = [sys.executable, "-m", "sigmoid_serve.healthcheck"]
 
 
@@ -53,13 +57,9 @@ def test_no_service() -> None:
 
 
 def test_over_tls(tmp_path: Path) -> None:
-    certificate, authority = tmp_path / "cert.pem", tmp_path / "ca.pem"
-    ca = trustme.CA()
-    ca.issue_cert("service.example").private_key_and_cert_chain_pem.write_to_path(
-        str(certificate)
-    )
-    ca.cert_pem.write_to_path(str(authority))
-    tls = {"SIGMOID_TLS_CERT_FILE": str(certificate)}
+    known = known_values(tmp_path)
+    _, tls = filled_in("", TLS, known)
+    certificate, authority = Path(known["certificate"]), Path(known["authority"])
     with serve(Settings(tls_cert_file=certificate)) as client:
         port = client.base_url.port or 80
         assert healthcheck(port, **tls) == 0
@@ -101,80 +101,75 @@ def port() -> str:
         return str(free.getsockname()[1])
 
 
+def is_healthy(variables: dict[str, str]) -> bool:
+    """Do what the command does, in this process: it is asked often."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # Its end would close what TLS leaves open.
+        warnings.simplefilter("ignore", ResourceWarning)
+        patch.setattr(os, "environ", environment(**variables))
+        try:
+            return is_ready(find_server())
+        except (OSError, HTTPException, ValueError):
+            return False
+
+
 def until_healthy(**variables: str) -> None:
+    until(lambda: is_healthy(variables))
+    # Of several workers another may answer, which is not ready yet.
     until(lambda: checked(**variables).returncode == 0)
 
 
-HERE = ("127.0.0.1",)
+def known_values(folder: Path) -> dict[str, str]:
+    """Make a certificate, and take a port; name what options and variables may name."""
+    certificate, authority = folder / "cert.pem", folder / "ca.pem"
+    ca = trustme.CA()
+    pem = ca.issue_cert("service.example").private_key_and_cert_chain_pem
+    pem.write_to_path(str(certificate))
+    ca.cert_pem.write_to_path(str(authority))
+    return {
+        "port": port(),
+        "folder": str(folder),
+        "certificate": str(certificate),
+        "authority": str(authority),
+    }
 
 
-def at(
-    *hosts: str,
-    port: int = 8080,
-    uds: str | None = None,
-    tls: bool = False,
-    mutual: bool = False,
-) -> ServerAddress:
-    return ServerAddress(hosts or HERE, port, Path(uds) if uds else None, tls, mutual)
-
-
-@pytest.mark.parametrize(
-    ("options", "variables", "address"),
-    [
-        ("", {}, at()),
-        ("--port 9", {}, at(port=9)),
-        ("--port=9", {}, at(port=9)),
-        ("--port 1 --port 9", {}, at(port=9)),
-        ("model.pt --workers 2 --port 9 --access-log", {}, at(port=9)),
-        ("--port 9 -- --port 1", {}, at(port=9)),
-        ("--port 9", {"SIGMOID_PORT": "1", "PORT": "2"}, at(port=9)),
-        ("--host ::1", {}, at("::1")),
-        ("--host [::1]", {"SIGMOID_HOST": "0.0.0.0"}, at("::1")),
-        ("--host [::]", {}, at("::1", "127.0.0.1")),
-        ("--host=0.0.0.0", {}, at()),
-        ("--host a.example", {}, at("a.example")),
-        ("--uds s", {"PORT": "1"}, at(uds="/f/s")),
-        ("--uds=/s", {}, at(uds="/s")),
-        ("--tls-cert-file a --tls-client-ca-file=b", {}, at(tls=True, mutual=True)),
-        ("", {"SIGMOID_HOST": "::", "PORT": "9"}, at("::1", "127.0.0.1", port=9)),
-        ("", {"SIGMOID_HOST": "10.0.0.1"}, at("10.0.0.1")),
-        ("", {"SIGMOID_PORT": "9", "PORT": "1"}, at(port=9)),
-        ("", {"SIGMOID_PORT": "", "PORT": "9"}, at(port=9)),
-        ("", {"SIGMOID_PORT": "tcp://10.0.0.1:80", "PORT": "9"}, at(port=9)),
-        ("", {"SIGMOID_PORT": "tcp://10.0.0.1:80"}, at()),
-        ("", {"SIGMOID_UDS": "/s", "PORT": "1", "SIGMOID_HOST": ""}, at(uds="/s")),
-        ("", {"sigmoid_port": "1", "SIGMOID_port": "1"}, at()),
-        ("", {"SIGMOID_TLS_CERT_FILE": "a"}, at(tls=True)),
-        ("", {"SIGMOID_TLS_CERT_FILE": "", "SIGMOID_TLS_CLIENT_CA_FILE": ""}, at()),
-    ],
-)
-def test_addresses(
-    options: str, variables: dict[str, str], address: ServerAddress
-) -> None:
-    assert server_address(variables, options.split(), Path("/f")) == address
+def filled_in(
+    options: str, variables: dict[str, str], known: dict[str, str]
+) -> tuple[list[str], dict[str, str]]:
+    return (
+        [one.format(**known) for one in options.split()],
+        {name: value.format(**known) for name, value in variables.items()},
+    )
 
 
 @pytest.mark.parametrize(
     ("options", "variables"),
     [
-        ("--port {port}", {"SIGMOID_PORT": "1"}),
-        ("--port {port}", {"SIGMOID_PORT": "x"}),
-        ("--log-format json --workers 2 --port={port}", {"PORT": "1"}),
-        ("--host ::1 --port {port}", {}),
-        ("--host :: --port {port}", {}),
-        ("--host 127.0.0.2 --port {port}", {"SIGMOID_HOST": "0.0.0.0"}),
-        ("--uds s", {"PORT": "1"}),
-        ("", {"PORT": "{port}", "SIGMOID_PORT": "tcp://10.0.0.1:80"}),
-        ("", {"SIGMOID_PORT": "{port}", "SIGMOID_TLS_CLIENT_CA_FILE": ""}),
-        ("", {"SIGMOID_UDS": "{folder}/s", "SIGMOID_HOST": "", "PORT": "1"}),
+        (
+            "--log-format json --workers 2 --host ::1 --port={port}",
+            {"PORT": "1", "SIGMOID_PORT": "x"},
+        ),
+        ("--tls-cert-file {certificate} --uds s", {"PORT": "1"}),
+        (
+            "--host 127.0.0.2 --tls-client-ca-file={authority} --port {port}",
+            {"SIGMOID_HOST": "0.0.0.0", **TLS},
+        ),
+        (
+            "",
+            {
+                "PORT": "{port}",
+                "SIGMOID_PORT": "tcp://10.0.0.1:80",
+                "SIGMOID_TLS_CLIENT_CA_FILE": "",
+            },
+        ),
     ],
 )
-def test_wherever_the_server_listens(
+def test_a_server_is_found(
     options: str, variables: dict[str, str], tmp_path: Path
 ) -> None:
-    known = {"port": port(), "folder": str(tmp_path)}
-    given = [one.format(**known) for one in options.split()]
-    shared = {k: v.format(**known) for k, v in variables.items()} | container()
+    given, shared = filled_in(options, variables, known_values(tmp_path))
+    shared |= container()
     with running(given, tmp_path, shared):
         until_healthy(**shared)
     assert checked(**shared).returncode == 1
@@ -199,57 +194,34 @@ def running(
             process.kill()
 
 
-def test_certificates_of_options(tmp_path: Path) -> None:
-    certificate, authority = tmp_path / "cert.pem", tmp_path / "ca.pem"
-    ca = trustme.CA()
-    pem = ca.issue_cert("service.example").private_key_and_cert_chain_pem
-    pem.write_to_path(str(certificate))
-    ca.cert_pem.write_to_path(str(authority))
-    options = ["--tls-cert-file", str(certificate), "--port", port()]
-    shared = container()
-    with running(options, tmp_path, shared):
-        until_healthy(**shared)
-    options += [f"--tls-client-ca-file={authority}"]
-    with running(options, tmp_path, shared):
-        until_healthy(**shared)
-    options = ["--tls-cert-file", str(certificate), "--uds", "s"]
-    with running(options, tmp_path, shared):
-        until_healthy(**shared)
-
-
 def test_several_servers(tmp_path: Path) -> None:
     """The check finds the server of its environment, or fails if there are several."""
-    shared = container()
+    shared = {**container(), "SIGMOID_DRAIN_SECONDS": "3000"}
     first, second = port(), port()
     with ExitStack() as stack:
-        stack.enter_context(running([], tmp_path, {**shared, "SIGMOID_PORT": first}))
+        stays = stack.enter_context(
+            running([], tmp_path, {**shared, "SIGMOID_PORT": first})
+        )
         until_healthy(**shared, SIGMOID_PORT=first)
         until_healthy(**shared)
-        dies = stack.enter_context(running(["--port", second], tmp_path, shared))
+        options = ["--host", "::", "--port", second]
+        dies = stack.enter_context(running(options, tmp_path, shared))
         told = checked(**shared)
         assert told.returncode == 1
         assert "2 servers run here; say which with SIGMOID_PORT" in told.stderr
         until_healthy(**shared, SIGMOID_PORT=second)
+        # Servers with another environment are ignored.
+        for variables in (container(), {"SIGMOID_PORT": "1"}, {"PORT": "1"}):
+            assert checked(**{"SIGMOID_PORT": port(), **variables}).returncode == 1
         dies.kill()
         dies.wait(TIMEOUT)
         assert checked(**shared, SIGMOID_PORT=second).returncode == 1
         assert checked(**shared, SIGMOID_PORT=first).returncode == 0
         assert checked(**shared).returncode == 0
-
-
-def test_servers_with_another_environment_are_ignored(tmp_path: Path) -> None:
-    with running(["--port", port()], tmp_path, container()):
-        for variables in (container(), {"SIGMOID_PORT": "1"}, {"PORT": "1"}):
-            assert checked(**{"SIGMOID_PORT": port(), **variables}).returncode == 1
-
-
-def test_a_server_that_drains_is_not_ready(tmp_path: Path) -> None:
-    shared = {**container(), "SIGMOID_DRAIN_SECONDS": "3000"}
-    with running(["--port", port()], tmp_path, shared) as process:
-        until_healthy(**shared)
-        process.terminate()
+        # One that drains is not ready.
+        stays.terminate()
         until(lambda: checked(**shared).returncode == 1)
-        assert process.poll() is None
+        assert stays.poll() is None
 
 
 _ISOLATED = ["unshare", "--pid", "--fork", "--mount-proc", "--net"]
@@ -268,13 +240,17 @@ def test_the_first_process_is_of_this_container(tmp_path: Path) -> None:
     )
     check = (
         "import os, subprocess, sys, time\n"
+        "from sigmoid_serve.healthcheck import find_server, is_ready\n"
         "os.environ.update(SIGMOID_PORT='8083')\n"
         "for _ in range(300):\n"
-        "    check = [sys.executable, '-m', 'sigmoid_serve.healthcheck']\n"
-        "    done = subprocess.run(check)\n"
-        "    if done.returncode == 0:\n"
-        "        break\n"
+        "    try:\n"
+        "        if is_ready(find_server()):\n"
+        "            break\n"
+        "    except OSError:\n"
+        "        pass\n"
         "    time.sleep(0.1)\n"
+        "check = [sys.executable, '-m', 'sigmoid_serve.healthcheck']\n"
+        "done = subprocess.run(check)\n"
         "os.kill(1, 15)\n"
         "print('healthy' if done.returncode == 0 else 'not healthy')\n"
     )
