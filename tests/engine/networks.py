@@ -110,6 +110,7 @@ def check_interleaved(
     requests: int = 6,
 ) -> None:
     """Have 64 clients ask for rows of all engines, and compare with each row alone."""
+    use_one_thread()  # as those do who compute: the bits are those of one thread
     generator = np.random.default_rng(threads)
     pools = [generator.normal(size=(pool_rows, each.features)) for each in engines]
     wanted = [alone(e, pool) for e, pool in zip(engines, pools, strict=True)]
@@ -130,7 +131,6 @@ def check_interleaved(
                 await asyncio.sleep(chance.random() / 500)
 
     async def run() -> None:
-        use_one_thread()
         with ThreadPoolExecutor(threads, initializer=use_one_thread) as executor:
             batchers = [
                 Batcher(engine, DeviceThreads(executor, threads), lambda rows: None)
