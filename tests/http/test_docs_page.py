@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Error, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.repository.model_repository import PRETRAINED
@@ -55,6 +55,12 @@ UNREACHABLE = """() => [...document.querySelectorAll("button, select, textarea")
   .map((element) => [element.className, element.getBoundingClientRect()])
   .filter(([, box]) => box.width && (box.left < 0 || box.right > innerWidth))
   .map(([name]) => name)"""
+
+# The colours are those of the scheme, and no longer on their way there.
+SETTLED = """async () => {
+  await new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
+  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+}"""
 
 # The lowest contrast of any text with what is behind it (WCAG 2, section 1.4.3).
 LOWEST = """() => {
@@ -105,37 +111,46 @@ class Visit(NamedTuple):
         return operation
 
 
-@contextmanager
-def visit(address: str, key: str = "", **options: Any) -> Iterator[Visit]:
-    """Open the page; afterwards the browser must have had nothing to complain of."""
-    seen = Visit(None, [], [])  # type: ignore[arg-type]
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One for all visits, each of which begins as if it had just been installed."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(**options)
-        page.set_default_timeout(20_000)
-        page.on("request", lambda request: seen.requested.append(request.url))
-        page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda message: (
-                seen.complaints.append(message.text)
-                if message.type in ("error", "warning")
-                else None
-            ),
-        )
-        try:
-            page.goto(f"{address}/")
-            if key:
-                page.click("button.authorize")
-                page.fill("#auth-bearer-value, .auth-container input", key)
-                page.click(".auth-btn-wrapper button.authorize")
-                page.click(".auth-btn-wrapper button.btn-done")
-            page.wait_for_selector(".opblock")
-            yield seen._replace(page=page)
-        except Error as error:
-            raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
-        finally:
-            browser.close()
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(
+    browser: Browser, address: str, key: str = "", **options: Any
+) -> Iterator[Visit]:
+    """Open the page; afterwards the browser must have had nothing to complain of."""
+    page = browser.new_page(**options)
+    seen = Visit(page, [], [])
+    page.set_default_timeout(20_000)
+    page.on("request", lambda request: seen.requested.append(request.url))
+    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            seen.complaints.append(message.text)
+            if message.type in ("error", "warning")
+            else None
+        ),
+    )
+    try:
+        page.goto(f"{address}/")
+        if key:
+            page.click("button.authorize")
+            page.fill("#auth-bearer-value, .auth-container input", key)
+            page.click(".auth-btn-wrapper button.authorize")
+            page.click(".auth-btn-wrapper button.btn-done")
+        page.wait_for_selector(".opblock")
+        yield seen
+    except Error as error:
+        raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
+    finally:
+        page.close()
     assert not seen.complaints
 
 
@@ -147,15 +162,17 @@ def execute(operation: Locator) -> tuple[str, str]:
     return status, answer.locator(".highlight-code").first.inner_text()
 
 
-def try_sigmoid(address: str, key: str = "", screenshot: str = "") -> list[str]:
+def try_sigmoid(browser: Browser, address: str) -> list[str]:
     """Open the page, try the sigmoid, and return what the browser asked for."""
-    with visit(address, key) as seen:
-        status, body = execute(seen.open("/sigmoid"))
-        assert status == "200"
-        assert "0.26894143" in body
-        if screenshot:
-            seen.page.screenshot(path=screenshot)
+    with visit(browser, address) as seen:
+        answers_sigmoid(seen)
     return seen.requested
+
+
+def answers_sigmoid(seen: Visit) -> None:
+    status, body = execute(seen.open("/sigmoid"))
+    assert status == "200"
+    assert "0.26894143" in body
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -209,19 +226,21 @@ def behind_proxy(client: httpx.Client, *, strips: bool) -> Iterator[str]:
             thread.join()
 
 
-def test_the_page_behind_a_proxy_that_strips_a_prefix(client: httpx.Client) -> None:
+def test_the_page_behind_a_proxy_that_strips_a_prefix(
+    client: httpx.Client, browser: Browser
+) -> None:
     with behind_proxy(client, strips=True) as address:
-        requested = try_sigmoid(address)
+        requested = try_sigmoid(browser, address)
         assert f"{address}/sigmoid" in requested
     assert not [url for url in requested if not url.startswith((address, "data:"))]
 
 
-def test_the_page_below_a_prefix_that_no_proxy_strips() -> None:
+def test_the_page_below_a_prefix_that_no_proxy_strips(browser: Browser) -> None:
     with (
         serve(Settings(root_path=Proxy.prefix)) as client,
         behind_proxy(client, strips=False) as address,
     ):
-        requested = try_sigmoid(address)
+        requested = try_sigmoid(browser, address)
         assert f"{address}/sigmoid" in requested
         # Whoever asks without a proxy in between needs no prefix.
         for path in ("/models", "/api/models", "/sigmoid", "/api/sigmoid"):
@@ -233,37 +252,47 @@ def test_the_page_below_a_prefix_that_no_proxy_strips() -> None:
     assert not [url for url in requested if not url.startswith((address, "data:"))]
 
 
-def test_the_page_asks_for_the_key(tmp_path: Path) -> None:
-    path = tmp_path / "keys.txt"
-    path.write_text(line(USER))
-    with serve(Settings(api_keys_file=path)) as client:
-        requested = try_sigmoid(str(client.base_url).rstrip("/"), USER)
-    assert any(url.endswith("/sigmoid") for url in requested)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 900}])
+# Opened with one scheme, and gone over to the other.
+@pytest.mark.parametrize(
+    ("schemes", "size"),
+    [
+        (("dark", "light"), PHONE),
+        (("light", "dark"), {"width": 1280, "height": 900}),
+    ],
+)
 def test_the_page_is_readable(
-    client: httpx.Client, scheme: str, size: dict[str, int]
+    client: httpx.Client,
+    browser: Browser,
+    schemes: tuple[Literal["dark", "light"], ...],
+    size: dict[str, int],
 ) -> None:
     address = str(client.base_url).rstrip("/")
-    with visit(address, color_scheme=scheme, viewport=size) as seen:
+    with visit(browser, address, color_scheme=schemes[0], viewport=size) as seen:
         page = seen.page
-        background = "getComputedStyle(document.documentElement).backgroundColor"
-        is_dark = page.evaluate(background) == "rgb(28, 32, 34)"
-        assert is_dark == (scheme == "dark")
+        assert is_dark(page) == (schemes[0] == "dark")
         for path in ("/predict", "/models/{name}/predict", "/sigmoid"):
             assert execute(seen.open(path))[0] == "200"
-        ratio, text = page.evaluate(LOWEST)
-        assert ratio >= 4.5, (ratio, text)
-        width = page.evaluate("document.documentElement.scrollWidth")
-        assert width <= size["width"], page.evaluate(BEYOND)
-        assert page.evaluate(BEYOND) == []
-        assert page.evaluate(UNREACHABLE) == []
+        for scheme in schemes:
+            page.emulate_media(color_scheme=scheme)
+            page.evaluate(SETTLED)
+            assert is_dark(page) == (scheme == "dark")
+            ratio, text = page.evaluate(LOWEST)
+            assert ratio >= 4.5, (ratio, text)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size["width"], page.evaluate(BEYOND)
+            assert page.evaluate(BEYOND) == []
+            assert page.evaluate(UNREACHABLE) == []
 
 
-def test_an_error_is_shown_as_any_answer(client: httpx.Client) -> None:
-    with visit(str(client.base_url).rstrip("/"), viewport=PHONE) as seen:
+def is_dark(page: Page) -> bool:
+    background = "getComputedStyle(document.documentElement).backgroundColor"
+    return bool(page.evaluate(background) == "rgb(28, 32, 34)")
+
+
+def test_an_error_is_shown_as_any_answer(
+    client: httpx.Client, browser: Browser
+) -> None:
+    with visit(browser, str(client.base_url).rstrip("/"), viewport=PHONE) as seen:
         operation = seen.open("/predict")
         operation.locator("textarea").fill('{"inputs": [1, "2"]}')
         status, body = execute(operation)
@@ -275,12 +304,12 @@ def test_an_error_is_shown_as_any_answer(client: httpx.Client) -> None:
         assert seen.page.evaluate(BEYOND) == []
 
 
-def test_the_examples_follow_the_model(tmp_path: Path) -> None:
+def test_the_examples_follow_the_model(browser: Browser, tmp_path: Path) -> None:
     for place, model in (("one/3", DIGITS), ("two/5", BREAST_CANCER)):
         shutil.copytree(model.parent, tmp_path / place)
     with (
         serve(Settings(), [tmp_path]) as client,
-        visit(str(client.base_url).rstrip("/")) as seen,
+        visit(browser, str(client.base_url).rstrip("/")) as seen,
     ):
         operation = seen.open("/models/{name}/versions/{version}/predict")
         name, version = (
@@ -304,15 +333,19 @@ def test_the_examples_follow_the_model(tmp_path: Path) -> None:
         assert operation.locator("textarea").input_value() == '{"inputs": [[]]}'
 
 
-def test_who_shows_a_key_sees_examples_of_everything(tmp_path: Path) -> None:
+def test_who_shows_a_key_sees_examples_of_everything(
+    browser: Browser, tmp_path: Path
+) -> None:
     path = tmp_path / "keys.txt"
     path.write_text(line(USER))
     with serve(Settings(api_keys_file=path)) as client:
         address = str(client.base_url).rstrip("/")
-        with visit(address) as seen:
+        with visit(browser, address) as seen:
             assert "digits" not in seen.open("/models/{name}/predict").inner_text()
-        with visit(address, USER) as seen:
+        with visit(browser, address, USER) as seen:
             operation = seen.open("/models/{name}/predict")
             examples = operation.locator(".opblock-section-request-body select").last
             examples.select_option("digits: row")
             assert execute(operation)[0] == "200"
+            answers_sigmoid(seen)
+    assert any(url.endswith("/sigmoid") for url in seen.requested)
