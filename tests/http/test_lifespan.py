@@ -6,15 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 from starlette.types import Message, Scope
 
 from sigmoid_serve.app import create_app
+from sigmoid_serve.configuration.settings import SettingsError
 from sigmoid_serve.lifespan import Lifespan
 from sigmoid_serve.monitoring.logs import configure_own_logs
 from tests.running import TIMEOUT, counted, environment
@@ -26,17 +29,10 @@ JSON = {"Content-Type": "application/json"}
 ROW = f'{{"inputs":[{",".join(["1"] * 30)}]}}'.encode()
 
 
-def failing(**variables: str) -> subprocess.CompletedProcess[str]:
-    outcome = subprocess.run(
-        [*COMMAND, "--port", "0"],
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        env=environment(**variables),
-        check=False,
-    )
-    assert outcome.returncode != 0
-    return outcome
+def uvicorn_config() -> uvicorn.Config:
+    """Name the application as the command does; the log is pytest's."""
+    factory = "sigmoid_serve.app:create_app"
+    return uvicorn.Config(factory, factory=True, port=0, log_config=None)
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +143,25 @@ def test_metrics(foreign: httpx.Client) -> None:
     assert counted(foreign, "sigmoid_ready") == 1
 
 
-def test_models_that_cannot_be_loaded(tmp_path: Path) -> None:
+def test_models_that_cannot_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tmp_path / "none.pt"
-    text = failing(SIGMOID_MODELS=str(path)).stderr
+    monkeypatch.setenv("SIGMOID_MODELS", str(path))
+    with pytest.raises(SystemExit) as ended:
+        uvicorn.Server(uvicorn_config()).run()
+    assert ended.value.code not in (None, 0)
+    text = caplog.text
     assert f"{path}: No such file or directory; check the path\n" in text
+    assert "Application startup failed. Exiting." in text
     assert "Traceback" not in text
 
 
-def test_a_setting_that_cannot_be_used() -> None:
-    last = failing(SIGMOID_MAX_ROWS="many").stderr.splitlines()[-1]
+def test_a_setting_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGMOID_MAX_ROWS", "many")
+    with pytest.raises(SettingsError, match=r"^SIGMOID_MAX_ROWS: .*") as caught:
+        uvicorn_config().load()
+    (last,) = traceback.format_exception_only(caught.value)
     assert "SettingsError: SIGMOID_MAX_ROWS: " in last
     assert "got 'many'" in last
 
