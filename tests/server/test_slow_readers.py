@@ -1,9 +1,11 @@
 """Clients that do not read their answers: cut off in time, and in nobody's way."""
 
 import json
+import logging
 import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,18 +16,22 @@ import httpx
 import pytest
 import trustme
 
+from sigmoid_serve.app import create_app
 from sigmoid_serve.configuration.settings import Settings
+from sigmoid_serve.server.server import Server
 from sigmoid_serve.server.unread import Unread
+from sigmoid_serve.sockets.listening import listen
 from tests.admission.test_queue import serving as serving_inside
 from tests.admission.test_queue import wait_until
 from tests.conftest import serve
-from tests.running import TIMEOUT, counted, serving
+from tests.running import TIMEOUT, counted
 from tests.server.test_connection import post
 
 LIMIT = 1
 LATEST = LIMIT + 6
-COUNT = 2**20
-LONG = b'{"inputs": [' + b"5," * (COUNT - 1) + b"5]}"
+# Its answer has 19 bytes for each, 11 MB.
+COUNT = 9 * 2**16
+LONG = b'{"dtype": "float64", "inputs": [' + b"5," * (COUNT - 1) + b"5]}"
 SHORT = b'{"inputs": [' + b"5," * 3000 + b"5]}"
 MANY = 2000
 
@@ -96,6 +102,7 @@ def test_who_reads_a_little_is_not(client: httpx.Client) -> None:
         while time.monotonic() < begun + 4 * LIMIT:
             words += wire.recv(3000)
             time.sleep(LIMIT / 3)
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**20)
         while chunk := wire.recv(2**20):
             words += chunk
     answered = json.loads(words.partition(b"\r\n\r\n")[2])
@@ -137,10 +144,25 @@ def test_with_tls(tmp_path: Path) -> None:
             wire.close()
 
 
-def test_at_a_path(tmp_path: Path) -> None:
-    path, log = tmp_path / "s", tmp_path / "log"
-    variables = {"SIGMOID_UDS": str(path), "SIGMOID_WRITE_SECONDS": str(LIMIT)}
-    with serving(log, options=(), **variables):
+@contextmanager
+def serving_at(path: Path) -> Iterator[None]:
+    settings = Settings(write_seconds=LIMIT, uds=path)
+    server = Server(create_app(settings))
+    listeners = listen(settings)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners})
+    thread.start()
+    try:
+        wait_until(lambda: server.started)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_at_a_path(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "sigmoid_serve")
+    path = tmp_path / "s"
+    with serving_at(path):
         for way in ("long", "many short"):
             with socket.socket(socket.AF_UNIX) as wire:
                 wire.settimeout(TIMEOUT)
@@ -148,8 +170,7 @@ def test_at_a_path(tmp_path: Path) -> None:
                 send_all(wire, *WAYS[way])
                 seconds_until_cut(wire)
         told = "connection closed: client read nothing for 1 s (SIGMOID_WRITE_SECONDS)"
-        # The log is written by a thread of its own.
-        wait_until(lambda: log.read_text().count(told) == 2)
+        wait_until(lambda: caplog.text.count(told) == 2)
 
 
 def test_the_queue_is_free_for_others() -> None:
@@ -195,7 +216,7 @@ def test_who_has_read_nothing_for_the_longest_time_makes_room() -> None:
 
 
 def test_what_is_not_read_is_bounded_in_all() -> None:
-    """Nine answers of 10 MB, of which 64 MiB are held."""
+    """Nine answers of 11 MB, of which 64 MiB are held."""
     settings = Settings(max_answer_bytes=2**25)
     message = post("/sigmoid", LONG)
     with serving_inside(settings) as served, ExitStack() as stack:
