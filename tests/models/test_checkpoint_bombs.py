@@ -143,7 +143,9 @@ KINDS = ("safetensors", "pt", "pth")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_of_a_large_file(tmp_path: Path, kind: str, dtype: str) -> None:
-    network = Classifier(5000, 3000, 3).to(getattr(torch, dtype))
+    kind_of_number = getattr(torch, dtype)
+    hidden = 6000 // kind_of_number.itemsize  # files of 30 MB
+    network = Classifier(5000, hidden, 3).to(kind_of_number)
     path = tmp_path / f"model.{kind}"
     path.write_bytes(saved(dict(network.state_dict()), kind))
     load_checkpoint(path, named=SIGMOID)
