@@ -148,8 +148,10 @@ def test_models_that_cannot_be_loaded(
 ) -> None:
     path = tmp_path / "none.pt"
     monkeypatch.setenv("SIGMOID_MODELS", str(path))
+    server = uvicorn.Server(uvicorn_config())
+    server.should_exit = True  # soon, should it start after all
     with pytest.raises(SystemExit) as ended:
-        uvicorn.Server(uvicorn_config()).run()
+        server.run()
     assert ended.value.code not in (None, 0)
     text = caplog.text
     assert f"{path}: No such file or directory; check the path\n" in text
