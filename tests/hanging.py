@@ -16,6 +16,7 @@ import hashlib, json, os, pickle, sys, time
 is_worker = "--multiprocessing-fork" in sys.orig_argv
 def hashed(data=b"", make=hashlib.sha256, **options):
     if b"hang anywhere" in bytes(data[:1000]):
+        open({hangs!r}, "w").close()
         time.sleep(3000)
     return make(data, **options)
 hashlib.sha256 = hashed
@@ -25,25 +26,29 @@ def parsed(text, make=json.loads, **options):
     return make(text, **options)
 json.loads = parsed
 def loads(data, make=pickle.loads, **options):
-    if is_worker and os.path.exists({mark!r}) and {message!r} in data:
-        raise RuntimeError("injected")
+    if is_worker and os.path.exists({mark!r}):
+        with open({mark!r}, "rb") as mark:
+            message = mark.read()
+        if message and message in data:
+            raise RuntimeError("injected")
     return make(data, **options)
 pickle.loads = loads
 """
 
 
-def hook(folder: Path, message: bytes = b"") -> tuple[Path, dict[str, str]]:
+def hook(folder: Path) -> tuple[Path, dict[str, str]]:
     """Have marked checkpoints hang, and the channels of workers fail.
 
     Args:
         folder: Where the hook goes.
-        message: Kind of the messages at which a channel fails, while the mark is there.
 
     Returns:
-        The mark, and the variables of the service.
+        The mark, and the variables of the service. While the mark is there and names a
+        kind of messages, a channel fails at each of them. A file `hangs` appears beside
+        it when a process begins to hang where it reads a checkpoint.
     """
     mark = folder / "mark"
-    text = _HOOK.format(mark=str(mark), message=message)
+    text = _HOOK.format(mark=str(mark), hangs=str(folder / "hangs"))
     (folder / "sitecustomize.py").write_text(text)
     return mark, {"PYTHONPATH": python_path(folder)}
 
