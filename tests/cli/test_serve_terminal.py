@@ -148,14 +148,8 @@ def test_ctrl_c_that_became_another_error() -> None:
 
 
 # From the first imports to a service of two workers of which one may serve.
-# At first it is the same for one process; and of that a test above has the end.
-@pytest.mark.parametrize(
-    ("workers", "seconds"),
-    [
-        *(("1", seconds) for seconds in (0.05, 0.5, 1.1, 2)),
-        *(("2", seconds) for seconds in (1.1, 2, 3)),
-    ],
-)
+@pytest.mark.parametrize("seconds", [0.05, 0.5, 1.1, 2, 3])
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_ctrl_c_during_the_start(workers: str, seconds: float) -> None:
     serve = ("serve", "--port", "0")
     with started_on_terminal(*serve, SIGMOID_WORKERS=workers) as terminal:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -15,13 +14,10 @@ import pytest
 
 from sigmoid_serve.process.heartbeat import CHECK_SECONDS, MAX_MISSED_BEATS
 from tests.hanging import hook, put_large
-from tests.process.standing import Standing
+from tests.process.standing import Standing, log_of, starts
 from tests.process.test_workers import children, until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
-from tests.running import BARE, TIMEOUT, counted, serving, until_ready
-
-# A client without it reads all certificates of the machine, each time.
-PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+from tests.running import BARE, PLAIN, TIMEOUT, counted, serving, until_ready
 
 WORKERS = pytest.mark.parametrize("workers", [1, 2])
 
@@ -45,17 +41,10 @@ def served(folder: Path, workers: int, **variables: str) -> Iterator[Served]:
         serving(folder / "log", models, **settings) as (process, address),
         httpx.Client(base_url=address, timeout=TIMEOUT, headers=ADMIN) as client,
     ):
+        found = Served(client, models, process)
         until_ready(client)
-        until(lambda: started(folder) == workers)
-        yield Served(client, models, process)
-
-
-def started(folder: Path) -> int:
-    return (folder / "log").read_text().count("Started server process")
-
-
-def log_of(found: Served) -> str:
-    return (found.models.parent / "log").read_text()
+        until(lambda: starts(found) == workers)
+        yield found
 
 
 def ask(found: Served, timeout: float = TIMEOUT) -> bool:
@@ -125,7 +114,7 @@ def test_a_stopped_worker_is_restarted(pair: Standing) -> None:
     with pair.use() as found:
         old = shas(found, 2)
         restarts = counted(found.client, "sigmoid_worker_restarts_total")
-        begun = started(found.models.parent)
+        begun = starts(found)
         victim = children(found.process.pid)[0]
         os.kill(victim, signal.SIGSTOP)
         start = monotonic()
@@ -142,7 +131,7 @@ def test_a_stopped_worker_is_restarted(pair: Standing) -> None:
         reload.join(25)
         assert reload.status == 503
         assert "a worker exited before it had loaded it" in reload.text
-        until(lambda: started(found.models.parent) == begun + 1)
+        until(lambda: starts(found) == begun + 1)
         assert victim not in children(found.process.pid)
         until_ready(found.client)
         assert counted(found.client, "sigmoid_worker_restarts_total") == restarts + 1
@@ -158,7 +147,7 @@ def test_a_channel_that_fails(pair: Standing, message: bytes) -> None:
     """A worker whose channel fails exits, and a new one takes its place."""
     with pair.use() as found:
         folder = found.models.parent
-        begun, told = started(folder), len(log_of(found))
+        begun, told = starts(found), len(log_of(found))
         if message == b"Commit":
             put(found.file(1), 2)
         else:
@@ -169,7 +158,7 @@ def test_a_channel_that_fails(pair: Standing, message: bytes) -> None:
         reload.join()
         mark.unlink()
         # A new worker may get the same message.
-        until(lambda: started(folder) >= begun + 2)
+        until(lambda: starts(found) >= begun + 2)
         error = "unexpected error in a message of the supervisor"
         assert log_of(found)[told:].count(error) >= 2
         put(found.file(1), 2)
@@ -186,12 +175,12 @@ def test_a_channel_that_fails(pair: Standing, message: bytes) -> None:
 def test_a_worker_that_is_told_to_shut_down_alone(pair: Standing) -> None:
     """It finishes its requests, and the others go on to listen."""
     with pair.use() as found:
-        begun = started(found.models.parent)
+        begun = starts(found)
         for victim in children(found.process.pid):
             os.kill(victim, signal.SIGTERM)
             until(lambda victim=victim: not lives(victim))
             assert all(ask(found) for _ in range(5))
-        until(lambda: started(found.models.parent) == begun + 2)
+        until(lambda: starts(found) == begun + 2)
         assert ask(found)
 
 

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from tests.hanging import hook, put_hanging, put_large
-from tests.process.standing import Standing
-from tests.process.test_hanging import WORKERS, Reloading, log_of, served, shas
+from tests.process.standing import Standing, log_of
+from tests.process.test_hanging import WORKERS, Reloading, served, shas
 from tests.process.test_workers import children, until
 from tests.registry.test_reloading import Served, put
 from tests.running import TIMEOUT

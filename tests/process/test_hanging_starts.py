@@ -10,8 +10,8 @@ from time import monotonic, sleep
 import pytest
 
 from tests.hanging import hook, put_hanging, python_path
-from tests.process.standing import Standing
-from tests.process.test_hanging import WORKERS, ask, lives, log_of, served
+from tests.process.standing import Standing, log_of
+from tests.process.test_hanging import WORKERS, ask, lives, served
 from tests.process.test_workers import children, until
 from tests.registry.test_reloading import Served, put
 from tests.running import COMMAND, TIMEOUT, environment

@@ -1,10 +1,10 @@
 """Models that are served no more in any worker, whatever else happens meanwhile."""
 
 import os
-import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ import safetensors.torch
 
 from sigmoid_models.classifier import Classifier
 from tests.hanging import hook, put_hanging
-from tests.process.test_hanging import Reloading, log_of, served
+from tests.process.standing import Standing, log_of, starts
+from tests.process.test_hanging import Reloading, served
 from tests.process.test_workers import children, until
 from tests.registry.test_reloading import ADMIN, ROWS, Served, put
 from tests.running import PLAIN, TIMEOUT, counted
@@ -22,8 +23,8 @@ from tests.running import PLAIN, TIMEOUT, counted
 # Bytes of the weights that `put_wide` puts in place, all but a few.
 WEIGHTS = 4 * (1000 * 2000 + 2000 * 1000)
 
-WORKERS = pytest.mark.parametrize("running", [1, 2], indirect=True)
-PAIR = pytest.mark.parametrize("running", [2], indirect=True)
+WORKERS = pytest.mark.parametrize("standing", [1, 2], indirect=True)
+PAIR = pytest.mark.parametrize("standing", [2], indirect=True)
 
 
 class Running(Served):
@@ -35,29 +36,26 @@ class Running(Served):
 
 
 @pytest.fixture(scope="module")
-def running(
+def standing(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Running]:
-    """A service that all tests share; the last of them ends it."""
-    folder = tmp_path_factory.mktemp("running")
-    _, variables = hook(folder)
-    variables["SIGMOID_DRAIN_SECONDS"] = "3"
-    with served(folder, request.param, **variables) as found:
-        yield Running(found, request.param)
+) -> Iterator[tuple[Standing, int]]:
+    """A service of some workers that all tests share."""
+
+    def serve(folder: Path) -> AbstractContextManager[Served]:
+        _, variables = hook(folder)
+        return served(folder, request.param, SIGMOID_DRAIN_SECONDS="3", **variables)
+
+    standing = Standing(tmp_path_factory.mktemp("running"), serve)
+    yield standing, request.param
+    standing.close()
 
 
 @pytest.fixture
-def found(running: Running) -> Running:
+def found(standing: tuple[Standing, int]) -> Iterator[Running]:
     """The service with the first version of both models in all workers."""
-    shutil.rmtree(running.models / "m")
-    put(running.file(1), 1)
-    for name in ("m", "other"):
-        assert change(running, name, "load") == (200, "")
-    return running
-
-
-def starts(found: Served) -> int:
-    return log_of(found).count("Started server process")
+    service, workers = standing
+    with service.use() as found:
+        yield Running(found, workers)
 
 
 def change(found: Served, name: str, what: str) -> tuple[int, str]:
@@ -277,7 +275,7 @@ def test_while_loads_hang(found: Running) -> None:
     hanging.join()
 
 
-@pytest.mark.parametrize("running", [1], indirect=True)
+@pytest.mark.parametrize("standing", [1], indirect=True)
 def test_while_it_shuts_down(found: Running) -> None:
     is_refused_at_shutdown(found)
 
