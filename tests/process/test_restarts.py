@@ -43,7 +43,7 @@ def die(folder: Path, how: str) -> tuple[Path, dict[str, str]]:
     mark = folder / "mark"
     mark.touch()
     (folder / "sitecustomize.py").write_text(DYING.format(mark=str(mark), how=how))
-    return mark, {"PYTHONPATH": str(folder), "SIGMOID_WORKERS": "2"}
+    return mark, {"PYTHONPATH": python_path(folder), "SIGMOID_WORKERS": "2"}
 
 
 Outcome = tuple[subprocess.CompletedProcess[str], float]
