@@ -156,6 +156,9 @@ def visit(
 
 def execute(operation: Locator) -> tuple[str, str]:
     """Send the request of an operation; return the status and the body."""
+    clear = operation.locator(".btn-clear")
+    if clear.count():
+        clear.click()  # else an answer from before would be read
     operation.locator(".execute").click()
     answer = operation.locator(".live-responses-table tbody")
     status = answer.locator(".response-col_status").inner_text().split()[0]
