@@ -47,15 +47,23 @@ def call(
 
 def done(*arguments: str | Path, folder: Path | None = None, **variables: str) -> str:
     """Run a command that succeeds; return what it prints."""
-    outcome = call(*arguments, folder=folder, **variables)
-    assert outcome.returncode == 0, outcome.stderr
-    return outcome.stdout
+    return output(call(*arguments, folder=folder, **variables))
 
 
 def refused(*arguments: str | Path, **variables: str) -> str:
     """Run a command that fails; return the one line that says why."""
-    outcome = call(*arguments, folder=None, **variables)
-    assert outcome.returncode == 1
+    return refusal(call(*arguments, folder=None, **variables))
+
+
+def output(outcome: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command printed that must have succeeded."""
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
+
+
+def refusal(outcome: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line that says why a command failed."""
+    assert outcome.returncode == 1, outcome.stderr
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("sigmoid-serve: ")
     assert outcome.stderr.endswith("\n")

@@ -39,19 +39,11 @@ def call(
 
 
 def done(*arguments: str | Path, folder: Path | None = None) -> str:
-    outcome = call(*arguments, folder=folder)
-    assert outcome.returncode == 0, outcome.stderr
-    return outcome.stdout
+    return here.output(call(*arguments, folder=folder))
 
 
 def refused(*arguments: str | Path, **variables: str) -> str:
-    outcome = call(*arguments, folder=None, **variables)
-    assert outcome.returncode == 1
-    assert outcome.stdout == ""
-    assert outcome.stderr.startswith("sigmoid-serve: ")
-    assert outcome.stderr.endswith("\n")
-    assert len(outcome.stderr.splitlines()) == 1, outcome.stderr
-    return outcome.stderr
+    return here.refusal(call(*arguments, folder=None, **variables))
 
 
 def write_csv(path: Path, name: str, *, target: bool) -> Path:
