@@ -10,11 +10,12 @@ from fastapi import FastAPI
 from sigmoid_serve.admission.limit import AdmissionLimit
 from sigmoid_serve.configuration.settings import Settings, read_settings
 from sigmoid_serve.engine.background import BackgroundExecutor
-from sigmoid_serve.http import admin, docs, error_handlers, health, routes
+from sigmoid_serve.http import admin, error_handlers, health, routes
 from sigmoid_serve.http.authentication import ApiKeys
 from sigmoid_serve.http.context import Context
 from sigmoid_serve.http.cors import Cors
 from sigmoid_serve.http.middleware import RequestContext
+from sigmoid_serve.http.pages import docs, playground
 from sigmoid_serve.http.protocols.table import PROTOCOLS
 from sigmoid_serve.inference.operations import OPERATIONS, OperationTable
 from sigmoid_serve.lifespan import Lifespan
@@ -177,6 +178,7 @@ def make_app(
         for router in protocol.routers:
             app.include_router(router)
     docs.install(app)
+    playground.install(app, is_shown=settings.page)
     error_handlers.install(app)
     app.add_middleware(RequestContext, context=context)
     if settings.cors_origins:

@@ -25,7 +25,7 @@ from tests.engine.networks import (
 )
 from tests.models.test_functions import EVERY
 
-# Those that docs/benchmark.md measures; the last two take minutes.
+# Those that docs/performance.md measures; the last two take minutes.
 MEASURED: list[Network] = [
     ((30, 64, 64, 1), "sigmoid"),
     ((64, *[256] * 5, 10), "sigmoid"),

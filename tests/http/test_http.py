@@ -127,11 +127,6 @@ def test_a_version_has_its_own_path(client: httpx.Client) -> None:
     assert versioned.json()["version"] == "1"
 
 
-def test_home_leads_to_the_documentation(client: httpx.Client) -> None:
-    response = client.get("/")
-    assert (response.status_code, response.headers["location"]) == (307, "docs")
-
-
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

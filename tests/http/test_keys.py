@@ -167,7 +167,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 def test_the_documentation_opens_and_asks_for_the_key(keyed: httpx.Client) -> None:
     for path in ("/docs", "/docs/assets/swagger-ui.css", "/openapi.json"):
         assert keyed.get(path).status_code == 200
-    assert keyed.get("/").headers["location"] == "docs"
+    assert keyed.get("/").status_code == 200
     # Whatever is behind that path in name only is not there.
     address = (keyed.base_url.host, keyed.base_url.port or 80)
     for path in ("nothing.js", "..%2f..%2fmodels", "../../models", "../../../metrics"):

@@ -27,7 +27,7 @@ _GROUPS: Final = (
     ("Processes", ("workers", "threads")),
     ("Time", [name for name in Settings.model_fields if name.endswith("_seconds")]),
     ("TLS and keys", [name for name in Settings.model_fields if "_file" in name]),
-    ("Requests", ("extra_fields",)),
+    ("Requests", ("extra_fields", "page")),
     ("Logs", ("access_log", "log_format")),
 )
 """In which group of the help an option stands; the first that names it."""

@@ -103,6 +103,10 @@ class Settings(Limits, Deployment):  # noqa: PLW1641 -- pydantic makes its hash
             "and of its records; `refuse` for an error."
         ),
     ] = "refuse"
+    page: Annotated[
+        bool,
+        Field(description="`false` takes away the playground at `/`."),
+    ] = True
     access_log: Annotated[
         bool, Field(description="`true` for a log line for each request.")
     ] = False

@@ -10,7 +10,10 @@ from sigmoid_serve.http.context import Context, answer_to_error, name_request
 from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.monitoring.telemetry import OK
 
-ASSETS: Final = "/docs/assets"
+DOCS_ASSETS: Final = "/docs/assets"
+PAGE_ASSETS: Final = "/assets"
+
+_ASSETS: Final = (f"{DOCS_ASSETS}/", f"{PAGE_ASSETS}/")
 
 # A browser that opens a page cannot show a key.
 PAGES: Final = frozenset(("/", "/docs", "/openapi.json"))
@@ -60,7 +63,7 @@ class RequestContext:
             await send(message)
 
         try:
-            if path not in self._open_paths and not path.startswith(f"{ASSETS}/"):
+            if path not in self._open_paths and not path.startswith(_ASSETS):
                 context.api_keys.authorize(
                     headers.get(b"authorization"), for_admin=False
                 )

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import fastapi
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
@@ -173,13 +172,6 @@ def _layers(card: ModelCard) -> list[LayerOfCard]:
             names, pairwise(sizes), (*card.activations, None), strict=True
         )
     ]
-
-
-@router.get("/", include_in_schema=False)
-async def home(request: Request) -> RedirectResponse:
-    """Show the API documentation."""
-    root_path = context_of(request).settings.root_path
-    return RedirectResponse(f"{root_path}/docs" if root_path else "docs")
 
 
 def _served(versions: Mapping[str, ModelVersion]) -> ServedModel:

@@ -1,99 +1,35 @@
 """The documentation page in a real browser, with every outside request refused."""
 
-import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.repository.model_repository import PRETRAINED
 from tests.conftest import serve
+from tests.http.pages.browsing import (
+    BEYOND,
+    DESKTOP,
+    IN_BROWSER,
+    LOWEST,
+    PHONE,
+    SETTLED,
+    UNREACHABLE,
+)
+from tests.http.pages.browsing import visit as visit_page
+from tests.http.pages.proxy import Proxy, behind_proxy
 from tests.http.test_keys import USER, line
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not CHROMIUM and "CI" not in os.environ, reason="no Chromium on this machine"
-    ),
-]
+pytestmark = IN_BROWSER
 
 DIGITS = PRETRAINED / "digits" / "1" / "model.safetensors"
 BREAST_CANCER = PRETRAINED / "breast-cancer" / "1" / "model.safetensors"
-PHONE = {"width": 390, "height": 844}
-
-# What lies further right than the window, and in nothing that scrolls by itself.
-BEYOND = """() => [...document.querySelectorAll("body *")].filter((element) => {
-  const box = element.getBoundingClientRect();
-  if (!box.width || (box.right <= innerWidth + 1 && box.left >= 0)) return false;
-  for (let outer = element.parentElement; outer; outer = outer.parentElement)
-    if (outer !== document.body && getComputedStyle(outer).overflowX !== "visible")
-      return false;
-  return true;
-}).map((element) => element.outerHTML.slice(0, 100))"""
-
-UNREACHABLE = """() => [...document.querySelectorAll("button, select, textarea")]
-  .map((element) => [element.className, element.getBoundingClientRect()])
-  .filter(([, box]) => box.width && (box.left < 0 || box.right > innerWidth))
-  .map(([name]) => name)"""
-
-# The colours are those of the scheme, and no longer on their way there.
-SETTLED = """async () => {
-  await new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)));
-  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
-}"""
-
-# The lowest contrast of any text with what is behind it (WCAG 2, section 1.4.3).
-LOWEST = """() => {
-  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-  const over = (top, under) => {
-    const alpha = top[3] ?? 1;
-    return [0, 1, 2].map((i) => alpha * top[i] + (1 - alpha) * under[i]);
-  };
-  const behind = (element) => {
-    if (!element) return [255, 255, 255];
-    return over(
-      parse(getComputedStyle(element).backgroundColor), behind(element.parentElement));
-  };
-  const light = (color) => {
-    const [r, g, b] = color.map((c) => c / 255)
-      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  let lowest = [21, ""];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    const style = getComputedStyle(element);
-    const box = element.getBoundingClientRect();
-    if (!walker.currentNode.data.trim() || !box.width || element.closest("script"))
-      continue;
-    const back = behind(element);
-    const [a, b] = [light(over(parse(style.color), back)), light(back)];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < lowest[0]) lowest = [ratio, element.outerHTML.slice(0, 200)];
-  }
-  return lowest;
-}"""
 
 
 class Visit(NamedTuple):
@@ -111,47 +47,20 @@ class Visit(NamedTuple):
         return operation
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One for all visits, each of which begins as if it had just been installed."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @contextmanager
 def visit(
     browser: Browser, address: str, key: str = "", **options: Any
 ) -> Iterator[Visit]:
-    """Open the page; afterwards the browser must have had nothing to complain of."""
-    page = browser.new_page(**options)
-    seen = Visit(page, [], [])
-    page.set_default_timeout(20_000)
-    page.on("request", lambda request: seen.requested.append(request.url))
-    page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            seen.complaints.append(message.text)
-            if message.type in ("error", "warning")
-            else None
-        ),
-    )
-    try:
-        page.goto(f"{address}/")
+    """Open the documentation, and show a key."""
+    with visit_page(browser, f"{address}/docs", **options) as seen:
+        page = seen.page
         if key:
             page.click("button.authorize")
             page.fill("#auth-bearer-value, .auth-container input", key)
             page.click(".auth-btn-wrapper button.authorize")
             page.click(".auth-btn-wrapper button.btn-done")
         page.wait_for_selector(".opblock")
-        yield seen
-    except Error as error:
-        raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
-    finally:
-        page.close()
-    assert not seen.complaints
+        yield Visit(*seen)
 
 
 def execute(operation: Locator) -> tuple[str, str]:
@@ -178,57 +87,6 @@ def answers_sigmoid(seen: Visit) -> None:
     assert "0.26894143" in body
 
 
-class Proxy(BaseHTTPRequestHandler):
-    """Hands on what comes below a prefix, which it strips or not."""
-
-    prefix = "/api"
-    port = 0
-    strips = True
-
-    def hand_on(self) -> None:
-        if not self.path.startswith(f"{self.prefix}/"):
-            self.send_error(404)
-            return
-        path = self.path.removeprefix(self.prefix) if self.strips else self.path
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        answered = httpx.request(
-            self.command,
-            f"http://127.0.0.1:{self.port}{path}",
-            content=body,
-            headers={
-                name: value
-                for name in ("Content-Type", "Accept", "Authorization")
-                if (value := self.headers.get(name))
-            },
-        )
-        self.send_response(answered.status_code)
-        for name in ("Content-Type", "Location"):
-            if name in answered.headers:
-                self.send_header(name, answered.headers[name])
-        self.end_headers()
-        self.wfile.write(answered.content)
-
-    do_GET = do_POST = hand_on
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@contextmanager
-def behind_proxy(client: httpx.Client, *, strips: bool) -> Iterator[str]:
-    handler = type(
-        "Handler", (Proxy,), {"port": client.base_url.port, "strips": strips}
-    )
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as proxy:
-        thread = threading.Thread(target=proxy.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{proxy.server_port}{Proxy.prefix}"
-        finally:
-            proxy.shutdown()
-            thread.join()
-
-
 def test_the_page_behind_a_proxy_that_strips_a_prefix(
     client: httpx.Client, browser: Browser
 ) -> None:
@@ -251,7 +109,7 @@ def test_the_page_below_a_prefix_that_no_proxy_strips(browser: Browser) -> None:
             asked = client.request(method, path, json={"inputs": 0})
             assert asked.status_code == 200
         assert client.get("/apimodels").status_code == 404
-        assert client.get("/api").headers["location"] == "/api/docs"
+        assert client.get("/api").status_code == 200
     assert not [url for url in requested if not url.startswith((address, "data:"))]
 
 
@@ -260,7 +118,7 @@ def test_the_page_below_a_prefix_that_no_proxy_strips(browser: Browser) -> None:
     ("schemes", "size"),
     [
         (("dark", "light"), PHONE),
-        (("light", "dark"), {"width": 1280, "height": 900}),
+        (("light", "dark"), DESKTOP),
     ],
 )
 def test_the_page_is_readable(

@@ -19,11 +19,11 @@ from sigmoid_serve.errors import ServiceError
 from sigmoid_serve.http.context import Context, context_of
 from sigmoid_serve.http.examples.document import add_examples
 from sigmoid_serve.http.headers import combine_headers
-from sigmoid_serve.http.middleware import ASSETS, PAGES
+from sigmoid_serve.http.middleware import DOCS_ASSETS, PAGES
 from sigmoid_serve.http.openapi import ask_for_key, build_document
 from sigmoid_serve.inference.media import JSON
 
-_OWN_ASSETS: Final = f"{ASSETS}/own"
+_OWN_ASSETS: Final = f"{DOCS_ASSETS}/own"
 
 _PAGE: Final = f"""<!DOCTYPE html>
 <html lang="en">
@@ -32,13 +32,13 @@ _PAGE: Final = f"""<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>sigmoid-serve</title>
-<link rel="stylesheet" href="{ASSETS[1:]}/swagger-ui.css">
+<link rel="stylesheet" href="{DOCS_ASSETS[1:]}/swagger-ui.css">
 <link rel="stylesheet" href="{_OWN_ASSETS[1:]}/docs.css">
-<link rel="icon" href="{ASSETS[1:]}/favicon.png">
+<link rel="icon" href="{DOCS_ASSETS[1:]}/favicon.png">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="{ASSETS[1:]}/swagger-ui-bundle.js"></script>
+<script src="{DOCS_ASSETS[1:]}/swagger-ui-bundle.js"></script>
 <script src="{_OWN_ASSETS[1:]}/docs.js"></script>
 </body>
 </html>
@@ -140,6 +140,8 @@ def install(app: FastAPI) -> None:
     """Add the page, its assets and the schema."""
     app.state.documents = Documents(app)
     app.include_router(router)
-    own = files("sigmoid_serve.http") / "assets"
+    own = files("sigmoid_serve.http.pages") / "assets" / "docs"
     app.mount(_OWN_ASSETS, StaticFiles(directory=str(own)))
-    app.mount(ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")))
+    app.mount(
+        DOCS_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static"))
+    )

@@ -1,0 +1,75 @@
+// Requests to the server that sent this page, with the key that the reader gave.
+import { signal } from "./signal.js";
+
+const KEY = "sigmoid-serve-key";
+
+/** The API key; it stays in this tab. */
+export const key = signal(sessionStorage.getItem(KEY) ?? "");
+key.watch((value) => {
+  if (value) sessionStorage.setItem(KEY, value);
+  else sessionStorage.removeItem(KEY);
+});
+
+/** Whether the server refused the last request for lack of a key that it knows. */
+export const keyNeeded = signal(false);
+
+/** An error that the server answered, or that no answer came (status 0). */
+export class Problem extends Error {
+  constructor(fields) {
+    super(fields.detail);
+    this.status = fields.status;
+    this.code = fields.code;
+    this.pointer = fields.pointer ?? "";
+    this.expected = fields.expected ?? "";
+    this.got = fields.got ?? "";
+  }
+}
+
+/** Where the server is, without a slash at the end. */
+export const base = new URL(".", document.baseURI).href.replace(/\/$/, "");
+
+async function send(path, options) {
+  const headers = { ...options.headers };
+  if (key.get()) headers.Authorization = `Bearer ${key.get()}`;
+  let response;
+  try {
+    response = await fetch(`${base}/${path}`, { ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem({ status: 0, code: "unreachable", detail: "no answer: is the server running?" });
+  }
+  if (!response.ok) throw new Problem(await fieldsOf(response));
+  keyNeeded.set(false);
+  return response;
+}
+
+async function fieldsOf(response) {
+  if (response.status === 401) keyNeeded.set(true);
+  const text = await response.text();
+  try {
+    return { status: response.status, ...JSON.parse(text) };
+  } catch {
+    return { status: response.status, code: "unknown", detail: `HTTP ${response.status}` };
+  }
+}
+
+/** Sends JSON where there is a body, else asks; returns what the JSON answer says. */
+export async function ask(path, body, signal) {
+  const options = { signal };
+  if (body !== undefined)
+    Object.assign(options, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  return (await send(path, options)).json();
+}
+
+/** Asks for a text. */
+export async function askText(path, signal) {
+  return (await send(path, { signal })).text();
+}
+
+/** Path of a version of a model, to be followed by `/predict` or nothing. */
+export const pathOf = ({ name, version }) =>
+  `models/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}`;
