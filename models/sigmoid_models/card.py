@@ -1,6 +1,7 @@
 """What a checkpoint says of its network: the JSON beside the weights."""
 
 from collections.abc import Sized
+from itertools import pairwise
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,12 @@ from sigmoid_models.activation import read_activation
 from sigmoid_models.architecture import Architecture
 
 FORMAT: Final = 2
+
+QUANTILES: Final = 32
+"""Of each feature, at the probabilities 0, 1/31, …, 1."""
+
+MOST_GOLDEN_NUMBERS: Final = 2**16
+"""Of all golden rows, as they are written; a card has room for four times as many."""
 
 Task = Literal["binary", "multiclass", "multilabel"]
 Link = Literal["sigmoid", "softmax"]
@@ -136,6 +143,8 @@ class ModelCard(Part):
         metrics: Measured on the test rows.
         training: How the weights came to be.
         golden: Rows with known logits, checked before the model is ready.
+        quantiles: How each raw feature is spread over the training rows,
+            `(features, 32)`: its values at the probabilities 0, 1/31, …, 1.
 
     Raises:
         ValueError: Two parts contradict each other.
@@ -157,6 +166,7 @@ class ModelCard(Part):
     metrics: Metrics | None = None
     training: Training | None = None
     golden: Golden | None = None
+    quantiles: Rows | None = None
 
     @property
     def activations(self) -> tuple[str, ...]:
@@ -194,6 +204,8 @@ class ModelCard(Part):
             lengths.append(("golden.logits", self.golden.logits, rows))
             lengths += [("golden.inputs", row, features) for row in self.golden.inputs]
             lengths += [("golden.logits", row, outputs) for row in self.golden.logits]
+        lengths.append(("quantiles", self.quantiles, features))
+        lengths += [("quantiles", row, QUANTILES) for row in self.quantiles or ()]
         if self.training:
             initial = self.training.gradient_norms_initial
             final = self.training.gradient_norms_final
@@ -207,6 +219,13 @@ class ModelCard(Part):
         for name, names in (("features", self.features), ("classes", self.classes)):
             if names is not None and len(set(names)) != len(names):
                 raise ValueError(f"{name} names one of its entries twice")
+        return self
+
+    @model_validator(mode="after")
+    def _quantiles_rise(self) -> Self:
+        for feature, row in enumerate(self.quantiles or ()):
+            if any(later < earlier for earlier, later in pairwise(row)):
+                raise ValueError(f"quantiles.{feature} falls; sort its values")
         return self
 
 

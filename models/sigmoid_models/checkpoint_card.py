@@ -18,7 +18,7 @@ from sigmoid_models.messages import CheckpointError
 REMEDY: Final = "write it as docs/checkpoints.md says, or with sigmoid-serve convert"
 
 # What cards have since format 2.
-_NEW: Final = {"activation_source", "link", "layers", "folded"}
+_NEW: Final = {"activation_source", "link", "layers", "folded", "quantiles"}
 
 # Each entry, row or number takes many times the memory of its text.
 _MOST_IN_A_CARD: Final = (
@@ -44,7 +44,9 @@ def read_card(path: Path, header: str, named: Named = NOTHING) -> ModelCard:
     for what, sign, most in _MOST_IN_A_CARD:
         if header.count(sign) > most:
             finding = f"its card has more than {most} {what}"
-            raise CheckpointError(path, finding, "keep fewer golden rows and names")
+            raise CheckpointError(
+                path, finding, "keep fewer golden rows, quantiles and names"
+            )
     try:
         document = json.loads(header)
         version = document.get("format") if isinstance(document, dict) else None

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import nn
 
-from sigmoid_models.card import ModelCard
+from sigmoid_models.card import Golden, ModelCard
 from sigmoid_models.classifier import linear_layers
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.functions import function_of
@@ -48,3 +48,12 @@ def reference_logits(
         if position < len(layers) - 1:
             values = function_of(card.activations[position]).reference(values)
     return values
+
+
+def golden_of(network: nn.Module, card: ModelCard, rows: Float64Array) -> Golden:
+    """Make golden rows of raw features, `(rows, features)`, and their logits."""
+    logits = reference_logits(network, card, rows)
+    return Golden(
+        inputs=tuple(map(tuple, rows.tolist())),
+        logits=tuple(map(tuple, logits.tolist())),
+    )

@@ -70,7 +70,7 @@ def test_train_inspect_predict(tmp_path: Path) -> None:
     shown = here.done("inspect", path)
     checkpoint = load_checkpoint(path)
     assert "Classifier 4-64-3" in shown
-    assert "4 come out right" in shown
+    assert "6 come out right" in shown
     assert "petal width (cm)" in shown
     assert checkpoint.sha256 in shown.replace("\n", "")
 

@@ -283,7 +283,8 @@ def test_without_a_key_only_the_default_model_is_shown(keyed: Keyed) -> None:
     assert '"alpha: row"' in told
     assert "beta" not in told
     paths = json.loads(told)["paths"]
-    for path in ("/models", "/models/{name}", "/limits", "/metrics"):
+    version = "/models/{name}/versions/{version}"
+    for path in ("/models", "/models/{name}", version, "/limits", "/metrics"):
         operation = paths[path]["get"]
         assert not examples(operation, 200)
         assert not examples(operation, 200, "text/plain")

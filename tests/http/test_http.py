@@ -72,7 +72,16 @@ def test_health(client: httpx.Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/models", "/models/digits", "/limits", "/livez", "/docs", "/openapi.json"]
+    "path",
+    [
+        "/models",
+        "/models/digits",
+        "/models/digits/versions/1",
+        "/limits",
+        "/livez",
+        "/docs",
+        "/openapi.json",
+    ],
 )
 def test_head_works_where_get_does(client: httpx.Client, path: str) -> None:
     response = client.head(path)
@@ -87,6 +96,7 @@ def test_head_works_where_get_does(client: httpx.Client, path: str) -> None:
         ("HEAD", "/sigmoid", "POST"),
         ("PUT", "/models/digits/predict", "POST"),
         ("POST", "/models", "GET, HEAD"),
+        ("POST", "/models/digits/versions/1", "GET, HEAD"),
         ("DELETE", "/readyz", "GET, HEAD"),
     ],
 )
@@ -107,6 +117,8 @@ def test_method_not_allowed(
         ("GET", "/docs/assets/nothing.js", "route_not_found"),
         ("GET", "/" + "x" * 5000, "route_not_found"),
         ("GET", "/models/nobody", "model_not_found"),
+        ("GET", "/models/nobody/versions/1", "model_not_found"),
+        ("GET", "/models/digits/versions/2", "version_not_found"),
         ("POST", "/models/nobody/predict", "model_not_found"),
         ("POST", "/models/nobody/versions/1/predict", "model_not_found"),
         ("POST", "/models/digits/versions/2/predict", "version_not_found"),

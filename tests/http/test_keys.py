@@ -211,6 +211,7 @@ def test_without_a_key_nothing_is_told(keyed: httpx.Client) -> None:
         ("DELETE", "/models"),
         ("OPTIONS", "/sigmoid"),
         ("GET", "/models/nobody"),
+        ("GET", "/models/digits/versions/1"),
         ("POST", "/models/nobody/predict"),
         ("POST", "/models/nobody/reload"),
         ("POST", "/predict?output=nothing"),

@@ -65,6 +65,7 @@ def test_every_route_is_documented(client: httpx.Client) -> None:
         "/sigmoid",
         "/models",
         "/models/{name}",
+        "/models/{name}/versions/{version}",
         "/models/{name}/reload",
         "/limits",
         "/metrics",
@@ -162,7 +163,7 @@ def test_operations_have_short_names(client: httpx.Client) -> None:
     }
     assert operations.keys() == {
         *("predict", "predict_model", "predict_version", "sigmoid"),
-        *("list_models", "get_model", "reload_model"),
+        *("list_models", "get_model", "get_version", "reload_model"),
         *("get_limits", "get_metrics", "livez", "readyz", "startupz"),
     }
     (output,) = operations["predict"]["parameters"]

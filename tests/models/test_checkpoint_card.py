@@ -106,6 +106,26 @@ BAD_CARDS: dict[str, tuple[str, str]] = {
         card(golden={"inputs": [], "logits": []}),
         "its card is wrong at golden.inputs",
     ),
+    "quantiles of too few features": (
+        card(quantiles=[[0] * 32] * 3),
+        "quantiles has 3 entries, not 4",
+    ),
+    "too few quantiles": (
+        card(quantiles=[[0] * 32] * 3 + [[0] * 31]),
+        "quantiles has 31 entries, not 32",
+    ),
+    "quantiles that fall": (
+        card(quantiles=[[0] * 32] * 3 + [[0] * 31 + [-1]]),
+        "quantiles.3 falls; sort its values",
+    ),
+    "quantiles that are not finite": (
+        card(quantiles=[[0] * 32] * 3 + [[0] * 31 + [float("inf")]]),
+        "its card is",
+    ),
+    "quantiles of format 1": (
+        card(format=1, quantiles=None, activation_source=None),
+        "its card is wrong at activation_source: unknown in format 1",
+    ),
     "initial gradients": (
         card(training=training(gradient_norms_initial=[1])),
         "training.gradient_norms_initial has 1 entries, not 2",

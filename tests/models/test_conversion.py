@@ -410,6 +410,13 @@ def test_what_no_longer_holds_is_left_out(tmp_path: Path) -> None:
         "the golden rows of the card no longer hold and are left out",
     )
     assert converted.card.scaler == Scaler(mean=(1, 2, 3, 4, 5), scale=(1, 2, 3, 4, 5))
+    spread = first.card.model_copy(update={"quantiles": ((0.0,) * 32,) * 5})
+    save_checkpoint(path, first.network, spread)
+    converted = convert(path, additions=Additions(scaler=scaler))
+    assert converted.card.quantiles is None
+    assert converted.notes == (
+        "the golden rows and quantiles of the card no longer hold and are left out",
+    )
 
 
 def test_what_cannot_be_read(tmp_path: Path) -> None:

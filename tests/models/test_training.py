@@ -10,11 +10,16 @@ import torch
 
 from sigmoid_models.card import Metrics
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
+from sigmoid_models.dtype import Float64Array
 from sigmoid_models.training.datasets import Dataset, DatasetError, load_bundled
 from sigmoid_models.training.epochs import Epoch, StoppedError, Watch
-from sigmoid_models.training.fit import train
+from sigmoid_models.training.fit import GOLDEN_ROWS, train
 from sigmoid_models.training.options import TrainingOptions
-from sigmoid_models.training.split import Given
+from sigmoid_models.training.split import (
+    MOST_FEATURES_WITH_QUANTILES,
+    Given,
+    split,
+)
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.repository.model_repository import PRETRAINED
 
@@ -33,15 +38,23 @@ def table(targets: list[int], features: int = 2) -> Dataset:
     return Dataset("made", rows, names, np.array(targets), classes)
 
 
+def quantiles(rows: Float64Array) -> tuple[tuple[float, ...], ...]:
+    found = np.quantile(rows, np.linspace(0, 1, 32), axis=0)
+    return tuple(map(tuple, found.T.tolist()))
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_model_is_right(name: str) -> None:
     checkpoint = load_checkpoint(shipped(name))
     assert checkpoint.card.golden
-    assert len(checkpoint.card.golden.inputs) == 4
+    assert len(checkpoint.card.golden.inputs) == GOLDEN_ROWS
     assert Engine(checkpoint, torch.device("cpu"), 4096).golden_fault() is None
     dataset = load_bundled(name)
     assert checkpoint.card.features == dataset.features
     assert checkpoint.card.classes == dataset.classes
+    _, parts = split(dataset, checkpoint.card.architecture, SHIPPED[name], Given())
+    assert checkpoint.card.quantiles == quantiles(parts.training.rows)
+    assert {*checkpoint.card.golden.inputs} <= {*map(tuple, parts.test.rows.tolist())}
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -198,6 +211,45 @@ def test_a_constant_feature_is_scaled_by_one() -> None:
     assert card.scaler
     assert card.scaler.mean[1] == 7
     assert card.scaler.scale[1] == 1
+    assert card.quantiles
+    assert card.quantiles[1] == (7,) * 32
+
+
+def test_golden_rows_are_of_each_class_by_its_share() -> None:
+    dataset, sorted_test = table([0, 1] * 10), table([0] * 30 + [1] * 10)
+    given = Given(test=sorted_test)
+    golden = train(dataset, TrainingOptions(epochs=1), given=given).card.golden
+    assert golden
+    rows = sorted_test.rows.tolist()
+    chosen = [rows.index(list(row)) for row in golden.inputs]
+    assert chosen == sorted({*chosen})
+    assert [sum(index < 30 for index in chosen), len(chosen)] == [12, 16]
+
+
+@pytest.mark.parametrize(
+    ("features", "golden_rows"),
+    [
+        (MOST_FEATURES_WITH_QUANTILES, 16),
+        (MOST_FEATURES_WITH_QUANTILES + 1, 16),
+        (20_000, 3),
+        (2**16, 0),
+    ],
+)
+def test_a_card_of_many_features_can_be_read(
+    tmp_path: Path, features: int, golden_rows: int
+) -> None:
+    dataset = table([0, 1] * 45, features)
+    if features <= MOST_FEATURES_WITH_QUANTILES:  # signs in names count as well
+        names = tuple(f"x[{index}, 0]" for index in range(features))
+        dataset = replace(dataset, features=names)
+    trained = train(dataset, TrainingOptions(epochs=1, hidden=1))
+    golden = trained.card.golden
+    assert len(golden.inputs if golden else ()) == golden_rows
+    has_quantiles = trained.card.quantiles is not None
+    assert has_quantiles == (features <= MOST_FEATURES_WITH_QUANTILES)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, trained.network, trained.card)
+    assert load_checkpoint(path).card == trained.card
 
 
 def test_too_few_rows() -> None:

@@ -20,9 +20,12 @@ from sigmoid_models.files.stored import FormatError
 from sigmoid_models.intake.named import Named, Place
 from sigmoid_models.messages import CheckpointError, UserError, one_line
 
-# Of these the logits, and of all the labels and the metrics are another's.
-_OF_THE_LOGITS: Final = {"scaler"}
-_OF_THE_LABELS: Final = {"scaler", "task", "link", "thresholds"}
+# What no longer holds, once one of these parts of a card is another.
+_STALE: Final = {
+    "golden": {"scaler"},
+    "quantiles": {"scaler"},
+    "metrics": {"scaler", "task", "link", "thresholds"},
+}
 
 
 @dataclass(frozen=True)
@@ -173,16 +176,15 @@ def _completed(
         features = card.architecture.features
         scaler, notes = read_scaler(additions.scaler, features, new.features)
         new = _changed(source, new, {"scaler": scaler})
-    changes = {name for name in _OF_THE_LABELS if _part(card, name) != _part(new, name)}
     stale = [
         name
-        for name, parts in (("golden", _OF_THE_LOGITS), ("metrics", _OF_THE_LABELS))
-        if changes & parts and _part(card, name)
+        for name, parts in _STALE.items()
+        if _part(card, name)
+        and any(_part(card, part) != _part(new, part) for part in parts)
     ]
     if stale:
         new = _changed(source, new, dict.fromkeys(stale))
-        shown = {"golden": "golden rows", "metrics": "metrics"}
-        left = " and ".join(shown[name] for name in stale)
+        left = " and ".join({"golden": "golden rows"}.get(name, name) for name in stale)
         notes += (f"the {left} of the card no longer hold and are left out",)
     return new, notes
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from torch import nn
 
-from sigmoid_models.card import Golden, ModelCard
+from sigmoid_models.card import MOST_GOLDEN_NUMBERS, Golden, ModelCard
 from sigmoid_models.conversion.comparison import (
     Candidate,
     Deviation,
@@ -15,14 +15,11 @@ from sigmoid_models.conversion.comparison import (
     variants,
 )
 from sigmoid_models.conversion.expected_rows import ExpectedRows
-from sigmoid_models.logits import reference_logits
+from sigmoid_models.logits import golden_of
 from sigmoid_models.messages import UserError, one_line
 
 MOST_ROWS: Final = 64
 """The most that are kept; all are compared."""
-
-# A card has room for four times as many numbers; see sigmoid_models.checkpoint_card.
-_MOST_NUMBERS: Final = 2**16
 
 # On most rows these differ by less than the tolerance.
 _TWINS: Final = {"gelu": "gelu:tanh", "gelu:tanh": "gelu"}
@@ -150,12 +147,8 @@ def _kept(subject: Subject, rows: ExpectedRows) -> Golden | None:
     """Take some of the rows, over all of the file."""
     architecture = subject.card.architecture
     numbers = architecture.features + architecture.outputs
-    most = min(MOST_ROWS, _MOST_NUMBERS // numbers)
+    most = min(MOST_ROWS, MOST_GOLDEN_NUMBERS // numbers)
     if not most:
         return None
     inputs = rows.inputs[:: -(-len(rows.inputs) // most)]
-    logits = reference_logits(subject.network, subject.card, inputs)
-    return Golden(
-        inputs=tuple(map(tuple, inputs.tolist())),
-        logits=tuple(map(tuple, logits.tolist())),
-    )
+    return golden_of(subject.network, subject.card, inputs)

@@ -4,21 +4,21 @@ Each output learns by binary cross-entropy on its own, one class against the res
 that the sigmoid of a logit is the probability of that class.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import Golden, ModelCard, Training
-from sigmoid_models.dtype import Float64Array
+from sigmoid_models.card import MOST_GOLDEN_NUMBERS, Golden, ModelCard, Training
 from sigmoid_models.evaluation.evaluation import (
     Evaluation,
     card_metrics,
     evaluate,
     scored_logits,
 )
-from sigmoid_models.logits import reference_logits
+from sigmoid_models.logits import golden_of, reference_logits
 from sigmoid_models.training.datasets import Dataset
 from sigmoid_models.training.epochs import (
     Epoch,
@@ -31,7 +31,8 @@ from sigmoid_models.training.initialisation import initialise_for_sigmoid
 from sigmoid_models.training.options import TrainingOptions
 from sigmoid_models.training.split import Given, Part, split
 
-GOLDEN_ROWS = 4
+GOLDEN_ROWS: Final = 16
+"""The most that are kept; fewer of very many features."""
 
 _NOBODY = Watch()
 _NOTHING = Given()
@@ -106,7 +107,7 @@ def train(
     finished = {
         "training": history,
         "metrics": card_metrics(evaluation),
-        "golden": _golden(network, card, parts.test.rows[:GOLDEN_ROWS]),
+        "golden": _golden(network, card, parts.test),
     }
     return Trained(
         network,
@@ -143,12 +144,12 @@ def _evaluated(network: nn.Module, card: ModelCard, test: Part) -> Evaluation:
     return evaluate(scored_logits(logits, card, test.targets))
 
 
-def _golden(network: nn.Module, card: ModelCard, rows: Float64Array) -> Golden:
-    return Golden(
-        inputs=_as_tuples(rows),
-        logits=_as_tuples(reference_logits(network, card, rows)),
-    )
-
-
-def _as_tuples(rows: Float64Array) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(row) for row in rows.tolist())
+def _golden(network: nn.Module, card: ModelCard, test: Part) -> Golden | None:
+    """Take rows of each class by its share of the test rows, in their order."""
+    numbers = card.architecture.features + card.architecture.outputs
+    count = min(GOLDEN_ROWS, len(test.rows), MOST_GOLDEN_NUMBERS // numbers)
+    if not count:
+        return None
+    by_class = np.argsort(test.targets, kind="stable")
+    middles = (2 * np.arange(count) + 1) * len(by_class) // (2 * count)
+    return golden_of(network, card, test.rows[np.sort(by_class[middles])])

@@ -1,6 +1,6 @@
 """The rows of a dataset, split for training and standardised; needs scikit-learn."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor
 
 from sigmoid_models.architecture import Architecture
-from sigmoid_models.card import ModelCard, Scaler, usual_task
+from sigmoid_models.card import QUANTILES, ModelCard, Scaler, usual_task
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.evaluation.metrics import one_against_rest
 from sigmoid_models.logits import standardise
@@ -19,6 +19,9 @@ from sigmoid_models.training.datasets import Dataset, DatasetError, check_rows_p
 from sigmoid_models.training.options import TrainingOptions
 
 Indices = NDArray[np.int64]
+
+MOST_FEATURES_WITH_QUANTILES: Final = 1024
+"""Of more, a card would have little room for their names, which count as well."""
 
 
 class Part(NamedTuple):
@@ -144,6 +147,7 @@ def _card(
             features=dataset.features,
             scaler=_scaler(dataset, rows),
             classes=dataset.classes,
+            quantiles=_quantiles(rows),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -177,6 +181,15 @@ def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:
         mean=tuple(mean.tolist()),
         scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
     )
+
+
+def _quantiles(rows: Float64Array) -> tuple[tuple[float, ...], ...] | None:
+    if rows.shape[1] > MOST_FEATURES_WITH_QUANTILES:
+        return None
+    found = np.quantile(rows, np.linspace(0, 1, QUANTILES), axis=0)
+    # Between two values that are almost equal, rounding may fall by a bit.
+    rising = np.maximum.accumulate(found, axis=0)
+    return tuple(map(tuple, rising.T.tolist()))
 
 
 def _network_inputs(

@@ -1,16 +1,14 @@
 """The routes of the native API. They name fields and nothing else."""
 
-from collections.abc import Mapping
 from functools import partial
-from itertools import pairwise
 from typing import Annotated, Any
 
 import fastapi
 from fastapi import APIRouter, Request, Response
 
-from sigmoid_models.card import ModelCard
 from sigmoid_serve.admission.request_state import ELEMENTWISE_VERSION
 from sigmoid_serve.errors import shown
+from sigmoid_serve.http.cards import Card, card_of, served_model
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.inference import InferenceRoute, check_native_media, respond
 from sigmoid_serve.http.openapi import (
@@ -19,22 +17,16 @@ from sigmoid_serve.http.openapi import (
     problem_responses,
 )
 from sigmoid_serve.http.schemas import (
-    ArchitectureOfCard,
-    Card,
-    LayerOfCard,
     ModelList,
     PassedOver,
     PredictQuery,
     PredictResponse,
-    ScalerOfCard,
-    ServedModel,
     SigmoidBatchResponse,
     SigmoidResponse,
 )
 from sigmoid_serve.inference import predict as rows
 from sigmoid_serve.inference import sigmoid as elements
 from sigmoid_serve.inference.schemas import PredictRequest, SigmoidRequest
-from sigmoid_serve.registry.registry import ModelVersion
 from sigmoid_serve.repository.load_problems import MOST_LISTED
 
 inference = APIRouter(
@@ -117,7 +109,10 @@ async def list_models(request: Request) -> ModelList:
     registry = context_of(request).registry
     return ModelList(
         default=registry.default,
-        models=[_served(versions) for versions in registry.models.values()],
+        models=[
+            served_model(versions, next(iter(versions.values())))
+            for versions in registry.models.values()
+        ],
         passed_over=[
             PassedOver(
                 name=shown(each.name),
@@ -135,51 +130,12 @@ async def get_model(request: Request, name: str) -> Card:
     """Show the card of a model's newest version."""
     registry = context_of(request).registry
     versions = registry.versions(name)
-    newest = next(iter(versions.values()))
-    card = newest.engine.card
-    activation, scaler = card.activation, card.scaler
-    return Card(
-        **_served(versions).model_dump(),
-        task=card.task,
-        features=card.architecture.features,
-        feature_names=list(card.features) if card.features else None,
-        classes=list(card.classes) if card.classes else None,
-        architecture=ArchitectureOfCard(**card.architecture.model_dump()),
-        activation=activation if isinstance(activation, str) else list(activation),
-        activation_source=card.activation_source,
-        link=card.link,
-        layers=_layers(card),
-        folded=list(card.folded or ()),
-        scaler=(
-            ScalerOfCard(mean=list(scaler.mean), scale=list(scaler.scale))
-            if scaler
-            else None
-        ),
-        parameters=card.architecture.parameters,
-        sha256=newest.sha256,
-        metrics=card.metrics.model_dump(exclude_none=True) if card.metrics else None,
-        temperature=card.temperature,
-        thresholds=list(card.thresholds) if card.thresholds else None,
-    )
+    return card_of(versions, next(iter(versions.values())))
 
 
-def _layers(card: ModelCard) -> list[LayerOfCard]:
-    sizes = card.architecture.sizes
-    names = card.layers or (None,) * (len(sizes) - 1)
-    return [
-        LayerOfCard(name=name, inputs=inputs, outputs=outputs, activation=activation)
-        for name, (inputs, outputs), activation in zip(
-            names, pairwise(sizes), (*card.activations, None), strict=True
-        )
-    ]
-
-
-def _served(versions: Mapping[str, ModelVersion]) -> ServedModel:
-    newest = next(iter(versions.values()))
-    return ServedModel(
-        name=newest.name,
-        version=newest.number,
-        versions=list(versions),
-        state=newest.state,
-        device=str(newest.engine.device),
-    )
+@router.get("/models/{name}/versions/{version}", tags=["models"], responses=_NO_MODEL)
+async def get_version(request: Request, name: str, version: str) -> Card:
+    """Show the card of one version of a model."""
+    registry = context_of(request).registry
+    found = registry.find(name, version)
+    return card_of(registry.versions(name), found)

@@ -12,6 +12,7 @@ import torch
 
 from sigmoid_models.card import ModelCard
 from sigmoid_models.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from sigmoid_models.gradients.depth import layer_depths, rows_of
 from sigmoid_models.intake.named import NOTHING, Named
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.device import DeviceThreads, as_memory_error, use_one_thread
@@ -106,6 +107,8 @@ class Loader:
             sha256=content.sha256,
             is_last_use=True,
         )
+        card = checkpoint.card
+        depths = layer_depths(checkpoint.network, card, rows_of(card))
         # Verifying the batch sizes also warms it up.
         engine = Engine(
             checkpoint,
@@ -130,6 +133,7 @@ class Loader:
             fault,
             golden_error,
             perf_counter() - start,
+            depths,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import orjson
 
+from sigmoid_models.gradients.depth import LayerDepth
 from sigmoid_serve.engine.batching import Batcher
 from sigmoid_serve.engine.engine import Engine
 from sigmoid_serve.errors import ServiceError, shown
@@ -34,6 +35,7 @@ class ModelVersion:
         fault: Why it must not answer, if so.
         golden_error: Worst |got - want| / max(1, |want|) of its golden rows, if any.
         seconds: That it took to load.
+        depths: What each hidden layer does to a gradient; None where it is not known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ModelVersion:
     fault: str | None
     golden_error: float | None
     seconds: float
+    depths: tuple[LayerDepth, ...] | None
 
     @property
     def state(self) -> Literal["ready", "failed"]:

@@ -34,7 +34,7 @@ from sigmoid_serve.registry.readiness import Readiness
 from sigmoid_serve.registry.registry import ModelRegistry, ModelVersion
 
 # Of one answer to GET; of a longer one no example is shown.
-_MOST_BYTES: Final = 2**14
+_MOST_BYTES: Final = 2**15
 
 # The metrics are many pages of lines that are much alike.
 _MOST_TEXT_BYTES: Final = 2**10
@@ -152,6 +152,8 @@ async def _put_answer(
 ) -> None:
     method = "POST" if path.endswith("/reload") else "GET"
     filled = {"answer": path}
+    if "{version}" in path:  # one of each is enough
+        versions = versions[:1]
     if "{name}" in path:
         filled = {
             each.name: path.format(name=each.name, version=each.number)
@@ -191,7 +193,8 @@ def _is_long(card: ModelCard) -> bool:
     """Tell whether to show a card would take long, and be in vain."""
     scale = card.scaler.scale if card.scaler else ()
     parts = (card.features or (), card.classes or (), card.layers or (), scale)
-    return max(map(len, parts)) > _MOST_BYTES // 4
+    rows = (*(card.quantiles or ()), *(card.golden.inputs if card.golden else ()))
+    return max(sum(map(len, rows)), *map(len, parts)) > _MOST_BYTES // 4
 
 
 def _beginning(text: str) -> str:
