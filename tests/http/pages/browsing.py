@@ -4,6 +4,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import pytest
@@ -18,6 +20,8 @@ FLAGS: Final = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # No other host is found, whatever a page asks for.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 
 IN_BROWSER: Final = [
@@ -85,6 +89,16 @@ LOWEST: Final = """() => {
   return lowest;
 }"""
 
+# What axe-core finds; with rules, only what these find.
+VIOLATIONS: Final = """async (rules) => {
+  const options = { resultTypes: ["violations"] };
+  if (rules.length) options.runOnly = { type: "rule", values: rules };
+  const { violations } = await axe.run(document, options);
+  const start = ({ html }) => html.slice(0, 200);
+  return violations.filter(({ impact }) => ["serious", "critical"].includes(impact))
+    .map(({ id, nodes }) => [id, nodes.slice(0, 5).map(start)]);
+}"""
+
 
 class Visit(NamedTuple):
     """A page that is open, and what the browser asked for and complained of."""
@@ -125,7 +139,28 @@ def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
         raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
     finally:
         page.close()
-    assert not seen.complaints
+    assert not seen.complaints, seen.complaints
     origin = "/".join(url.split("/")[:3])
     allowed = (f"{origin}/", "data:", "blob:")
     assert not [each for each in seen.requested if not each.startswith(allowed)]
+
+
+def violations(page: Page, *rules: str) -> list[list[object]]:
+    """Have axe-core look for what keeps people from using a page.
+
+    Args:
+        page: As it is now.
+        rules: To look for these alone.
+
+    Returns:
+        What is serious or critical: the rule, and where it is violated.
+    """
+    page.evaluate(SETTLED)
+    page.evaluate(_axe())
+    found: list[list[object]] = page.evaluate(VIOLATIONS, list(rules))
+    return found
+
+
+@cache
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")

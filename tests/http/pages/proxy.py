@@ -7,6 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 
+from tests.running import PLAIN
+
+# Bodies are not read without them.
+CONTENT = ("Content-Type", "Inference-Header-Content-Length")
+
 
 class Proxy(BaseHTTPRequestHandler):
     """Hands on what comes below a prefix, which it strips or not."""
@@ -25,14 +30,15 @@ class Proxy(BaseHTTPRequestHandler):
             self.command,
             f"http://127.0.0.1:{self.port}{path}",
             content=body,
+            verify=PLAIN,
             headers={
                 name: value
-                for name in ("Content-Type", "Accept", "Authorization")
+                for name in ("Accept", "Authorization", *CONTENT)
                 if (value := self.headers.get(name))
             },
         )
         self.send_response(answered.status_code)
-        for name in ("Content-Type", "Location"):
+        for name in ("Location", "Content-Security-Policy", *CONTENT):
             if name in answered.headers:
                 self.send_header(name, answered.headers[name])
         self.end_headers()

@@ -21,6 +21,7 @@ from tests.http.pages.browsing import (
     PHONE,
     SETTLED,
     UNREACHABLE,
+    violations,
 )
 from tests.http.pages.browsing import visit as visit_page
 from tests.http.pages.proxy import Proxy, behind_proxy
@@ -143,6 +144,9 @@ def test_the_page_is_readable(
             assert width <= size["width"], page.evaluate(BEYOND)
             assert page.evaluate(BEYOND) == []
             assert page.evaluate(UNREACHABLE) == []
+        # One visit tells; what differs between the schemes are colours, checked above.
+        if size == PHONE:
+            assert violations(page) == []
 
 
 def is_dark(page: Page) -> bool:

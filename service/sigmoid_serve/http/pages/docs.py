@@ -37,8 +37,9 @@ _PAGE: Final = f"""<!DOCTYPE html>
 <link rel="icon" href="{DOCS_ASSETS[1:]}/favicon.png">
 </head>
 <body>
-<div id="swagger-ui"></div>
+<main id="swagger-ui"></main>
 <script src="{DOCS_ASSETS[1:]}/swagger-ui-bundle.js"></script>
+<script src="{_OWN_ASSETS[1:]}/names.js"></script>
 <script src="{_OWN_ASSETS[1:]}/docs.js"></script>
 </body>
 </html>

@@ -36,7 +36,8 @@ async function send(path, options) {
     response = await fetch(`${base}/${path}`, { ...options, headers });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem({ status: 0, code: "unreachable", detail: "no answer: is the server running?" });
+    const detail = "no answer: is the server running?";
+    throw new Problem({ status: 0, code: "unreachable", detail });
   }
   if (!response.ok) throw new Problem(await fieldsOf(response));
   keyNeeded.set(false);
@@ -53,16 +54,35 @@ async function fieldsOf(response) {
   }
 }
 
-/** Sends JSON where there is a body, else asks; returns what the JSON answer says. */
+const posted = (body, signal, headers = {}) => ({
+  method: "POST",
+  headers: { "Content-Type": "application/json", ...headers },
+  body: typeof body === "string" ? body : JSON.stringify(body),
+  signal,
+});
+
+/** Sends JSON, or a text that is JSON, where there is a body; returns what the answer says. */
 export async function ask(path, body, signal) {
-  const options = { signal };
-  if (body !== undefined)
-    Object.assign(options, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(body),
-    });
-  return (await send(path, options)).json();
+  return (await send(path, body === undefined ? { signal } : posted(body, signal))).json();
+}
+
+/** Sends JSON; returns the answer and its milliseconds, here and of them in the server. */
+export async function askTimed(path, body, signal) {
+  const begun = performance.now();
+  const response = await send(path, posted(body, signal));
+  const said = await response.json();
+  const took = performance.now() - begun;
+  const stages = (response.headers.get("Server-Timing") ?? "").matchAll(/dur=([\d.]+)/g);
+  const served = [...stages].reduce((sum, [, stage]) => sum + Number(stage), 0);
+  return { said, took, served };
+}
+
+/** Sends rows as JSON; returns what the path's answer holds as one flat Float32Array. */
+export async function askArray(path, body, signal) {
+  const response = await send(path, posted(body, signal, { Accept: "application/x-npy" }));
+  const bytes = await response.arrayBuffer();
+  // Format 1.0 of .npy: the length of its header is in bytes 8 and 9.
+  return new Float32Array(bytes.slice(10 + new DataView(bytes).getUint16(8, true)));
 }
 
 /** Asks for a text. */

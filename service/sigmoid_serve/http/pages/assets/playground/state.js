@@ -18,3 +18,6 @@ export const answer = signal(null);
 
 /** The `Problem` of the last `/predict` of `row`; null where it succeeded. */
 export const problem = signal(null);
+
+/** `{took, served}` of that answer: milliseconds in all, and of them in the server. */
+export const timing = signal(null);
