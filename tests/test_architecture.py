@@ -16,7 +16,7 @@ MODULES = {
 # What each package imports of the others: only from those below it. A new arrow is a
 # decision; it belongs here, and in the docstring of the package.
 ARROWS = {
-    "": "app",
+    "": "app client",
     "__main__": "cli interrupts",
     "cli": "process diagnostics sockets http monitoring engine configuration "
     "interrupts sigmoid_models sigmoid_models.conversion sigmoid_models.training "
@@ -37,7 +37,7 @@ ARROWS = {
     "inference": "registry engine admission payload json configuration errors "
     "sigmoid_models",
     "registry": "repository monitoring engine configuration errors sigmoid_models "
-    "sigmoid_models.intake",
+    "sigmoid_models.intake sigmoid_models.gradients",
     "repository": "configuration errors sigmoid_models",
     "monitoring": "admission errors",
     "engine": "admission errors sigmoid_models",
@@ -47,11 +47,13 @@ ARROWS = {
     "configuration": "errors sigmoid_models sigmoid_models.activation",
     "errors": "sigmoid_models",
     "interrupts": "",
+    "client": "",
     "sigmoid_models.conversion": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.intake sigmoid_models.activation sigmoid_models.files",
     "sigmoid_models.training": "sigmoid_models sigmoid_models.tables "
     "sigmoid_models.evaluation",
     "sigmoid_models.evaluation": "sigmoid_models",
+    "sigmoid_models.gradients": "sigmoid_models",
     "sigmoid_models.tables": "sigmoid_models sigmoid_models.output",
     "sigmoid_models": "sigmoid_models.intake sigmoid_models.activation "
     "sigmoid_models.files sigmoid_models.output",
@@ -68,14 +70,22 @@ OF_PROTOCOLS = {"payload", "json"}
 
 # Packages that speak HTTP; what is below them knows no web framework.
 WEB = {"fastapi", "starlette", "uvicorn", "httpx"}
-SPEAK_HTTP = {"", "cli", "process", "server", "app", "lifespan", "http"}
+SPEAK_HTTP = {"", "cli", "process", "server", "app", "lifespan", "http", "client"}
 
 MAX_MODULES = 15
 MAX_LINES = 300
 MAX_FUNCTION_LINES = 60
 
 # PyTorch takes seconds to import: these are asked for before it is needed, or without.
-NO_TORCH = {"sockets", "configuration", "admission", "payload", "json", "errors"}
+NO_TORCH = {
+    "sockets",
+    "configuration",
+    "admission",
+    "payload",
+    "json",
+    "errors",
+    "client",
+}
 
 
 def imported(path: Path) -> set[str]:

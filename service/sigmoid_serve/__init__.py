@@ -3,20 +3,46 @@
 Packages, each of which imports only from those after it: `cli`, `process`,
 `diagnostics`, `server`, `sockets`, `app`, `lifespan`, `http`, `inference`, `registry`,
 `repository`, `monitoring`, `engine`, `admission`, `payload`, `json`, `configuration`,
-`errors`, `interrupts`.
+`errors`, `interrupts`, `client`.
 """
 
-import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sigmoid_serve.app import create_app
+    from sigmoid_serve.client import (
+        AsyncClient,
+        AuthenticationError,
+        Client,
+        ConnectionFailedError,
+        DeadlineExceededError,
+        InvalidInputError,
+        Model,
+        NotFoundError,
+        OverloadedError,
+        Prediction,
+        ServerError,
+        SigmoidServeError,
+        UnavailableError,
+    )
 
-__all__ = ["create_app"]
-
-# Networks are PyTorch's to compute. The threads of NumPy's pool would spin beside them,
-# already when NumPy is imported; hence here, before anything imports it.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+__all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "Client",
+    "ConnectionFailedError",
+    "DeadlineExceededError",
+    "InvalidInputError",
+    "Model",
+    "NotFoundError",
+    "OverloadedError",
+    "Prediction",
+    "ServerError",
+    "SigmoidServeError",
+    "UnavailableError",
+    "create_app",
+]
 
 
 def __dir__() -> list[str]:
@@ -25,8 +51,7 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> Any:
     """Import what is public when it is asked for: PyTorch takes seconds."""
-    if name == "create_app":
-        from sigmoid_serve.app import create_app  # noqa: PLC0415
-
-        return create_app
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    place = "app" if name == "create_app" else "client"
+    return getattr(import_module(f"{__name__}.{place}"), name)

@@ -1,5 +1,10 @@
 """Puts the application together."""
 
+import os
+
+# As in `sigmoid_serve.__main__`, for other ASGI servers: before NumPy is imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path

@@ -83,7 +83,20 @@ def test_what_is_public(package: object) -> None:
         _ = package.nothing  # type: ignore[attr-defined]
 
 
+def test_a_client_leaves_the_threads_of_others_alone() -> None:
+    """PyTorch is not imported, and NumPy's pool stays as it is."""
+    start = "import os, sys; os.environ.pop('OPENBLAS_NUM_THREADS', None); "
+    code = (
+        f"{start}from sigmoid_serve import Client; Client(); "
+        "slow = {'torch', 'fastapi', 'starlette', 'pydantic', 'uvicorn', 'typer'}; "
+        "print(*slow & set(sys.modules), os.environ.get('OPENBLAS_NUM_THREADS'))"
+    )
+    assert run(code) == "None\n"
+
+
 def test_names_are_imported_by_name() -> None:
     names = "from sigmoid_models import DeepClassifier, load_checkpoint, sigmoid"
     app = "from sigmoid_serve import create_app"
-    assert run(f"{names}; {app}; print(create_app.__name__)") == "create_app\n"
+    start = "import os; os.environ.pop('OPENBLAS_NUM_THREADS', None)"
+    shown = "print(create_app.__name__, os.environ['OPENBLAS_NUM_THREADS'])"
+    assert run(f"{start}; {app}; {names}; {shown}") == "create_app 1\n"
