@@ -1,6 +1,6 @@
 FROM python:3.11-slim-bookworm AS build
 
-# Where PyTorch comes from; empty for pip's own index. See the README.
+# Where PyTorch comes from; empty for pip's own index. See docs/deployment.md.
 ARG TORCH_INDEX=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src

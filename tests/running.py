@@ -44,13 +44,14 @@ def serving(
     log: Path,
     *checkpoints: Path,
     options: Sequence[str] = ("--port", "0"),
+    command: Sequence[str] = (*COMMAND, "serve"),
     **variables: str,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the service; yields the process, and where it says that it listens."""
     with (
         log.open("w") as file,
         subprocess.Popen(
-            [*COMMAND, "serve", *options, *map(str, checkpoints)],
+            [*command, *options, *map(str, checkpoints)],
             stdout=subprocess.DEVNULL,
             stderr=file,
             text=True,

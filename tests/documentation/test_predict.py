@@ -3,14 +3,13 @@
 import json
 import re
 from inspect import signature
-from pathlib import Path
 
 from sigmoid_serve.cli.prediction import predict
 from sigmoid_serve.repository.model_repository import PRETRAINED
-from tests.cli.test_cli import done
+from tests.cli.here import done
+from tests.documentation.pages import PAGES
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "predict.md"
-TEXT = DOCUMENT.read_text(encoding="utf-8")
+TEXT = PAGES["docs/predict.md"]
 
 
 def test_every_option_is_listed() -> None:
