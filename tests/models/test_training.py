@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sigmoid_models.card import Metrics
+from sigmoid_models.card import Metrics, ModelCard
 from sigmoid_models.checkpoint import load_checkpoint, save_checkpoint
 from sigmoid_models.dtype import Float64Array
 from sigmoid_models.training.datasets import Dataset, DatasetError, load_bundled
@@ -38,9 +38,16 @@ def table(targets: list[int], features: int = 2) -> Dataset:
     return Dataset("made", rows, names, np.array(targets), classes)
 
 
-def quantiles(rows: Float64Array) -> tuple[tuple[float, ...], ...]:
-    found = np.quantile(rows, np.linspace(0, 1, 32), axis=0)
-    return tuple(map(tuple, found.T.tolist()))
+def check_quantiles(card: ModelCard, rows: Float64Array) -> None:
+    """Look at how features are spread: to six digits, and exactly at the ends."""
+    want = np.quantile(rows, np.linspace(0, 1, 32), axis=0).T
+    got = np.array(card.quantiles)
+    np.testing.assert_allclose(got, want, rtol=5e-6)
+    assert (got[:, 0] == rows.min(axis=0)).all()
+    assert (got[:, -1] == rows.max(axis=0)).all()
+    inner = [value for row in got[:, 1:-1].tolist() for value in row]
+    exact = {value for row in got[:, [0, -1]].tolist() for value in row}
+    assert all(v in exact or v == float(f"{v:.6g}") for v in inner)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -53,7 +60,7 @@ def test_shipped_model_is_right(name: str) -> None:
     assert checkpoint.card.features == dataset.features
     assert checkpoint.card.classes == dataset.classes
     _, parts = split(dataset, checkpoint.card.architecture, SHIPPED[name], Given())
-    assert checkpoint.card.quantiles == quantiles(parts.training.rows)
+    check_quantiles(checkpoint.card, parts.training.rows)
     assert {*checkpoint.card.golden.inputs} <= {*map(tuple, parts.test.rows.tolist())}
 
 
@@ -204,15 +211,17 @@ def test_uneven_classes() -> None:
         assert card.card.task == "multiclass"
 
 
-def test_a_constant_feature_is_scaled_by_one() -> None:
+# Sums of the second and third are rounded.
+@pytest.mark.parametrize("value", [7.0, 7.123456789, 0.1, -1e-300])
+def test_a_constant_feature_is_scaled_by_one(value: float) -> None:
     dataset = table([0, 1] * 10)
-    dataset.rows[:, 1] = 7.0
+    dataset.rows[:, 1] = value
     card = train(dataset, TrainingOptions(epochs=1)).card
     assert card.scaler
-    assert card.scaler.mean[1] == 7
+    assert card.scaler.mean[1] == value
     assert card.scaler.scale[1] == 1
     assert card.quantiles
-    assert card.quantiles[1] == (7,) * 32
+    assert card.quantiles[1] == (value,) * 32
 
 
 def test_golden_rows_are_of_each_class_by_its_share() -> None:

@@ -177,9 +177,11 @@ def _scaler(dataset: Dataset, rows: Float64Array) -> Scaler:
         dataset,
         "too large to be standardised; divide them by a constant",
     )
+    # Rounding makes more than 0 of the deviation of equal numbers, and 0 of a tiny one.
+    are_equal = rows.min(axis=0) == rows.max(axis=0)
     return Scaler(
-        mean=tuple(mean.tolist()),
-        scale=tuple(np.where(deviation == 0, 1.0, deviation).tolist()),
+        mean=tuple(np.where(are_equal, rows[0], mean).tolist()),
+        scale=tuple(np.where(are_equal | (deviation == 0), 1.0, deviation).tolist()),
     )
 
 
@@ -187,8 +189,9 @@ def _quantiles(rows: Float64Array) -> tuple[tuple[float, ...], ...] | None:
     if rows.shape[1] > MOST_FEATURES_WITH_QUANTILES:
         return None
     found = np.quantile(rows, np.linspace(0, 1, QUANTILES), axis=0)
-    # Between two values that are almost equal, rounding may fall by a bit.
-    rising = np.maximum.accumulate(found, axis=0)
+    # Six digits are enough to draw; the ends say which rows are like those of training.
+    found[1:-1] = [[float(f"{value:.6g}") for value in row] for row in found[1:-1]]
+    rising = np.maximum.accumulate(np.clip(found, found[0], found[-1]), axis=0)
     return tuple(map(tuple, rising.T.tolist()))
 
 
