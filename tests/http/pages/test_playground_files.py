@@ -14,6 +14,7 @@ def test_the_page_and_its_policy(client: httpx.Client) -> None:
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
+    assert client.get("/docs").headers["content-security-policy"] == policy
     module = client.get("/assets/main.js")
     assert module.headers["content-type"] == "text/javascript; charset=utf-8"
 

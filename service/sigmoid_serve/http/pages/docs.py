@@ -21,6 +21,7 @@ from sigmoid_serve.http.examples.document import add_examples
 from sigmoid_serve.http.headers import combine_headers
 from sigmoid_serve.http.middleware import DOCS_ASSETS, PAGES
 from sigmoid_serve.http.openapi import ask_for_key, build_document
+from sigmoid_serve.http.pages.policy import POLICY
 from sigmoid_serve.inference.media import JSON
 
 _OWN_ASSETS: Final = f"{DOCS_ASSETS}/own"
@@ -44,13 +45,6 @@ _PAGE: Final = f"""<!DOCTYPE html>
 </body>
 </html>
 """
-
-# Swagger UI writes its icons as data, and colours of examples as styles of elements.
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 
 router = APIRouter()
 
@@ -112,7 +106,7 @@ class Documents:
 @router.get("/docs", include_in_schema=False)
 async def docs() -> HTMLResponse:
     """Show the API documentation, to read and to try."""
-    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
+    return HTMLResponse(_PAGE, headers={"Content-Security-Policy": POLICY})
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -15,17 +15,13 @@ from fastapi.staticfiles import StaticFiles
 
 from sigmoid_serve.http.context import context_of
 from sigmoid_serve.http.middleware import PAGE_ASSETS
+from sigmoid_serve.http.pages.policy import POLICY
 
 _FILES: Final = Path(str(files("sigmoid_serve.http.pages"))) / "assets" / "playground"
 _PAGE: Final = "playground.html"
 _BASE: Final = '<base href="./">'
 
-_HEADERS: Final = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
-    "style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'self'; "
-    "form-action 'none'; frame-ancestors 'none'",
-}
+_HEADERS: Final = {"Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
 
 
 async def page(request: Request) -> HTMLResponse:
