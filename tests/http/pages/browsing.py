@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -109,7 +109,9 @@ class Visit(NamedTuple):
 
 
 @contextmanager
-def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
+def visit(
+    browser: Browser, url: str, expected: Sequence[str] = (), **options: Any
+) -> Iterator[Visit]:
     """Open a page; afterwards the browser must have had nothing to complain of.
 
     It may have asked for nothing but what is served from the same address.
@@ -117,6 +119,8 @@ def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
     Args:
         browser: Opens it, as if it had just been installed.
         url: Of the page.
+        expected: Parts of what the browser may complain of, such as the status of
+            requests that are refused, of which it notes each.
         options: Of Playwright's `new_page`, such as `viewport` and `color_scheme`.
     """
     page = browser.new_page(**options)
@@ -139,7 +143,10 @@ def visit(browser: Browser, url: str, **options: Any) -> Iterator[Visit]:
         raise AssertionError(f"{error}\n{page.inner_text('body')[:2000]}") from None
     finally:
         page.close()
-    assert not seen.complaints, seen.complaints
+    others = [
+        each for each in seen.complaints if not any(part in each for part in expected)
+    ]
+    assert not others, others
     origin = "/".join(url.split("/")[:3])
     allowed = (f"{origin}/", "data:", "blob:")
     assert not [each for each in seen.requested if not each.startswith(allowed)]

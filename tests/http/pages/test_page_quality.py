@@ -61,7 +61,9 @@ def test_nothing_from_elsewhere_runs(
     client: httpx.Client, browser: Browser, path: str
 ) -> None:
     elsewhere = "http://127.0.0.1:1"
-    with visit(browser, str(client.base_url.join(path))) as seen:
+    # The browser notes each, and nothing else; none of them is sent.
+    noted = ["Content Security Policy"]
+    with visit(browser, str(client.base_url.join(path)), noted) as seen:
         seen.page.wait_for_selector(f"{SHOWN}, .opblock")
         ran, refused = seen.page.evaluate(ATTACK, elsewhere)
         assert ran == []
@@ -69,9 +71,6 @@ def test_nothing_from_elsewhere_runs(
             *("connect-src", "frame-src", "img-src"),
             *("script-src-attr", "script-src-elem"),
         ]
-        # The browser notes each, and nothing else; none of them was sent.
-        assert all("Content Security Policy" in each for each in seen.complaints)
-        seen.complaints.clear()
         sent = [each for each in seen.requested if not each.startswith(elsewhere)]
         seen.requested[:] = sent
 

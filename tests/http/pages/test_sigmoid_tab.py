@@ -111,7 +111,7 @@ def test_long_tensors_and_far_elements(client: httpx.Client, browser: Browser) -
 
 
 def test_errors_name_the_element(client: httpx.Client, browser: Browser) -> None:
-    with visit(browser, f"{client.base_url}/#sigmoid") as seen:
+    with visit(browser, f"{client.base_url}/#sigmoid", ["400", "422"]) as seen:
         page = seen.page
         field = page.get_by_label("Tensor", exact=True)
         for text, dtype, message in WRONG:
@@ -123,8 +123,6 @@ def test_errors_name_the_element(client: httpx.Client, browser: Browser) -> None
         expect(field).to_have_attribute("aria-invalid", "false")
         expect(page.locator("#tensor-error")).to_be_empty()
         assert seen.complaints
-        assert all("4" in each for each in seen.complaints)
-        seen.complaints.clear()
 
 
 def bars(page: Page) -> list[float]:
