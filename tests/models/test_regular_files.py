@@ -300,7 +300,8 @@ def test_very_many_keys(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Non
         keys_file(path, count)
         sleep(0.6)
         assert client.get("/models").status_code == 200
-        assert longest(client, 1.5) < 1.5
+        # Each with each would take minutes; a busy machine takes a second or two.
+        assert longest(client, 1.5) < 5
         told = f"API keys reloaded: {count + 1}"
         assert soon(lambda: told in caplog.messages, 10)
     start = perf_counter()
