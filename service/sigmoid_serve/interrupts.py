@@ -1,4 +1,4 @@
-"""What Ctrl-C does where nothing is to be kept: one line, and the end.
+"""What Ctrl-C does where nothing is to be kept: one line, and the end. And SIGTERM.
 
 Only the standard library is imported: it may come before anything else is there.
 """
@@ -13,6 +13,9 @@ INTERRUPTED: Final = 130
 """The exit code of a command that was interrupted, 128 + SIGINT."""
 
 STOPPED: Final = b"sigmoid-serve: stopped\n"
+
+TERMINATED: Final = 143
+"""The exit code that tells of SIGTERM, 128 + SIGTERM."""
 
 _raised: Final[list[int]] = []
 
@@ -35,6 +38,17 @@ def was_interrupted() -> bool:
 def ignore_interrupts() -> None:
     """Let Ctrl-C do nothing any more."""
     _handle(signal.SIG_IGN)
+
+
+def end_on_termination() -> None:
+    """Let SIGTERM end this process as it ends any that does not care.
+
+    To process 1, which it is in a container, the kernel brings only signals that it
+    handles: else one that comes too early were lost, and the process would stay until
+    it is killed.
+    """
+    if os.getpid() == 1:
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(TERMINATED))
 
 
 def _handle(

@@ -2,9 +2,12 @@
 
 import http.client
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -140,3 +143,26 @@ def test_a_signal_during_the_start(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(TIMEOUT) == 0
     assert "Traceback" not in log.read_text()
+
+
+def test_a_signal_to_process_1_while_it_imports(tmp_path: Path) -> None:
+    """As in a container: the kernel brings it no signal that it does not handle."""
+    (tmp_path / "typer.py").write_text(
+        "import time; print('importing', flush=True); time.sleep(60)"
+    )
+    alone = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    if not shutil.which("unshare"):
+        pytest.skip("unshare is not installed")
+    if subprocess.run([*alone, "true"], check=False).returncode:
+        pytest.skip("no process may have a namespace of its own here")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    with subprocess.Popen(
+        [*alone, *COMMAND, "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        env=environment(PYTHONPATH=path),
+    ) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline() == b"importing\n"
+        children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+        os.kill(int(children.read_text()), signal.SIGTERM)
+        assert parent.wait(TIMEOUT) == 128 + signal.SIGTERM
