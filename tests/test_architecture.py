@@ -27,6 +27,8 @@ ARROWS = {
     "healthcheck": "diagnostics",
     "diagnostics": "sockets http registry repository monitoring engine configuration "
     "errors sigmoid_models",
+    "ray": "app registry repository monitoring engine configuration errors "
+    "sigmoid_models",
     "server": "sockets http inference monitoring engine admission configuration errors",
     "sockets": "configuration errors sigmoid_models sigmoid_models.files",
     "app": "lifespan http inference registry repository monitoring engine admission "
@@ -70,7 +72,9 @@ OF_PROTOCOLS = {"payload", "json"}
 
 # Packages that speak HTTP; what is below them knows no web framework.
 WEB = {"fastapi", "starlette", "uvicorn", "httpx"}
-SPEAK_HTTP = {"", "cli", "process", "server", "app", "lifespan", "http", "client"}
+SPEAK_HTTP = {
+    *("", "cli", "process", "ray", "server", "app", "lifespan", "http", "client"),
+}
 
 MAX_MODULES = 15
 MAX_LINES = 300

@@ -13,6 +13,7 @@ from benchmark.open_inference.passes import (
     STARTED,
 )
 from benchmark.programs import OURS
+from benchmark.replicas import GROUPS, REPLICAS
 from benchmark.table import (
     Table,
     mebibytes,
@@ -52,6 +53,7 @@ def all_tables(figures: Figures) -> list[Table]:
             for workload, form in LARGE_FORMATS.items()
         ),
         *_v2(figures),
+        _replicas(figures),
     ]
     return [table for table in tables if table.rows]
 
@@ -68,6 +70,28 @@ def _v2(figures: Figures) -> list[Table]:
             ),
         ]
     return tables
+
+
+def _replicas(figures: Figures) -> Table:
+    rows = []
+    quantities = ["p50 ms", "p99 ms", *(f"CPU us of {group}" for group in GROUPS)]
+    for case in cases(figures, REPLICAS):
+        for server in servers(figures, REPLICAS):
+            rate, ours = (Key(REPLICAS, case, each, RATE) for each in (server, OURS))
+            keys = [Key(REPLICAS, case, server, quantity) for quantity in quantities]
+            rows.append(
+                [
+                    case,
+                    server,
+                    value_cell(figures, rate, "{:,.0f}".format),
+                    ratio_cell(figures, ours, rate),
+                    *(value_cell(figures, key, "{:.2f}".format) for key in keys[:2]),
+                    *(value_cell(figures, key, "{:,.0f}".format) for key in keys[2:]),
+                ]
+            )
+    head = ["", "server", "requests/s", "ours ÷ it", "p50 ms", "p99 ms"]
+    title = "Through Ray Serve, as started; CPU time of a request, µs"
+    return Table(title, [*head, *GROUPS], rows)
 
 
 def targets_table(targets: Sequence[Target]) -> Table:

@@ -1,9 +1,9 @@
 """The web service around `sigmoid_models`: from the command line to the engine.
 
 Packages, each of which imports only from those after it: `cli`, `process`,
-`diagnostics`, `server`, `sockets`, `app`, `lifespan`, `http`, `inference`, `registry`,
-`repository`, `monitoring`, `engine`, `admission`, `payload`, `json`, `configuration`,
-`errors`, `interrupts`, `client`.
+`diagnostics`, `ray`, `server`, `sockets`, `app`, `lifespan`, `http`, `inference`,
+`registry`, `repository`, `monitoring`, `engine`, `admission`, `payload`, `json`,
+`configuration`, `errors`, `interrupts`, `client`.
 """
 
 from importlib import import_module
