@@ -2,11 +2,13 @@ FROM python:3.11-slim-bookworm AS build
 
 # Where PyTorch comes from; empty for pip's own index. See docs/deployment.md.
 ARG TORCH_INDEX=""
+# What is installed: `serve`, or `ray` for Ray Serve as well. See docs/ray.md.
+ARG REQUIREMENTS=serve
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/venv && python -m venv /opt/build
 COPY scripts/requirements scripts/requirements
-RUN /opt/venv/bin/pip install --require-hashes -r scripts/requirements/serve.txt \
+RUN /opt/venv/bin/pip install --require-hashes -r "scripts/requirements/$REQUIREMENTS.txt" \
  && /opt/build/bin/pip install --require-hashes -r scripts/requirements/build.txt
 # A build of PyTorch that is there stays; libraries that it needs for CUDA are added.
 RUN if [ -n "$TORCH_INDEX" ]; then \

@@ -22,6 +22,32 @@ Serving = Callable[..., Any]
 COUNTED = {"cli", "configuration", "diagnostics", "http", "process", "sockets"}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--url", help="Ask this server, with the settings of the fixture `client`."
+    )
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """With a server of another, leave out what does not ask it."""
+    if config.getoption("url") is None:
+        return
+    asking = [item for item in items if _asks_client(item)]
+    config.hook.pytest_deselected(items=[each for each in items if each not in asking])
+    items[:] = asking
+
+
+def _asks_client(item: pytest.Item) -> bool:
+    # A module may have a fixture of that name, with a server of its own.
+    return (
+        isinstance(item, pytest.Function)
+        and "client" in item.fixturenames
+        and not hasattr(item.module, "client")
+    )
+
+
 @contextmanager
 def serve(
     settings: Settings, checkpoints: Sequence[Path] = (), **options: Any
@@ -64,8 +90,12 @@ def uncounted() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def client() -> Iterator[httpx.Client]:
+def client(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
     """Calls a server of the pretrained models."""
+    if url := request.config.getoption("url"):
+        with httpx.Client(base_url=url, timeout=60) as client:
+            yield client
+        return
     with serve(Settings(max_body_bytes=200_000, max_elements=1000)) as client:
         yield client
 

@@ -1,4 +1,4 @@
-"""docs/deployment.md is true: nginx, systemd and Kubernetes take what it shows."""
+"""docs/deployment.md is true: nginx and systemd take what it shows."""
 
 import re
 import shlex
@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import pytest
 import trustme
-import yaml
 
 from sigmoid_serve.configuration.settings import Settings
 from sigmoid_serve.http.authentication import new_key
@@ -65,25 +64,6 @@ def test_the_unit_of_systemd(tmp_path: Path) -> None:
         check=False,
     )
     assert (checked.returncode, checked.stderr) == (0, "")
-
-
-def test_the_deployment_of_kubernetes(client: httpx.Client) -> None:
-    [text] = blocks("yaml", "Kubernetes")
-    pod = yaml.safe_load(text)["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    settings = settings_of(**{each["name"]: each["value"] for each in container["env"]})
-    grace = pod["terminationGracePeriodSeconds"]
-    assert grace == settings.shutdown_seconds + LEFT_OVER
-    assert [each["containerPort"] for each in container["ports"]] == [settings.port]
-    for kind in ("startup", "readiness", "liveness"):
-        probe = container[f"{kind}Probe"]["httpGet"]
-        assert probe["port"] == settings.port
-        assert client.get(probe["path"]).json() == {"status": "ok"}
-    mounted = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
-    assert mounted.keys() == {each["name"] for each in pod["volumes"]}
-    [models] = settings.models
-    assert str(models) == mounted["models"]
-    assert settings.api_keys_file == Path(mounted["keys"]) / "keys.txt"
 
 
 def free_port() -> int:

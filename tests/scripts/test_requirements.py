@@ -22,8 +22,8 @@ NEEDED = {
     "build": BUILD,
     "dev": [*SERVE, *EXTRAS["train"], *EXTRAS["dev"], *BUILD],
 }
-# What scripts/clients calls with.
-CALLING = ("clients", "kserve", "mlserver")
+# What scripts/clients calls with, and scripts/manifests checks with.
+CALLING = ("clients", "kserve", "mlserver", "kubernetes")
 # It comes from an index of its own, and with it what its builds for CUDA need.
 UNHASHED = re.compile(r"torch|triton|(cuda|nvidia)-.*")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")

@@ -1,0 +1,1 @@
+"""What `scripts/manifests` does: reads `deploy/`, and holds it against schemas."""
