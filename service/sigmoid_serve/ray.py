@@ -264,7 +264,7 @@ app = serve.deployment(
         min_replicas=1, max_replicas=8, target_ongoing_requests=16
     ),
     graceful_shutdown_timeout_s=30,
-    # A line for each request costs more than the request.
+    # As ours is by default.
     logging_config=LoggingConfig(enable_access_log=False),
 ).bind()
 """What `serve run sigmoid_serve.ray:app` runs."""
