@@ -193,6 +193,7 @@ def test_a_pod_from_its_start_to_its_end(tmp_path: Path) -> None:
 async def live(cluster: Cluster, headers: Headers) -> None:
     try:
         await cluster.roll()
+        await asyncio.sleep(0.05)  # what clients believe in is published with a lag
         [pod] = cluster.pods
         [port] = cluster.endpoints.believed
         assert (port, pod.is_ready) == (pod.port, True)
