@@ -124,7 +124,7 @@ def npy_predict_task(path: str, rows: int, network: Network) -> Task:
     values = normal(rows, network.fc1.in_features)
     logits = logits_of(network, values)
     return Task(
-        _npy_request(f"{path}?output=logits", values),
+        npy_request(f"{path}?output=logits", values),
         lambda body: is_close(np.load(io.BytesIO(body)), logits),
     )
 
@@ -142,12 +142,13 @@ def npy_sigmoid_task(*shape: int) -> Task:
     """Ask for the sigmoid of an array as `.npy`, in and out."""
     values = normal(*shape)
     return Task(
-        _npy_request("/sigmoid", values),
+        npy_request("/sigmoid", values),
         lambda body: is_close(np.load(io.BytesIO(body)), exact_sigmoid(values)),
     )
 
 
-def _npy_request(path: str, values: Floats) -> Request:
+def npy_request(path: str, values: Floats) -> Request:
+    """Write an array as `.npy`, and ask for an answer as `.npy`."""
     file = io.BytesIO()
     np.save(file, values)
     headers = (("Content-Type", NPY), ("Accept", NPY))

@@ -17,7 +17,7 @@ from benchmark.targets import W1_REQUIRED
 # Okabe and Ito, "Color Universal Design", 2008: https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999")
 
-_STYLE: Any = {  # the names are too many for a type
+STYLE: Any = {  # the names are too many for a type
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -35,7 +35,7 @@ def write_plots(figures: Figures, folder: Path) -> dict[str, Path]:
         The files by what they show.
     """
     drawn: dict[str, Path] = {}
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for workload, name, shown, draw in _PLOTS:
             if cases(figures, workload):
                 figure = Figure(figsize=(8, 4.5), layout="constrained")

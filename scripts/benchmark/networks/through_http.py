@@ -104,10 +104,10 @@ def _probe(session: Session, servers: list[Server], task: Task) -> None:
     So the machine is as busy for one as for the other. Meanwhile, find how long a
     batch takes.
     """
-    before = _batches(servers[0])
+    before = batches(servers[0])
     seconds = 2 * _PASSES_OF_A_TAIL * session.seconds
     waits, answered = probed(servers, task.request, seconds)
-    after = _batches(servers[0])
+    after = batches(servers[0])
     count, rows = (after[name] - before[name] for name in ("count", "sum"))
     infer = sum(map(infer_seconds, answered))
     for name, taken in waits.items():
@@ -152,7 +152,7 @@ def _record(session: Session, name: str, waits: list[float]) -> None:
     )
 
 
-def _batches(server: Server) -> dict[str, float]:
+def batches(server: Server) -> dict[str, float]:
     """Read how many batches were computed, and of how many rows together."""
     with closing(Connection(server.port)) as connection:
         connection.ask(Request("GET", "/metrics").message())
