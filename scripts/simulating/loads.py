@@ -91,9 +91,9 @@ def saturated(
         idle = deque(wires.names)
         stamps: list[int] = []
         heads: list[bytes] = []
+        start = perf_counter()
         for _ in range(outstanding):
             wires.send(idle.popleft())
-        start = perf_counter()
         while perf_counter() < start + seconds or len(stamps) < outstanding:
             for wire, stamp, head in wires.arrived():
                 stamps.append(stamp)
