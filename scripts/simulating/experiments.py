@@ -13,6 +13,7 @@ from simulating.fleet import answered
 from simulating.loads import poisson
 from simulating.service_times import ServiceTimes
 from simulating.speed import Floats, speed_of
+from simulating.validating import QUANTILES
 
 REPLICAS: Final = (1, 2, 4, 10, 100, 1000)
 LOADS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -25,7 +26,6 @@ _FEWEST: Final = 200_000
 _OF_EACH: Final = 1000
 # Of the requests, the first of which meet an empty fleet.
 _WARM_UP: Final = 0.25
-_QUANTILES: Final = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 Show = Callable[[str], None]
 Figures = dict[str, Any]
 
@@ -150,7 +150,7 @@ class _Asker:
         result = answered(moments, replicas, balancing, times, rng)
         kept = result.seconds[int(_WARM_UP * len(moments)) :]
         return {
-            **{name: float(np.quantile(kept, q)) for name, q in _QUANTILES.items()},
+            **{name: float(np.quantile(kept, q)) for name, q in QUANTILES.items()},
             "busy": result.busy,
             "batch": result.batch,
             # By Little's law, of each replica.

@@ -91,7 +91,7 @@ def _steadiness_table(validated: Document) -> Table:
     rows = []
     for kind in validated["kinds"].values():
         late, empty = (
-            max(load[what]["p99"] for load in kind["empty handler"].values())
+            max(load[what] for load in kind["empty handler"].values())
             for what in ("late", "measured")
         )
         slow, mean = np.quantile(kind["speed"], [0.05, 0.5]).tolist()
@@ -128,7 +128,8 @@ def _batching_table(shown: str, figures: Document) -> Table:
     ]
     head = ["load", "requests of a turn", "busy", "busy, one by one", "in flight"]
     head += ["p50 / p99 ms", "p50 / p99 ms, steady core"]
-    return Table(f"{shown}: one replica", head, rows)
+    most = f"{figures['capacity']:,.0f} requests/s at most"
+    return Table(f"{shown}: one replica, {most}", head, rows)
 
 
 def _fleets_table(shown: str, figures: Document) -> Table:

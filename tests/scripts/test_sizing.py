@@ -26,20 +26,12 @@ from simulating.loads import (
     saturated,
     unloaded,
 )
+from simulating.model import Model, document, from_document, model_of
+from simulating.rounds import SHARES, Closed, Round
 from simulating.service_times import Point, ServiceTimes, fit
 from simulating.speed import STEP_SECONDS, Clock, Speed, speed_of, steps_of
 from simulating.tables import tables
-from simulating.validating import (
-    SHARES,
-    Closed,
-    Compared,
-    Model,
-    Round,
-    compared,
-    document,
-    from_document,
-    model_of,
-)
+from simulating.validating import Compared, compared
 from tests.scripts.test_bench import ROOT
 
 ONE_BY_ONE = ServiceTimes((1.0,), (1.0,), most=1.0)
